@@ -1,14 +1,14 @@
 """The error tree of GridLedger: every error has one meaning and one place.
 
     GridLedgerError
-    ├── BadInput            what a user gave is wrong: names the field and the fix; CLI status 2, HTTP 4xx
-    │   └── Undecodable     bytes that are no event of a known type: dead letter
-    ├── LogError            what the log answered
-    │   ├── Aborted         the transaction was rolled back; nothing of it is visible; recover, go on
-    │   ├── Fenced          another member owns our partitions or our transactional id: end the process
-    │   ├── Unknown         the outcome of a commit is not known: end the process, recovery finds out
-    │   └── Unavailable     the broker did not answer in time and nothing was written: try again
-    └── Refused             the process must not start or go on as configured: names what and the fix
+    ├── BadInput          what a user gave is wrong: names field and fix; CLI status 2, HTTP 4xx
+    │   └── Undecodable   bytes that are no event of a known type: dead letter
+    ├── LogError          what the log answered
+    │   ├── Aborted       the transaction was rolled back; recover and go on
+    │   ├── Fenced        another member has our partitions or our id: end the process
+    │   ├── Unknown       the outcome of a commit is not known: end, recovery finds out
+    │   └── Unavailable   the broker did not answer in time, nothing was written: try again
+    └── Refused           the process must not run as configured: names the reason and the fix
 
 A broken invariant is an AssertionError: a bug, which ends the process and never skips a record.
 """

@@ -48,6 +48,14 @@ class Log(Protocol):
         """
         ...
 
+    def generation(self) -> int:
+        """Counts the assignments and revocations that `poll` has seen.
+
+        When it changed, partitions must be started anew and records polled before are void, even
+        if the same numbers came back.
+        """
+        ...
+
     def poll(self, limit: int, timeout_s: float) -> list[Record]:
         """At most `limit` input records of started partitions; serves the group.
 

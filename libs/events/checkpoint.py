@@ -1,0 +1,205 @@
+"""Checkpoints: a cache of folds in SQL, deletable at any moment, never the truth.
+
+Rows of one partition and its standing change in one SQL transaction, guarded by compare-and-set on
+the own position, so that a late write of a replaced member cannot mix two states. A checkpoint is
+named by core, partition, fold version and own topic; any other fold version is as good as none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from libs.events.codec import encode_state, state_decoder
+from libs.events.errors import Refused, Unavailable
+from libs.events.fold import Standing
+
+_metadata = MetaData()
+
+_standings = Table(
+    "checkpoint_standing",
+    _metadata,
+    Column("core", String(64), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("fold_version", Integer, primary_key=True, autoincrement=False),
+    Column("own_topic", String(200), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("standing", LargeBinary, nullable=False),
+)
+
+_rows = Table(
+    "checkpoint_row",
+    _metadata,
+    Column("core", String(64), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("fold_version", Integer, primary_key=True, autoincrement=False),
+    Column("own_topic", String(200), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which fold a checkpoint is of. `own_topic` carries the topic's identity (`name@cluster`)."""
+
+    core: str
+    partition: int
+    fold_version: int
+    own_topic: str
+
+
+def open_engine(database_url: str) -> Engine:
+    """An engine for SQLite or PostgreSQL with the checkpoint tables in it."""
+    try:
+        engine = create_engine(database_url, pool_pre_ping=True)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _tune_sqlite)
+        _metadata.create_all(engine)
+    except SQLAlchemyError as error:
+        first_line = str(error).splitlines()[0]
+        raise Refused(
+            f"the database does not answer: {first_line}; check GRIDLEDGER_DATABASE_URL"
+        ) from None
+    return engine
+
+
+def _tune_sqlite(connection: Any, _record: object) -> None:
+    # A checkpoint may be lost with the machine: it is a cache, so no fsync per commit.
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("PRAGMA busy_timeout=5000")
+
+
+class CheckpointStore:
+    """Loads and saves folds of any core. Unavailable when the database does not answer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def position(self, place: Place) -> int | None:
+        """The own position of the stored checkpoint, None without one."""
+        query = select(_standings.c.position).where(*_at(_standings, place))
+        try:
+            with self.engine.connect() as connection:
+                return connection.execute(query).scalar_one_or_none()
+        except SQLAlchemyError as error:
+            raise Unavailable(f"checkpoint database: {type(error).__name__}") from error
+
+    def load(
+        self, place: Place, decoders: Callable[[str], Callable[[bytes], Any]]
+    ) -> tuple[Standing, list[tuple[str, Any]]] | None:
+        """Standing and states of one position, None without a checkpoint."""
+        decode_standing = state_decoder(Standing)
+        try:
+            with self.engine.connect() as connection:
+                while True:
+                    blob = connection.execute(
+                        select(_standings.c.standing).where(*_at(_standings, place))
+                    ).scalar_one_or_none()
+                    if blob is None:
+                        return None
+                    rows = connection.execute(
+                        select(_rows.c.key, _rows.c.state).where(*_at(_rows, place))
+                    ).all()
+                    standing: Standing = decode_standing(blob)
+                    connection.rollback()
+                    # Rows and standing were read by two statements: only an unmoved position
+                    # proves that they belong together.
+                    if self.position(place) == standing.own_next:
+                        break
+        except SQLAlchemyError as error:
+            raise Unavailable(f"checkpoint database: {type(error).__name__}") from error
+        return standing, [(key, decoders(key)(state)) for key, state in rows]
+
+    def save(
+        self,
+        place: Place,
+        expected: int | None,
+        standing: Standing,
+        changed: Mapping[str, bytes | None],
+    ) -> bool:
+        """Write the changed states (None deletes) if the stored position is still `expected`.
+
+        False when another member wrote meanwhile; nothing is changed then.
+        """
+        blob = encode_state(standing)
+        try:
+            with self.engine.begin() as connection:
+                if not self._move(connection, place, expected, standing.own_next, blob):
+                    connection.rollback()
+                    return False
+                if expected is None:
+                    connection.execute(delete(_rows).where(*_at(_rows, place)))
+                for keys in _chunks(changed, 500):
+                    connection.execute(
+                        delete(_rows).where(*_at(_rows, place), _rows.c.key.in_(keys))
+                    )
+                written = [
+                    {**_named(place), "key": key, "state": state}
+                    for key, state in changed.items()
+                    if state is not None
+                ]
+                if written:
+                    connection.execute(insert(_rows), written)
+        except SQLAlchemyError as error:
+            raise Unavailable(f"checkpoint database: {type(error).__name__}") from error
+        return True
+
+    def _move(
+        self, connection: Any, place: Place, expected: int | None, position: int, blob: bytes
+    ) -> bool:
+        if expected is None:
+            taken = connection.execute(
+                select(_standings.c.position).where(*_at(_standings, place))
+            ).first()
+            if taken is not None:
+                return False
+            connection.execute(
+                insert(_standings).values(**_named(place), position=position, standing=blob)
+            )
+            return True
+        moved = connection.execute(
+            update(_standings)
+            .where(*_at(_standings, place), _standings.c.position == expected)
+            .values(position=position, standing=blob)
+        )
+        return bool(moved.rowcount == 1)
+
+
+def _named(place: Place) -> dict[str, Any]:
+    return {
+        "core": place.core,
+        "partition": place.partition,
+        "fold_version": place.fold_version,
+        "own_topic": place.own_topic,
+    }
+
+
+def _at(table: Table, place: Place) -> list[Any]:
+    return [table.c[name] == value for name, value in _named(place).items()]
+
+
+def _chunks(changed: Mapping[str, object], size: int) -> Iterator[list[str]]:
+    keys: list[str] = list(changed)
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
