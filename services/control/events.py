@@ -1,0 +1,322 @@
+"""What happened on the way to an open relay and back: holds, notices, approvals, verdicts.
+
+Names here are the storage format. A point is cut while its set of holds is not empty; only a hold's
+owner releases it. Every command carries the verdict it rests on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libs.events.core import Tick
+from libs.events.registry import Catalogue
+
+edge_catalogue = Catalogue("control.edge")
+catalogue = Catalogue("control")
+catalogue.reads("clock.ticked")(Tick)
+
+HOLD_REASONS = (
+    "arrears",
+    "prepaid_balance",
+    "safety_defect",
+    "works",
+    "vacated",
+    "theft_case",
+    "customer_request",
+    "fire_service",
+)
+
+
+@edge_catalogue.event("control.request_made")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMade:
+    """A person asks for something (control.requests, by account).
+
+    action: request_disconnect, serve_notice, serve_final_notice, approve, refuse, place_hold,
+    release_hold, cancel, lock_point, unlock_point; role: as authenticated by the edge (requester,
+    reviewer, unit_head, server); case_id: of an open case, "" for a new one; details: what the
+    action needs (channel, recipient, evidence, served_at, invoices, reason, window_from_at, ...).
+    """
+
+    request_id: str
+    action: str
+    account_no: str
+    usage_point: str
+    case_id: str
+    person: str
+    role: str
+    details: dict[str, str]
+    requested_at: str
+
+
+@catalogue.event("control.request_rejected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRejected:
+    """A request that is not possible now, and why."""
+
+    request_id: str
+    action: str
+    account_no: str
+    case_id: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointNoted:
+    """What control needs to know of a point to cut or reconnect it."""
+
+    usage_point: str
+    meter_no: str
+    address: str
+    switching_method: str
+    voltage_class: str
+    agreement_version: int
+    installed_from_at: str
+
+
+@catalogue.event("control.account_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountNoted:
+    """Category, protection and points of an account (content of customers.agreements)."""
+
+    account_no: str
+    version: int
+    category: str
+    protected: str
+    payment_mode: str
+    points: tuple[PointNoted, ...]
+
+
+@catalogue.event("control.arrears_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrearsNoted:
+    """How an account stands with payments: open debts by invoice."""
+
+    account_no: str
+    overdue_fen: int
+    oldest_due_on: str
+    invoice_nos: tuple[str, ...]
+    open_fen: tuple[int, ...]
+
+
+@catalogue.event("control.hold_placed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldPlaced:
+    """A reason why the point must be off."""
+
+    usage_point: str
+    account_no: str
+    reason: str
+    owner: str
+    placed_at: str
+
+
+@catalogue.event("control.hold_released")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldReleased:
+    """A reason ended; the point is reconnected when no other is left."""
+
+    usage_point: str
+    account_no: str
+    reason: str
+    released_by: str
+    released_at: str
+
+
+@catalogue.event("control.point_locked")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointLocked:
+    """Somebody locked (or unlocked) the point: while locked nothing closes it."""
+
+    usage_point: str
+    account_no: str
+    locked: bool
+    person: str
+
+
+@catalogue.event("control.case_opened")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOpened:
+    """A disconnection for arrears was requested: the debt it is about, and who asked."""
+
+    case_id: str
+    account_no: str
+    usage_point: str
+    requested_by: str
+    invoice_nos: tuple[str, ...]
+    amount_fen: int
+    opened_at: str
+
+
+@catalogue.event("control.notice_issued")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeIssued:
+    """The written notice: invoices, amount, planned window, expiry. It counts only when served."""
+
+    case_id: str
+    account_no: str
+    usage_point: str
+    invoice_nos: tuple[str, ...]
+    amount_fen: int
+    window_from_at: str
+    window_to_at: str
+    expires_at: str
+
+
+@catalogue.event("control.notice_served")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeServed:
+    """The notice (or the final one) reached the customer: who says so and with what evidence."""
+
+    case_id: str
+    account_no: str
+    final: bool
+    channel: str
+    recipient: str
+    served_at: str
+    evidence: str
+    served_by: str
+
+
+@catalogue.event("control.approval_given")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalGiven:
+    """An authenticated person approved in one role."""
+
+    case_id: str
+    account_no: str
+    role: str
+    person: str
+    approved_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterlockVerdict:
+    """One interlock or hold: its name, what it looked at, and whether it allows."""
+
+    name: str
+    allows: bool
+    looked_at: str
+    reason: str
+
+
+@catalogue.event("control.interlocks_judged")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterlocksJudged:
+    """The recorded verdict: every interlock by name with its input. stage: request, before
+    clearance, before_command, reconnect."""
+
+    case_id: str
+    account_no: str
+    usage_point: str
+    stage: str
+    allowed: bool
+    verdicts: tuple[InterlockVerdict, ...]
+
+
+@catalogue.event("control.clearance_asked")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearanceAsked:
+    """ "May we?" (own, and on control.clearances, by account)."""
+
+    clearance_id: str
+    account_no: str
+    case_id: str
+    invoice_nos: tuple[str, ...]
+    threshold_fen: int
+    asked_at: str
+
+
+@catalogue.event("control.clearance_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearanceNoted:
+    """The answer of payments: granted, refused, withdrawn."""
+
+    clearance_id: str
+    account_no: str
+    case_id: str
+    answer: str
+    fence_offset: int
+    valid_until_at: str
+
+
+@catalogue.event("control.command_issued")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandIssued:
+    """What ingest must send to a meter (own by account; on control.commands by usage point).
+
+    action: open, permit_close, close; seq rises per usage point; verdict: the interlocks judged,
+    clearance_id "" for a reconnection; priority: reconnection goes first.
+    """
+
+    command_id: str
+    seq: int
+    case_id: str
+    account_no: str
+    usage_point: str
+    meter_no: str
+    address: str
+    installed_from_at: str
+    agreement_version: int
+    switching_method: str
+    action: str
+    clearance_id: str
+    fence_offset: int
+    approvals: tuple[str, ...]
+    verdicts: tuple[InterlockVerdict, ...]
+    issued_at: str
+    valid_until_at: str
+    priority: int
+
+
+@catalogue.event("control.command_cancelled")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandCancelled:
+    """A command must not be sent any more (own, and on control.commands)."""
+
+    command_id: str
+    seq: int
+    account_no: str
+    usage_point: str
+    reason: str
+
+
+@catalogue.event("control.switching_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchingNoted:
+    """What became of a command: refused, confirmed, waiting_for_button, not_confirmed, unknown,
+    crossed (opened although money had withdrawn the clearance), found."""
+
+    command_id: str
+    case_id: str
+    account_no: str
+    usage_point: str
+    action: str
+    outcome: str
+    state: str
+    reason: str
+
+
+@catalogue.event("control.field_ticket_opened")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldTicketOpened:
+    """Somebody must go: a relay that does not move, or a point without a remote method."""
+
+    ticket_id: str
+    account_no: str
+    usage_point: str
+    task: str
+    reason: str
+
+
+@catalogue.event("control.case_closed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseClosed:
+    """outcome: cancelled_paid, cancelled, disconnected, not_confirmed, refused, reconnected,
+    crossed, expired."""
+
+    case_id: str
+    account_no: str
+    usage_point: str
+    outcome: str
+    closed_at: str

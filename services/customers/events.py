@@ -1,0 +1,280 @@
+"""What happened to customers: who has an account, on which terms, and what is installed where.
+
+Names here are the storage format. `customers.events` holds the own events; the published facts go
+to `customers.agreements` (by account), `customers.supply` (by usage point) and `customers.meters`
+(by meter). A published fact is always the whole timeline, so that a reader keeps only the latest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libs.events.core import Tick
+from libs.events.registry import Catalogue
+
+catalogue = Catalogue("customers")
+catalogue.reads("clock.ticked")(Tick)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of an import file. `kind` is new, correction or change; `values` as in the file."""
+
+    file: str
+    line: int
+    natural_key: str
+    kind: str
+    valid_from_on: str
+    values: dict[str, str]
+
+
+@catalogue.event("customers.rows_submitted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsSubmitted:
+    """The rows of one account in one import (customers.requests, by account)."""
+
+    import_id: str
+    account_no: str
+    rows: tuple[Row, ...]
+    submitted_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningReceivable:
+    """A debt that a running utility brings along."""
+
+    invoice_no: str
+    amount_fen: int
+    issued_on: str
+    due_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningReading:
+    """The last billed reading of a register: Wh (or varh) as the meter shows, before its ratio."""
+
+    usage_point: str
+    register: str
+    reading_wh: int
+    read_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningHold:
+    """A hold that is in force when the utility moves in."""
+
+    usage_point: str
+    reason: str
+    since_on: str
+
+
+@catalogue.event("customers.opening_submitted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningSubmitted:
+    """The opening position of one account (customers.requests, by account).
+
+    Sent only after the control totals of the whole directory matched.
+    """
+
+    opening_id: str
+    account_no: str
+    as_of_on: str
+    readings: tuple[OpeningReading, ...]
+    tier_year_to_date_wh: int
+    receivables: tuple[OpeningReceivable, ...]
+    prepayment_fen: int
+    holds: tuple[OpeningHold, ...]
+    control_total_fen: int
+    submitted_by: str
+
+
+@catalogue.event("customers.row_taken")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowTaken:
+    """A row changed what we know."""
+
+    row: Row
+    import_id: str
+
+
+@catalogue.event("customers.row_rejected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRejected:
+    """A row was refused: the field, what is wrong with it, and the fix."""
+
+    row: Row
+    import_id: str
+    field: str
+    problem: str
+
+
+@catalogue.event("customers.opening_taken")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningTaken:
+    """The opening position of an account was taken."""
+
+    opening: OpeningSubmitted
+
+
+@catalogue.event("customers.opening_rejected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningRejected:
+    """An opening position was refused: the account is open already, or unknown."""
+
+    opening_id: str
+    account_no: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transformer:
+    """A transformer of the customer. state: in_use, suspended, cold_sealed, hot_standby."""
+
+    transformer_no: str
+    kva: int
+    model: str
+    state: str
+    from_on: str
+    to_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointTerms:
+    """One usage point under the agreement, from a day to a day ("" open).
+
+    relation: main, deducted, fixed_ratio, fixed_quantity, check, feed_in; parent_point: the main
+    one; share: exact decimal for fixed_ratio; quantity_wh: per month for fixed_quantity;
+    rate_periods: rate number -> sharp, peak, flat, valley (data of the point, domain.md 1.3).
+    """
+
+    usage_point: str
+    relation: str
+    parent_point: str
+    share: str
+    quantity_wh: int
+    price_list: str
+    category: str
+    rate_periods: dict[str, str]
+    from_on: str
+    to_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The agreement from a day on (供用电合同).
+
+    category: residential, non_residential, industrial, agricultural; voltage_class: lt1kv, 10kv,
+    35kv, 110kv; metering_side: high, low; demand_mode: none, capacity, contract, measured;
+    pf_standard: "", 0.80, 0.85, 0.90; payment_mode: postpaid, prepaid_remote, prepaid_local;
+    protected: "" or why the customer may not be cut (life_support, hospital, school, key_user,
+    fire_pump).
+    """
+
+    valid_from_on: str
+    category: str
+    region: str
+    price_list: str
+    voltage_class: str
+    metering_side: str
+    demand_mode: str
+    contract_demand_w: int
+    pf_standard: str
+    payment_mode: str
+    household_size: int
+    language: str
+    protected: str
+    moved_out_on: str
+
+
+@catalogue.event("customers.agreement_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementPublished:
+    """The whole agreement timeline of an account (customers.agreements, by account)."""
+
+    account_no: str
+    version: int
+    terms: tuple[Terms, ...]
+    transformers: tuple[Transformer, ...]
+    points: tuple[PointTerms, ...]
+
+
+@catalogue.event("customers.account_opened")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOpened:
+    """The opening position, for billing, payments and control (customers.agreements)."""
+
+    opening: OpeningSubmitted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Which meter a usage point has from an instant to an instant ("" open).
+
+    ratio: CT x VT as an exact decimal; protocol: dlt645_2007, modbus_sdm630, manual; line: how to
+    reach it (tcp:HOST:PORT or serial:PATH); address: on that line; digits: integer digits of its
+    registers; initial and final: register (OBIS) -> Wh or varh as the meter shows, at from_at and
+    at to_at; capacity_w: what the connection can carry, for plausibility.
+    """
+
+    meter_no: str
+    from_at: str
+    to_at: str
+    ratio: str
+    protocol: str
+    line: str
+    address: str
+    digits: int
+    capacity_w: int
+    initial: dict[str, int]
+    final: dict[str, int]
+
+
+@catalogue.event("customers.supply_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyPublished:
+    """The whole supply timeline of a usage point (customers.supply, by usage point).
+
+    switching_method: meter_relay, terminal_output, field_ticket, none; registers: the OBIS codes
+    to be read; intervals: whether its load profile is read; rate_periods as in PointTerms.
+    """
+
+    usage_point: str
+    version: int
+    account_no: str
+    area: str
+    switching_method: str
+    voltage_class: str
+    registers: tuple[str, ...]
+    intervals: bool
+    rate_periods: dict[str, str]
+    supplied_from_on: str
+    supplied_to_on: str
+    agreement_version: int
+    installations: tuple[Installation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterUse:
+    """Where a meter was installed, from an instant to an instant ("" open)."""
+
+    usage_point: str
+    account_no: str
+    from_at: str
+    to_at: str
+
+
+@catalogue.event("customers.meter_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterPublished:
+    """A meter and where it was used (customers.meters, by meter).
+
+    accuracy_class: 0.2S, 0.5S, 1, 2; connection: direct or ct; verified_on: the last verification.
+    """
+
+    meter_no: str
+    version: int
+    model: str
+    accuracy_class: str
+    connection: str
+    verified_on: str
+    uses: tuple[MeterUse, ...]

@@ -1,0 +1,305 @@
+"""What meters said, what was expected of them, and what became of device commands.
+
+Names here are the storage format. Three catalogues, as three writers: the edge writes
+`ingest.readings`, the core `ingest.events` (and `ingest.switching` by account), the effect
+`ingest.results`. Register values are integers in Wh or varh as the meter shows them, before ratio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from libs.events.core import Tick
+from libs.events.registry import Catalogue
+
+edge_catalogue = Catalogue("ingest.edge")
+catalogue = Catalogue("ingest")
+effect_catalogue = Catalogue("ingest.effect")
+for _reader in (catalogue, effect_catalogue):
+    _reader.reads("clock.ticked")(Tick)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandPeak:
+    """A maximum demand with the instant the meter gives for it."""
+
+    register: str
+    demand_w: int
+    occurred_at: str
+
+
+@edge_catalogue.event("ingest.registers_read")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistersRead:
+    """Registers of one meter at one moment.
+
+    kind: daily_freeze (the state at 24:00 of `day_on`, whatever stamp the protocol uses), current,
+    manual; source: dlt645_2007, modbus_sdm630, manual; registers: OBIS (1-0:1.8.0) -> Wh or varh;
+    flaws: OBIS -> why a register has no value (non_bcd, no_value); voltages: OBIS -> 0.1 V;
+    clock_offset_s: meter time minus ours, None when not read; relay: open, closed, button, "";
+    frames: the raw frames, password bytes masked; order_id: "" when nobody asked.
+    """
+
+    reading_id: str
+    usage_point: str
+    meter_no: str
+    kind: str
+    source: str
+    day_on: str
+    read_at: str
+    order_id: str
+    registers: dict[str, int]
+    flaws: dict[str, str] = field(default_factory=dict)
+    demands: tuple[DemandPeak, ...] = ()
+    voltages: dict[str, int] = field(default_factory=dict)
+    clock_offset_s: int | None = None
+    relay: str = ""
+    frames: tuple[str, ...] = ()
+    entered_by: str = ""
+
+
+@edge_catalogue.event("ingest.profile_read")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRead:
+    """The load profile of one day: 97 snapshots of each register, 00:00 to 24:00, columnar.
+
+    None where the meter has no snapshot.
+    """
+
+    reading_id: str
+    usage_point: str
+    meter_no: str
+    source: str
+    day_on: str
+    read_at: str
+    order_id: str
+    snapshots: dict[str, tuple[int | None, ...]]
+    frames: tuple[str, ...] = ()
+
+
+@edge_catalogue.event("ingest.read_failed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFailed:
+    """An order was tried and gave no reading: no_reply, bad_reply, refused, line_down."""
+
+    order_id: str
+    usage_point: str
+    meter_no: str
+    day_on: str
+    attempt: int
+    cause: str
+    detail: str
+    failed_at: str
+    frames: tuple[str, ...] = ()
+
+
+@catalogue.event("ingest.supply_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyNoted:
+    """The supply timeline of a point as ingest needs it (content of customers.supply)."""
+
+    usage_point: str
+    version: int
+    account_no: str
+    area: str
+    switching_method: str
+    registers: tuple[str, ...]
+    intervals: bool
+    supplied_from_on: str
+    supplied_to_on: str
+    agreement_version: int
+    installations: tuple[SupplyInstallation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyInstallation:
+    """Where a meter is and how it is reached, from an instant to an instant ("" open)."""
+
+    meter_no: str
+    from_at: str
+    to_at: str
+    protocol: str
+    line: str
+    address: str
+
+
+@catalogue.event("ingest.reading_ordered")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingOrdered:
+    """Read this meter's freeze of a day. attempt counts from 1; kind: daily_freeze, profile."""
+
+    order_id: str
+    usage_point: str
+    meter_no: str
+    protocol: str
+    line: str
+    address: str
+    kind: str
+    day_on: str
+    attempt: int
+    registers: tuple[str, ...]
+
+
+@catalogue.event("ingest.reading_collected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingCollected:
+    """The reading of a day is there."""
+
+    usage_point: str
+    day_on: str
+    kind: str
+    reading_id: str
+    attempts: int
+
+
+@catalogue.event("ingest.reading_failed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingFailed:
+    """An attempt failed; the next is not before `retry_at` ("" when no further one follows)."""
+
+    usage_point: str
+    day_on: str
+    kind: str
+    attempt: int
+    cause: str
+    retry_at: str
+
+
+@catalogue.event("ingest.reading_missing")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingMissing:
+    """The grace time after the cut-off passed without the reading of a day."""
+
+    usage_point: str
+    account_no: str
+    day_on: str
+    attempts: int
+    last_cause: str
+
+
+@catalogue.event("ingest.field_reading_ordered")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldReadingOrdered:
+    """Somebody must go and read the meter."""
+
+    field_order_id: str
+    usage_point: str
+    account_no: str
+    meter_no: str
+    since_on: str
+    failures: int
+
+
+@catalogue.event("ingest.field_reading_closed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldReadingClosed:
+    """A manual reading (or the meter's own voice again) closed a field order."""
+
+    field_order_id: str
+    usage_point: str
+    reading_id: str
+    closed_by: str
+
+
+@catalogue.event("ingest.switching_reported")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchingReported:
+    """The outcome of a device command, by account (ingest.switching).
+
+    outcome: refused, confirmed, waiting_for_button, not_confirmed, unknown, found (a relay found
+    open or closed without our command; then command_id is ""). state: open, closed, "".
+    """
+
+    command_id: str
+    seq: int
+    account_no: str
+    usage_point: str
+    meter_no: str
+    action: str
+    outcome: str
+    state: str
+    reason: str
+    reported_at: str
+
+
+@effect_catalogue.event("ingest.place_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceNoted:
+    """What the executor compares a command with: the point's current supply."""
+
+    usage_point: str
+    account_no: str
+    agreement_version: int
+    switching_method: str
+    meter_no: str
+    installed_from_at: str
+    protocol: str
+    line: str
+    address: str
+    supply_version: int
+
+
+@effect_catalogue.event("ingest.command_refused")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRefused:
+    """A command that is not sent, and the check that refused it (ingest.results, by point)."""
+
+    command_id: str
+    seq: int
+    account_no: str
+    usage_point: str
+    meter_no: str
+    action: str
+    check: str
+    detail: str
+
+
+@effect_catalogue.event("ingest.attempt_started")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted:
+    """Written and awaited before the wire is touched; never sent a second time."""
+
+    command_id: str
+    seq: int
+    account_no: str
+    usage_point: str
+    meter_no: str
+    action: str
+    valid_until_at: str
+
+
+@effect_catalogue.event("ingest.attempt_ended")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    """What is known after the wire was touched.
+
+    outcome: confirmed (state read back as asked), waiting_for_button, not_confirmed (read back and
+    otherwise, or the meter refused), unknown (read again after `read_back_at`). state: what
+    04000503 said, "" when it could not be read. final: whether this ends the command.
+    """
+
+    command_id: str
+    seq: int
+    account_no: str
+    usage_point: str
+    meter_no: str
+    action: str
+    outcome: str
+    state: str
+    detail: str
+    final: bool
+    read_back_at: str
+    frames: tuple[str, ...] = ()
+
+
+@catalogue.event("ingest.relay_found")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayFound:
+    """A relay stood otherwise than our last confirmed command left it."""
+
+    usage_point: str
+    account_no: str
+    meter_no: str
+    expected: str
+    found: str
+    reading_id: str

@@ -1,0 +1,142 @@
+"""What was made of readings: accepted, rejected, estimated, superseded; and billable usage.
+
+Names here are the storage format. Usage of a day is energy after ratio, in Wh and varh; each new
+revision carries the difference to the one before, so that a reader can keep sums only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libs.events.core import Tick
+from libs.events.registry import Catalogue
+
+catalogue = Catalogue("validation")
+catalogue.reads("clock.ticked")(Tick)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a rule found: pass, warn or fail, and the numbers that led to it."""
+
+    rule: str
+    severity: str
+    text: str
+    numbers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationNoted:
+    """A meter at the point, with what differences of its registers need."""
+
+    meter_no: str
+    from_at: str
+    to_at: str
+    ratio: str
+    digits: int
+    capacity_w: int
+    initial: dict[str, int]
+    final: dict[str, int]
+
+
+@catalogue.event("validation.supply_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyNoted:
+    """The supply timeline of a point as validation needs it (content of customers.supply)."""
+
+    usage_point: str
+    version: int
+    account_no: str
+    area: str
+    voltage_class: str
+    registers: tuple[str, ...]
+    rate_periods: dict[str, str]
+    supplied_from_on: str
+    supplied_to_on: str
+    installations: tuple[InstallationNoted, ...]
+
+
+@catalogue.event("validation.reading_accepted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingAccepted:
+    """A reading of the end of `day_on` that counts. registers as the meter shows, before ratio."""
+
+    usage_point: str
+    meter_no: str
+    day_on: str
+    reading_id: str
+    source: str
+    registers: dict[str, int]
+    findings: tuple[Finding, ...]
+    rule_set: str
+
+
+@catalogue.event("validation.reading_rejected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingRejected:
+    """A reading that does not count, and why; the raw evidence stays in ingest.readings."""
+
+    usage_point: str
+    meter_no: str
+    day_on: str
+    reading_id: str
+    findings: tuple[Finding, ...]
+    rule_set: str
+
+
+@catalogue.event("validation.quality_found")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityFound:
+    """Findings that reject nothing: voltage band, clock drift, duplicate, load profile."""
+
+    usage_point: str
+    day_on: str
+    reading_id: str
+    findings: tuple[Finding, ...]
+    rule_set: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageDemand:
+    """A maximum demand of the day, after ratio."""
+
+    register: str
+    demand_w: int
+    occurred_at: str
+
+
+@catalogue.event("validation.usage_established")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageEstablished:
+    """Usage of one point on one day: own event (by point) and, on validation.usage, by account.
+
+    quality: actual, estimated, edited; revision counts from 1; energy: OBIS -> Wh or varh after
+    ratio; change: energy minus that of the revision before (all of it at revision 1); method: how
+    it was estimated, "" for actual; after_exchange: a meter exchange lies in the day;
+    readings: the ids behind it.
+    """
+
+    usage_point: str
+    account_no: str
+    meter_no: str
+    day_on: str
+    revision: int
+    quality: str
+    method: str
+    energy: dict[str, int]
+    change: dict[str, int]
+    demands: tuple[UsageDemand, ...]
+    after_exchange: bool
+    readings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    rule_set: str
+
+
+@catalogue.event("validation.estimate_superseded")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateSuperseded:
+    """A late actual replaced the estimates of these days; new revisions follow."""
+
+    usage_point: str
+    days_on: tuple[str, ...]
+    reading_id: str
