@@ -52,15 +52,30 @@ class Reading:
     traceparent: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """When a transaction is full: inputs closed, records to write, bytes to write."""
+
+    inputs_max: int = 1000
+    outgoing_max: int = 4000
+    bytes_max: int = 4_000_000
+
+
 class Batch:
     """Collects one transaction. `partitions` is the partition count of each outgoing topic."""
 
     def __init__(
-        self, core: Core, codec: Codec, partitions: Callable[[str], int], release: str
+        self,
+        core: Core,
+        codec: Codec,
+        partitions: Callable[[str], int],
+        bounds: Bounds,
+        release: str = "",
     ) -> None:
         self.core = core
         self.codec = codec
         self.partitions = partitions
+        self.bounds = bounds
         self.release = release
         self.outgoing: list[Outgoing] = []
         self.size_bytes = 0
@@ -74,6 +89,14 @@ class Batch:
     def folds(self) -> list[Fold]:
         """The partitions that this transaction touches."""
         return [touched.fold for touched in self._touched.values()]
+
+    def is_full(self) -> bool:
+        """Whether it is time to commit."""
+        return (
+            self.input_count >= self.bounds.inputs_max
+            or len(self.outgoing) >= self.bounds.outgoing_max
+            or self.size_bytes >= self.bounds.bytes_max
+        )
 
     def verdicts(self) -> dict[str, int]:
         """How many inputs were closed with each verdict, over all partitions."""
@@ -234,7 +257,49 @@ class Batch:
         self.size_bytes += len(record.value) + 300
 
 
-def verdict_of(core: Core, emits: Sequence[Emit]) -> str:
+def decide_input(
+    batch: Batch, fold: Fold, record: Record, next_part: Callable[[Batch], Batch | None]
+) -> Batch | None:
+    """Decide one input into `batch`; the batch to go on with.
+
+    When the batch is full in the middle of a long decision, `fold.pending` says how far it came
+    and `next_part` commits the part and gives a new batch, or None when the decision was cut short
+    (a rebalance, a rolled back transaction). A fold with `pending` goes on after the keys done.
+    """
+    reading = batch.read(fold, record)
+    if reading.item is None:
+        batch.dead_letter(fold, reading)
+        return batch
+    if reading.item.body is None:
+        batch.close(fold, reading, "silent")
+        return batch
+    core = batch.core
+    index, after_key, verdict = 0, None, "silent"
+    pending = fold.pending
+    if pending is not None:
+        assert (pending.topic, pending.offset) == (record.topic, record.offset), pending
+        index, after_key, verdict = pending.next_index, pending.after_key, "decided"
+    keys = sorted(set(core.concerned(fold, reading.item)))
+    for number, key in enumerate(keys):
+        if after_key is not None and key <= after_key:
+            continue
+        emits = core.decide(fold, key, reading.item)
+        index = batch.write(fold, reading, key, emits, index)
+        verdict = _weightier(verdict, _verdict_of(core, emits))
+        if batch.is_full() and number + 1 < len(keys):
+            fold.pending = Pending(
+                topic=record.topic, offset=record.offset, next_index=index, after_key=key
+            )
+            following = next_part(batch)
+            if following is None:
+                return None
+            batch = following
+            batch.touch(fold)
+    batch.close(fold, reading, verdict)
+    return batch
+
+
+def _verdict_of(core: Core, emits: Sequence[Emit]) -> str:
     """How an input counts: silent without events, rejected when all say so, else decided."""
     if not emits:
         return "silent"
@@ -243,8 +308,7 @@ def verdict_of(core: Core, emits: Sequence[Emit]) -> str:
     return "decided"
 
 
-def pending_after(reading: Reading, index: int, key: str) -> Pending:
-    """The mark of a decision that goes on after `key` with event number `index`."""
-    return Pending(
-        topic=reading.record.topic, offset=reading.record.offset, next_index=index, after_key=key
-    )
+def _weightier(first: str, second: str) -> str:
+    """One input's verdict over several keys: decided outweighs rejected, rejected silent."""
+    rank = ("silent", "rejected", "decided")
+    return max(first, second, key=rank.index)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from libs.events.batch import Batch, Reading, pending_after, verdict_of
+from libs.events.batch import Batch, Bounds, decide_input
 from libs.events.checkpoint import CheckpointStore, Place
 from libs.events.codec import Codec
-from libs.events.core import Core, Emit
+from libs.events.core import Core
 from libs.events.errors import Aborted, Refused, Unavailable
 from libs.events.fold import Fold
 from libs.events.log import Log
@@ -28,11 +28,9 @@ from libs.events.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a transaction and rhythm of the loop; seconds, records, bytes."""
+    """Bounds of a transaction and rhythm of the loop, in seconds."""
 
-    records_max: int = 1000
-    outgoing_max: int = 4000
-    bytes_max: int = 4_000_000
+    batch: Bounds = field(default_factory=Bounds)
     poll_s: float = 0.2
     linger_max_s: float = 0.2
     recovery_slice_s: float = 1.0
@@ -72,12 +70,27 @@ class Loop:
         self.ready: set[int] = set()
         self.commit_s = 0.0
         self._generation = -1
+        self._void = False
         self._checkpointed_at: dict[int, float] = {}
 
     # -- one turn ---------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """One turn of the loop; True when it did something."""
+        """One turn of the loop; True when it did something.
+
+        When the broker does not answer, nothing is lost: the next turn starts over from the folds.
+        """
+        try:
+            return self._turn()
+        except Unavailable as reason:
+            self.telemetry.unavailable(reason)
+            self._void = True
+            return False
+
+    def _turn(self) -> bool:
+        if self._void:
+            self._start_over()
+            self._void = False
         records = self._gather()
         if self.log.generation() != self._generation:
             self._follow_assignment()
@@ -102,17 +115,18 @@ class Loop:
     def _gather(self) -> list[Record]:
         """Inputs for one transaction: more at once the longer a commit takes."""
         if not self.ready:
-            return self._poll(0, 0.0 if self.recovering else self.limits.poll_s)
+            idle_s = self.limits.recovery_poll_s if self.recovering else self.limits.poll_s
+            return self._poll(0, idle_s)
         wait_s = self.limits.recovery_poll_s if self.recovering else self.limits.poll_s
-        records = self._poll(self.limits.records_max, wait_s)
+        records = self._poll(self.limits.batch.inputs_max, wait_s)
         if not records:
             return records
         until = self.now() + min(self.limits.linger_max_s, self.commit_s)
-        while len(records) < self.limits.records_max:
+        while len(records) < self.limits.batch.inputs_max:
             left_s = until - self.now()
             if left_s <= 0 or self.log.generation() != self._generation:
                 break
-            records += self._poll(self.limits.records_max - len(records), left_s)
+            records += self._poll(self.limits.batch.inputs_max - len(records), left_s)
         return records
 
     # -- assignment and recovery ------------------------------------------------------------
@@ -145,9 +159,11 @@ class Loop:
     def _recover(self) -> bool:
         until = self.now() + self.limits.recovery_slice_s
         for partition, recovery in sorted(self.recovering.items()):
-            if recovery.advance(until):
+            complete = recovery.advance(until)
+            # Kept from the first slice on: a rebalance must not throw a long rebuild away.
+            self.folds[partition] = recovery.fold
+            if complete:
                 del self.recovering[partition]
-                self.folds[partition] = recovery.fold
                 self._start(recovery)
                 return True
             if self.now() >= until:
@@ -198,49 +214,21 @@ class Loop:
             fold = self.folds[record.partition]
             if record.offset < fold.positions.get(record.topic, 0):
                 continue  # delivered again: recognised by position
-            after = self._decide(batch, fold, record)
-            if after is None:
+            following = decide_input(batch, fold, record, self._next_part)
+            if following is None:
                 return False
-            batch = after
-            if self._is_full(batch):
+            batch = following
+            if batch.is_full():
                 if not self._commit(batch):
                     return False
                 batch = self._new_batch()
         return self._commit(batch)
 
-    def _decide(self, batch: Batch, fold: Fold, record: Record) -> Batch | None:
-        """Decide one input; a long decision is committed in parts. None when it was cut short."""
-        reading = batch.read(fold, record)
-        if reading.item is None:
-            batch.dead_letter(fold, reading)
-            return batch
-        if reading.item.body is None:
-            batch.close(fold, reading, "silent")
-            return batch
-        index, after_key, verdict = 0, None, "silent"
-        pending = fold.pending
-        if pending is not None:
-            assert (pending.topic, pending.offset) == (record.topic, record.offset)
-            index, after_key, verdict = pending.next_index, pending.after_key, "decided"
-        keys = sorted(set(self.core.concerned(fold, reading.item)))
-        for number, key in enumerate(keys):
-            if after_key is not None and key <= after_key:
-                continue
-            emits = self._decide_key(fold, key, reading)
-            index = batch.write(fold, reading, key, emits, index)
-            verdict = _worse(verdict, verdict_of(self.core, emits))
-            if self._is_full(batch) and number + 1 < len(keys):
-                fold.pending = pending_after(reading, index, key)
-                if not self._commit(batch) or not self._keep_alive():
-                    return None
-                batch = self._new_batch()
-                batch.touch(fold)
-        batch.close(fold, reading, verdict)
-        return batch
-
-    def _decide_key(self, fold: Fold, key: str, reading: Reading) -> Sequence[Emit]:
-        assert reading.item is not None
-        return self.core.decide(fold, key, reading.item)
+    def _next_part(self, batch: Batch) -> Batch | None:
+        """Commit a part of a long decision; None when it cannot go on here."""
+        if not self._commit(batch) or not self._keep_alive():
+            return None
+        return self._new_batch()
 
     def _keep_alive(self) -> bool:
         """Serve the group between the parts of a long decision; False after a rebalance."""
@@ -248,14 +236,7 @@ class Loop:
         return self.log.generation() == self._generation
 
     def _new_batch(self) -> Batch:
-        return Batch(self.core, self.codec, self.partitions, self.release)
-
-    def _is_full(self, batch: Batch) -> bool:
-        return (
-            batch.input_count >= self.limits.records_max
-            or len(batch.outgoing) >= self.limits.outgoing_max
-            or batch.size_bytes >= self.limits.bytes_max
-        )
+        return Batch(self.core, self.codec, self.partitions, self.limits.batch, self.release)
 
     def _commit(self, batch: Batch) -> bool:
         """Commit what was decided; False when it was rolled back and is being recovered."""
@@ -265,7 +246,7 @@ class Loop:
         began = self.now()
         try:
             written = self.log.commit(outgoing, positions)
-        except Aborted as reason:
+        except (Aborted, Unavailable) as reason:
             self.telemetry.aborted(reason)
             for fold in batch.folds:
                 fold.roll_back()
@@ -321,12 +302,6 @@ class Loop:
             fold.saved = stored
             fold.touch_all()
         self.telemetry.checkpoint_failed(Unavailable(f"the stored checkpoint moved to {stored}"))
-
-
-def _worse(first: str, second: str) -> str:
-    """One input's verdict over several keys: decided outweighs rejected, rejected silent."""
-    rank = ("silent", "rejected", "decided")
-    return max(first, second, key=rank.index)
 
 
 def run(loop: Loop, stopping: Callable[[], bool]) -> None:

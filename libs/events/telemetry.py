@@ -127,6 +127,10 @@ class Telemetry:
         self._aborts.labels(self.name).inc()
         self.log.info("transaction rolled back", reason=str(reason))
 
+    def unavailable(self, reason: Exception) -> None:
+        """Note that the broker did not answer; the loop tries again."""
+        self.log.warning("the broker does not answer", reason=str(reason))
+
     def checkpoint_failed(self, reason: Exception) -> None:
         """Count a checkpoint that could not be written; the fold goes on without it."""
         self._checkpoint_failures.labels(self.name).inc()

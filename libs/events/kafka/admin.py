@@ -1,0 +1,94 @@
+"""Looking at topics and groups, and creating topics; every call has an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs are incomplete
+    AdminClient,
+    ConfigResource,
+    ConfigSource,
+    NewTopic,
+    ResourceType,
+)
+
+from libs.events.kafka.client import LATEST, LOGGER, Catalogue, KafkaSettings, result
+from libs.events.record import TopicPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """One topic as it is or shall be; `configs` only where they differ from the broker's."""
+
+    name: str
+    partitions: int
+    replication: int = 1
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+class KafkaAdmin:
+    """Looks at topics and groups and creates topics, each call with an end."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._timeout_s = settings.request_timeout_ms / 1000
+        self._client = AdminClient(settings.client(), logger=LOGGER)
+        self._catalogue = Catalogue(self._client, settings)
+
+    def partitions(self) -> dict[str, int]:
+        """All topics but Kafka's own, with their partition counts."""
+        return self._catalogue.all()
+
+    def describe(self, names: Iterable[str]) -> dict[str, TopicSpec]:
+        """Topics with the configs that were set on them; Refused when one does not exist."""
+        counts = {name: self._catalogue.count(name) for name in names}
+        listed = self._client.list_topics(timeout=self._timeout_s).topics
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in counts]
+        asked = self._client.describe_configs(resources, request_timeout=self._timeout_s)
+        specs = {}
+        for resource, future in asked.items():
+            entries = result(future, f"describe {resource.name}", self._timeout_s + 1)
+            own = {
+                entry.name: entry.value
+                for entry in entries.values()
+                if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+            }
+            specs[resource.name] = TopicSpec(
+                name=resource.name,
+                partitions=counts[resource.name],
+                replication=len(listed[resource.name].partitions[0].replicas),
+                configs=own,
+            )
+        return specs
+
+    def create(self, specs: Iterable[TopicSpec]) -> None:
+        """Create topics; Refused when one exists or the broker does not accept it."""
+        wanted = [
+            NewTopic(s.name, s.partitions, s.replication, config=dict(s.configs)) for s in specs
+        ]
+        asked = self._client.create_topics(wanted, request_timeout=self._timeout_s)
+        for name, future in asked.items():
+            result(future, f"create topic {name}", self._timeout_s + 1)
+
+    def committed(self, group: str) -> dict[TopicPartition, int]:
+        """A group's committed offsets; empty for a group that never committed."""
+        asked = self._client.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], request_timeout=self._timeout_s
+        )
+        found = result(asked[group], f"offsets of group {group}", self._timeout_s + 1)
+        places = found.topic_partitions or []
+        return {TopicPartition(p.topic, p.partition): p.offset for p in places if p.offset >= 0}
+
+    def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The last stable offset of many partitions, in one call."""
+        asked = self._client.list_offsets(
+            {Place(*tp): LATEST for tp in partitions},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=self._timeout_s,
+        )
+        return {
+            TopicPartition(p.topic, p.partition): result(f, f"end of {p}", self._timeout_s).offset
+            for p, f in asked.items()
+        }
