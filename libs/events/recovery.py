@@ -61,8 +61,8 @@ class Recovery:
 
     def advance(self, until: float) -> bool:
         """Work until the monotonic time `until` at most; True when the fold is complete."""
-        if self.stable is None:
-            self._prepare()
+        if self.stable is None and not self._prepare():
+            return False
         while True:
             complete = self._read_on()
             if complete and self._agrees():
@@ -73,8 +73,12 @@ class Recovery:
             if complete or self.now() >= until:
                 return False
 
-    def _prepare(self) -> None:
-        self.stable = self.log.stable_offsets(self.place.partition)
+    def _prepare(self) -> bool:
+        """Fetch what the fold must reach; False while a transaction on the offsets is pending."""
+        try:
+            stable = self.log.stable_offsets(self.place.partition)
+        except Unavailable:
+            return False
         bounds = self.log.bounds(self.core.own_topic, self.place.partition)
         self.target, self.low = bounds.high, bounds.low
         if self.fresh:
@@ -84,12 +88,14 @@ class Recovery:
             if stored is None or self.fold.saved is None or stored < self.fold.saved:
                 self.fold.touch_all()
             self.fold.saved = stored
+        self.stable = stable
         if self.fold.own_next < self.low:
             raise Refused(
                 f"{self.core.own_topic}[{self.place.partition}]: begins at {self.low}, but the "
                 f"state is known only up to {self.fold.own_next}; the topic must keep everything "
                 "(retention.ms=-1)"
             )
+        return True
 
     def _load(self, high: int) -> None:
         if self.store is None:

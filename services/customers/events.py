@@ -186,16 +186,32 @@ class Terms:
     moved_out_on: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchPoint:
+    """How a point of the account is switched now: what a relay command must name."""
+
+    usage_point: str
+    meter_no: str
+    address: str
+    installed_from_at: str
+    switching_method: str
+    voltage_class: str
+
+
 @catalogue.event("customers.agreement_published")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementPublished:
-    """The whole agreement timeline of an account (customers.agreements, by account)."""
+    """The whole agreement timeline of an account (customers.agreements, by account).
+
+    switch_points: the points with a meter installed now, for control.
+    """
 
     account_no: str
     version: int
     terms: tuple[Terms, ...]
     transformers: tuple[Transformer, ...]
     points: tuple[PointTerms, ...]
+    switch_points: tuple[SwitchPoint, ...] = ()
 
 
 @catalogue.event("customers.account_opened")

@@ -29,10 +29,10 @@ class KafkaLog(KafkaReader):
         # First the producer: it ends what this member left open, which makes the offsets final.
         self._transactions = Transactions(settings, member)
         self._inputs, self._name = inputs, f"member {member!r} of group {group!r}"
-        self._given: frozenset[TopicPartition] = frozenset()
         self._owned: frozenset[TopicPartition] = frozenset()
         self._membership: object = None
-        self._dropped = self._parked = False
+        self._changes = 0
+        self._parked = False
         self._next: dict[TopicPartition, int] = {}
         self._ready: deque[Record] = deque()
         self._consumer = Consumer(settings.member(group, member), logger=LOGGER)
@@ -41,13 +41,14 @@ class KafkaLog(KafkaReader):
         )
 
     def _gain(self, consumer: Consumer, places: list[Place]) -> None:
-        self._given = frozenset(TopicPartition(p.topic, p.partition) for p in places)
+        self._changes += 1
+        self._owned = frozenset(TopicPartition(p.topic, p.partition) for p in places)
         self._membership = consumer.consumer_group_metadata()
         consumer.assign([])  # nothing is fetched before `start` says from where
 
     def _drop(self, consumer: Consumer, places: list[Place]) -> None:
-        self._given = frozenset()
-        self._dropped = True
+        self._changes += 1
+        self._owned = frozenset()
         self._next.clear()
         self._ready.clear()
         consumer.unassign()
@@ -65,9 +66,12 @@ class KafkaLog(KafkaReader):
             )
         return frozenset(tp.partition for tp in self._owned)
 
+    def generation(self) -> int:
+        """Counts assignments and revocations; see the port."""
+        return self._changes
+
     def poll(self, limit: int, timeout_s: float) -> list[Record]:
         """At most `limit` records of started partitions; serves the group."""
-        self._dropped = False
         if limit == 0 and len(self._ready) >= _READ_AHEAD:
             self._consumer.assign([])
             self._parked = True
@@ -77,8 +81,6 @@ class KafkaLog(KafkaReader):
         if not self._fetch(max(room, 1), 0) and (limit == 0 or not self._ready):
             self._fetch(1, timeout_s)
             self._fetch(max(room - 1, 1), 0)
-        # What was lost and won in one call is owned from the next poll on: nobody must miss it.
-        self._owned = frozenset() if self._dropped else self._given
         return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
 
     def _fetch(self, count: int, timeout_s: float) -> int:

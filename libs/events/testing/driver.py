@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from sqlalchemy import text
 
@@ -26,15 +25,8 @@ from libs.events.registry import Catalogue
 from libs.events.testing.simbroker import SimBroker, SimCrash
 from libs.events.testing.simlog import SimLog
 
-
-class Stepper(Protocol):
-    """What the driver runs: a Loop, or an effect loop."""
-
-    log: SimLog
-
-    def step(self) -> bool:
-        """One turn."""
-        ...
+STALLS = ("commit.before", "commit.appended", "commit.offsets")
+"""Where a long pause of a process makes a zombie."""
 
 
 @dataclass(slots=True)
@@ -45,6 +37,7 @@ class Faults:
     unknown: float = 0.02
     abort: float = 0.01
     freeze: float = 0.002
+    stall: float = 0.01
     lose_checkpoints: float = 0.003
     age_checkpoints: float = 0.003
     database_down: float = 0.003
@@ -86,8 +79,9 @@ class Simulation:
         self.broker = SimBroker(
             dict.fromkeys(sorted(names), self.partitions),
             seed=self.seed,
-            transaction_timeout_ms=10_000,
-            session_timeout_ms=15_000,
+            # A dead member's transaction may end before or after its partitions move on.
+            transaction_timeout_ms=self.random.choice((10_000, 25_000)),
+            session_timeout_ms=self.random.choice((6_000, 15_000)),
             max_poll_interval_ms=40_000,
             delay_markers=self.random.random() < 0.5,
         )
@@ -105,6 +99,7 @@ class Simulation:
     engine: object = field(init=False, default=None)
     store: CheckpointStore = field(init=False)
     calm: bool = field(init=False, default=False)
+    _stalled: bool = field(init=False, default=False)
 
     # -- inputs -----------------------------------------------------------------------------
 
@@ -183,6 +178,8 @@ class Simulation:
             if worker.loop is not None:
                 worker.loop.log.kill()
             worker.loop = None
+            if not self.calm:
+                worker.frozen_until = self.broker.now_ms + self.random.choice((0, 0, 3_000, 12_000))
             return True
         except Unavailable:
             return False
@@ -228,12 +225,32 @@ class Simulation:
         roll = self.random.random()
         if roll < self.faults.crash:
             raise SimCrash(point)
+        if point in STALLS and not self._stalled and self.random.random() < self.faults.stall:
+            self._stall(client)
         if point in ("commit.offsets", "commit.after") and self.random.random() < (
             self.faults.unknown
         ):
             raise Unknown(point)
         if point == "commit.offsets" and self.random.random() < self.faults.abort:
             raise Aborted(point)
+
+    def _stall(self, client: object) -> None:
+        """The member stops inside its commit while the others go on, and wakes as a zombie."""
+        self._count("stall")
+        stalled = [w for w in self.workers if w.loop is not None and w.loop.log is client]
+        others = [worker for worker in self.workers if worker not in stalled]
+        if not others or not stalled:
+            return
+        self._stalled = True
+        log = stalled[0].loop.log  # type: ignore[union-attr]
+        log.frozen = True
+        for _ in range(self.random.choice((10, 60))):
+            self.broker.advance(1_000)
+            if self.random.random() < 0.5:
+                self.broker.step()
+            self._step(self.random.choice(others))
+        log.frozen = False
+        self._stalled = False
 
     def _disturb(self) -> None:
         roll = self.random.random

@@ -185,6 +185,8 @@ class SimLog(SimReader):
             self._changes += 1
 
     def _drop(self) -> None:
+        if self._generation < 0:
+            return
         self._generation, self._assignment = -1, frozenset()
         self._changes += 1
         self._positions.clear()
