@@ -118,7 +118,7 @@ class Batch:
         """Decode an input; a tick moves the business time of its partition at once."""
         try:
             envelope = envelope_of(record.headers)
-            if envelope.type in self.core.ignored_types:
+            if envelope.type.rpartition(".v")[0] in self.core.ignored_types:
                 item = Item(record.topic, record.offset, "", envelope.type, None, fold.as_of)
                 return Reading(record, item, None)
             body = self.codec.decode(envelope.type, record.value)

@@ -97,7 +97,8 @@ class Core:
     name: also the source of its events and its consumer group; inputs: keyed topics with the same
     key; initial_shared: the state of "" before any event; state_types: the classes of
     (shared, key) state, for checkpoints; due: the next deadline of a key's state as an instant, ""
-    for none; fold_version: raised when `evolve` changes; decider: SHA-256 of the pure modules.
+    for none; fold_version: raised when `evolve` changes; decider: SHA-256 of the pure modules;
+    ignored_types: names that occur on the inputs and mean nothing here (from topics.yaml).
     """
 
     name: str

@@ -99,6 +99,7 @@ class Loop:
         if records:
             self._take(records)
             worked = True
+        self.telemetry.took(records)
         self._save_due()
         self.telemetry.turn(self)
         return worked

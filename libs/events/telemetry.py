@@ -11,7 +11,7 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 if TYPE_CHECKING:
     from libs.events.batch import Batch
     from libs.events.loop import Loop
+    from libs.events.record import Record
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -66,7 +67,7 @@ class Telemetry:
         self.registry = registry or CollectorRegistry()
         self.log = logger(name)
         self.heartbeat = time.monotonic()
-        self.restless_since = self.heartbeat
+        self.lag_s = 0.0
         self.counts = {"decided": 0, "silent": 0, "rejected": 0, "dead_lettered": 0}
         labels = ["core"]
         self._inputs = Counter(
@@ -97,6 +98,12 @@ class Telemetry:
         self._keys = Gauge(
             "gridledger_state_keys", "Keys held in memory", labels, registry=self.registry
         )
+        self._lag = Gauge(
+            "gridledger_lag_seconds",
+            "Age of the newest input when it was decided",
+            labels,
+            registry=self.registry,
+        )
         self._remaining = Gauge(
             "gridledger_recovery_remaining",
             "Own records still to be folded",
@@ -112,6 +119,15 @@ class Telemetry:
         self._keys.labels(self.name).set(sum(len(fold.states) for fold in loop.folds.values()))
         remaining = sum(recovery.remaining for recovery in loop.recovering.values())
         self._remaining.labels(self.name).set(remaining)
+
+    def took(self, records: Sequence[Record]) -> None:
+        """Lag by time: how old the newest input was when it was decided, 0 when there is none."""
+        if not records:
+            self.lag_s = 0.0
+            return
+        newest_ms = max(record.timestamp_ms for record in records)
+        self.lag_s = round(max(0.0, time.time() - newest_ms / 1000), 3)
+        self._lag.labels(self.name).set(self.lag_s)
 
     def committed(self, batch: Batch, took_s: float) -> None:
         """Count a committed transaction."""

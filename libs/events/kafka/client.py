@@ -50,6 +50,10 @@ TRANSIENT = {
 }
 
 
+def _note(error: KafkaError) -> None:
+    LOGGER.warning("%s (%s)", error.str(), error.name())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSettings:
     """Where the brokers are and how long to wait; times in milliseconds.
@@ -86,6 +90,7 @@ class KafkaSettings:
             "bootstrap.servers": self.bootstrap_servers,
             "security.protocol": self.security_protocol,
             "client.id": "gridledger",
+            "error_cb": _note,  # without it the client raises inside our callbacks
             "retry.backoff.ms": 5,
             "retry.backoff.max.ms": 250,
             "reconnect.backoff.max.ms": 2_000,

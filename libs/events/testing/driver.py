@@ -53,6 +53,13 @@ class Worker:
     loop: Loop | None = None
     frozen_until: int = 0
 
+    @property
+    def log(self) -> SimLog:
+        """The live loop's log."""
+        assert self.loop is not None
+        assert isinstance(self.loop.log, SimLog)
+        return self.loop.log
+
 
 @dataclass(slots=True)
 class Simulation:
@@ -154,7 +161,7 @@ class Simulation:
         for worker in self.workers:
             worker.frozen_until = 0
             if worker.loop is not None:
-                worker.loop.log.frozen = False
+                worker.log.frozen = False
         quiet = 0
         for _ in range(turns_max):
             self.broker.advance(200)
@@ -171,12 +178,12 @@ class Simulation:
         try:
             if worker.loop is None:
                 worker.loop = self._start(worker)
-            worker.loop.log.frozen = False
+            worker.log.frozen = False
             return worker.loop.step()
         except (SimCrash, Fenced, Unknown) as reason:
             self._count(type(reason).__name__)
             if worker.loop is not None:
-                worker.loop.log.kill()
+                worker.log.kill()
             worker.loop = None
             if not self.calm:
                 worker.frozen_until = self.broker.now_ms + self.random.choice((0, 0, 3_000, 12_000))
@@ -242,7 +249,7 @@ class Simulation:
         if not others or not stalled:
             return
         self._stalled = True
-        log = stalled[0].loop.log  # type: ignore[union-attr]
+        log = stalled[0].log
         log.frozen = True
         for _ in range(self.random.choice((10, 60))):
             self.broker.advance(1_000)
@@ -258,7 +265,7 @@ class Simulation:
             worker = self.random.choice(self.workers)
             worker.frozen_until = self.broker.now_ms + self.random.choice((5_000, 30_000))
             if worker.loop is not None:
-                worker.loop.log.frozen = True
+                worker.log.frozen = True
             self._count("freeze")
         if roll() < self.faults.lose_checkpoints:
             self._sql("DELETE FROM checkpoint_standing")

@@ -1,0 +1,148 @@
+"""Effects: cores that touch the world (a relay, a gateway), with their memory in the log.
+
+Kafka's transactions stop at Kafka, and nothing fences a wire. So an effect core writes and awaits
+what it is about to do (`attempt_started`) before it does it; an attempt that was started and has no
+outcome is never done again after a crash, only looked at. The functions:
+
+    decide(view, key, item) -> emits     as in any core; also what is written before the world is
+                                         touched; called again after a crash, it must yield nothing
+    action(view, key, item) -> request   what to do in the world now, None for nothing; it sees the
+                                         folded state, so a started attempt asks for a look only
+    conclude(view, key, item, result) -> emits    what the world answered
+
+Every key of an input is decided, acted on and concluded before the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from libs.events.batch import Batch, Reading
+from libs.events.codec import envelope_of
+from libs.events.core import Core, Emit, Item, View
+from libs.events.errors import Undecodable
+from libs.events.fold import Fold
+from libs.events.loop import Loop
+from libs.events.record import Record
+from libs.events.step import Pending
+
+
+@dataclass(frozen=True, slots=True)
+class TooLate:
+    """The action was not done: too long passed between the written attempt and the wire."""
+
+    waited_s: float
+
+
+Perform = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectCore(Core):
+    """A core with an outside. `act_within_s`: how old a written attempt may be at the wire."""
+
+    action: Callable[[View, str, Item], Any]
+    conclude: Callable[[View, str, Item, Any], Sequence[Emit]]
+    act_within_s: float = 5.0
+
+
+class EffectLoop(Loop):
+    """Runs an effect core: one input at a time, each world contact between two transactions.
+
+    `perform` does an action and returns its result; it never raises for what the world does.
+    """
+
+    perform: Perform
+
+    def _take(self, records: Sequence[Record]) -> bool:
+        for record in records:
+            if record.partition not in self.ready:
+                continue
+            fold = self.folds[record.partition]
+            if record.offset < fold.positions.get(record.topic, 0):
+                continue
+            if not self._take_one(fold, record):
+                return False
+        return True
+
+    def _take_one(self, fold: Fold, record: Record) -> bool:
+        batch = self._new_batch()
+        reading = batch.read(fold, record)
+        item = reading.item
+        if item is None:
+            batch.dead_letter(fold, reading)
+            return self._commit(batch)
+        if item.body is None:
+            batch.close(fold, reading, "silent")
+            return self._commit(batch)
+        pending = fold.pending
+        index = pending.next_index if pending is not None else 0
+        done_key = pending.after_key if pending is not None else None
+        for key in sorted(set(self.core.concerned(fold, item))):
+            if done_key is not None and key <= done_key:
+                continue
+            emits = self.core.decide(fold, key, item)
+            index = batch.write(fold, reading, key, emits, index)
+            outcome = self._act(batch, fold, reading, key, index, done_key)
+            if outcome is None:
+                return False
+            batch, index = outcome
+            done_key = key
+        batch.close(fold, reading, "decided" if index else "silent")
+        return self._commit(batch)
+
+    def _act(
+        self,
+        batch: Batch,
+        fold: Fold,
+        reading: Reading,
+        key: str,
+        index: int,
+        done_key: str | None,
+    ) -> tuple[Batch, int] | None:
+        """Commit what was decided, do the action, write its conclusion; until there is no more."""
+        core = self.core
+        assert isinstance(core, EffectCore)
+        assert reading.item is not None
+        while (request := core.action(fold, key, reading.item)) is not None:
+            record = reading.record
+            fold.pending = Pending(
+                topic=record.topic,
+                offset=record.offset,
+                next_index=index,
+                after_key=done_key if done_key is not None else "",
+            )
+            batch.touch(fold)
+            if not self._commit(batch):
+                return None
+            committed_at = self.now()
+            if not self._keep_alive():
+                return None
+            waited_s = self.now() - committed_at
+            late = waited_s > core.act_within_s
+            result = TooLate(waited_s) if late else self.perform(request)
+            batch = self._new_batch()
+            batch.touch(fold)
+            emits = core.conclude(fold, key, reading.item, result)
+            assert emits, "a conclusion must change the state, or the action never ends"
+            index = batch.write(fold, reading, key, emits, index)
+        return batch, index
+
+    def ahead(self, fold: Fold, topic: str, key: str) -> list[Any]:
+        """What is committed on an input after the present position for one key, not yet decided."""
+        at = fold.positions.get(topic, 0)
+        found: list[Any] = []
+        while True:
+            piece = self.log.read(topic, fold.number, at, 1000)
+            if not piece.records:
+                return found
+            for record in piece.records:
+                if record.key is not None and record.key.decode() == key:
+                    try:
+                        envelope = envelope_of(record.headers)
+                        found.append(self.codec.decode(envelope.type, record.value))
+                    except Undecodable:
+                        continue  # it becomes a dead letter when its turn comes
+            at = piece.next_offset

@@ -1,0 +1,119 @@
+"""The host of a loop: one process, its signals, its health and its status file.
+
+    run_loop(loop, host)      steps until SIGTERM, then leaves in order with status 0
+
+SIGTERM finishes the turn, which always ends committed, writes checkpoints and leaves. A second
+signal ends the process at once, which is safe by design. Every error ends the process: recovery at
+the next start is the one path everybody tests.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from libs.events.core import decider_of
+from libs.events.health import serve_health
+from libs.events.kafka import KafkaSettings
+from libs.events.loop import Loop
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What every process of an installation is told: where the log is, where it may write."""
+
+    kafka: KafkaSettings
+    database_url: str
+    partitions: int
+    cluster_id: str = ""
+    release: str = ""
+    run_dir: Path | None = None
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
+    hung_after_s: float = 60.0
+
+
+class StopSignal:
+    """Set by SIGTERM or SIGINT; a second signal ends the process at once."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        signal.signal(signal.SIGTERM, self._receive)
+        signal.signal(signal.SIGINT, self._receive)
+
+    def _receive(self, number: int, _frame: object) -> None:
+        if self.is_set:
+            os._exit(128 + number)
+        self.is_set = True
+
+
+class StatusFile:
+    """What a process tells its supervisor, written atomically once a second."""
+
+    def __init__(self, run_dir: Path | None, name: str) -> None:
+        self.path = run_dir / f"{name}.json" if run_dir is not None else None
+        self._written_at = 0.0
+
+    def write(self, status: dict[str, Any], *, now: bool = False) -> None:
+        """Write the status, at most once a second unless `now`."""
+        if self.path is None or (not now and time.monotonic() - self._written_at < 1.0):
+            return
+        self._written_at = time.monotonic()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(f".{os.getpid()}.tmp")
+        draft.write_text(json.dumps({"pid": os.getpid(), **status}), encoding="utf-8")
+        draft.replace(self.path)
+
+
+def decider_hash(modules: Iterable[str]) -> str:
+    """The decider of a core: the hash of its pure modules' sources, as they are on disk."""
+    sources = []
+    for name in modules:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None, f"no module {name}"
+        assert spec.origin is not None, f"{name} has no source file"
+        sources.append((name, Path(spec.origin).read_bytes()))
+    return decider_of(sources)
+
+
+def loop_status(loop: Loop) -> dict[str, Any]:
+    """What `gridledger local status` shows of a core."""
+    return {
+        "state": "recovering" if loop.recovering or not loop.ready else "ready",
+        "partitions": sorted(loop.ready),
+        "recovering": {
+            str(partition): recovery.remaining for partition, recovery in loop.recovering.items()
+        },
+        "lag_s": loop.telemetry.lag_s,
+        "counts": loop.telemetry.counts,
+        "commit_ms": round(loop.commit_s * 1000, 1),
+        "keys": sum(len(fold.states) for fold in loop.folds.values()),
+    }
+
+
+def run_loop(loop: Loop, runtime: Runtime, name: str) -> int:
+    """Run a loop as this process until it is told to stop; the exit status."""
+    stop = StopSignal()
+    status = StatusFile(runtime.run_dir, name)
+    if runtime.health_port is not None:
+        serve_health(
+            runtime.health_host,
+            runtime.health_port,
+            loop.telemetry.registry,
+            lambda: loop.telemetry.heartbeat,
+            lambda: bool(loop.ready) and not loop.recovering,
+            runtime.hung_after_s,
+        )
+    while not stop.is_set:
+        loop.step()
+        status.write(loop_status(loop))
+    loop.stop()
+    status.write({"state": "stopped", "partitions": []}, now=True)
+    return 0
