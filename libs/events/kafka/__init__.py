@@ -18,6 +18,7 @@ from libs.events.kafka.client import KafkaSettings
 from libs.events.kafka.edge import Ack, KafkaProducerPort
 from libs.events.kafka.member import KafkaLog
 from libs.events.kafka.reader import KafkaReader
+from libs.events.kafka.tail import KafkaTail
 from libs.events.kafka.transactions import TransactionalWriter
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "KafkaProducerPort",
     "KafkaReader",
     "KafkaSettings",
+    "KafkaTail",
     "TopicSpec",
     "TransactionalWriter",
 ]

@@ -90,7 +90,7 @@ class KafkaSettings:
             "bootstrap.servers": self.bootstrap_servers,
             "security.protocol": self.security_protocol,
             "client.id": "gridledger",
-            "error_cb": _note,  # without it the client raises inside our callbacks
+            "error_cb": _note,
             "retry.backoff.ms": 5,
             "retry.backoff.max.ms": 250,
             "reconnect.backoff.max.ms": 2_000,
@@ -149,6 +149,15 @@ def typed(error: KafkaError, doing: str) -> GridLedgerError:
     if error.retriable() or error.code() in TRANSIENT:
         return Unavailable(text)
     return Refused(text)
+
+
+def plain(caught: KafkaException | SystemError) -> KafkaException:
+    """The client's own error: a fatal one met among delivery reports arrives as a SystemError."""
+    if isinstance(caught, KafkaException):
+        return caught
+    if isinstance(caught.__cause__, KafkaException):
+        return caught.__cause__
+    raise caught
 
 
 def result(future: Future[_T], doing: str, timeout_s: float) -> _T:

@@ -9,7 +9,7 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from libs.events.errors import GridLedgerError, Unavailable, Unknown
-from libs.events.kafka.client import LOGGER, Catalogue, KafkaSettings, known, typed
+from libs.events.kafka.client import LOGGER, Catalogue, KafkaSettings, known, plain, typed
 from libs.events.kafka.transactions import put
 from libs.events.record import Outgoing
 
@@ -43,7 +43,10 @@ class KafkaProducerPort:
 
     def poll(self, timeout_s: float = 0.0) -> int:
         """Give the acks that have come; how many records still wait."""
-        self._producer.poll(timeout_s)
+        try:
+            self._producer.poll(timeout_s)
+        except (KafkaException, SystemError) as caught:
+            raise typed(plain(caught).args[0], "write") from caught
         return len(self._producer)
 
     def append(self, outgoing: Outgoing, timeout_s: float) -> int:
@@ -60,7 +63,7 @@ class KafkaProducerPort:
             self.submit(out, partial(acks.__setitem__, index))
         deadline = time.monotonic() + timeout_s
         while len(acks) < len(outgoing):
-            self._producer.poll(0.05)
+            self.poll(0.05)
             if time.monotonic() > deadline:
                 raise Unknown(f"no ack within {timeout_s} s: the record may still be written")
         for ack in acks.values():

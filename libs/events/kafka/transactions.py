@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as Place
 
 from libs.events.errors import Aborted, Fenced, Refused, Unknown
-from libs.events.kafka.client import LOGGER, Catalogue, KafkaSettings, known, typed
+from libs.events.kafka.client import LOGGER, Catalogue, KafkaSettings, known, plain, typed
 from libs.events.record import Outgoing, TopicPartition
 
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
@@ -80,13 +80,16 @@ class Transactions:
     def _insist(self, call: Callable[[float], None], timeout_s: float) -> None:
         """Make a call again while its error is retriable and time is left."""
         deadline = time.monotonic() + timeout_s
+        pause_s = 0.0
         while True:
             try:
+                self._producer.poll(pause_s)
                 call(max(deadline - time.monotonic(), 0.1))
-            except KafkaException as failure:
+            except (KafkaException, SystemError) as caught:
+                failure = plain(caught)
                 if not failure.args[0].retriable() or time.monotonic() > deadline:
-                    raise
-                self._producer.poll(0.02)
+                    raise failure from None
+                pause_s = 0.02
             else:
                 return
 

@@ -1,0 +1,75 @@
+"""The barrier of simulated time: is everything decided that was ever written?
+
+The system is at rest when every group has committed past the last record of each of its inputs and
+no topic grew while that was looked at. Control records take offsets too, so the end of a partition
+says nothing: the barrier follows the topics itself and knows the last record of each.
+"""
+
+from __future__ import annotations
+
+import time
+
+from libs.events.kafka import KafkaAdmin, KafkaSettings, KafkaTail
+from libs.events.record import TopicPartition
+from libs.events.topics import TopicTable
+
+NOT_AWAITED = frozenset({"console", "dlq"})
+"""Readers that keep no group: they follow the topics at their own pace."""
+
+
+class Barrier:
+    """Looks at all topics and groups of an installation."""
+
+    def __init__(self, settings: KafkaSettings, table: TopicTable) -> None:
+        self.places = [
+            TopicPartition(name, number) for name in table.topics for number in range(table.count)
+        ]
+        self.inputs = {
+            reader: [
+                TopicPartition(name, number)
+                for name in table.read_by(reader)
+                for number in range(table.count)
+            ]
+            for topic in table.topics.values()
+            for reader in topic.readers
+            if reader not in NOT_AWAITED
+        }
+        self.admin = KafkaAdmin(settings)
+        self.tail = KafkaTail(settings, self.places)
+
+    def behind(self) -> dict[str, int]:
+        """Groups that have not decided everything, with the number of partitions they lag on."""
+        self._follow()
+        found = {}
+        for group, places in self.inputs.items():
+            committed = self.admin.committed(group)
+            late = sum(committed.get(place, 0) < self.tail.following[place] for place in places)
+            if late:
+                found[group] = late
+        return found
+
+    def is_at_rest(self) -> bool:
+        """Whether nothing is left to decide, and nothing was written while we looked."""
+        if self.behind():
+            return False
+        before = dict(self.tail.following)
+        self._follow()
+        return before == self.tail.following
+
+    def wait(self, timeout_s: float) -> dict[str, int]:
+        """Wait for rest; {} when it came, else who is behind."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            behind = self.behind()
+            if not behind and self.is_at_rest():
+                return {}
+            if time.monotonic() > deadline:
+                return behind or {"unsettled": 1}
+            time.sleep(0.01)
+
+    def _follow(self) -> None:
+        self.tail.follow_to(self.admin.end_offsets(self.places), 30.0)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.tail.close()

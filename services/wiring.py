@@ -1,0 +1,82 @@
+"""From settings to a running member: the composition root that every `main.py` calls.
+
+def run(settings: Settings, ordinal: int) -> int:
+    return run_core(make_core(decider_hash(PURE_MODULES)), settings, ordinal)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from libs.events.checkpoint import CheckpointStore, open_engine
+from libs.events.core import Core
+from libs.events.edge import EdgeProducer
+from libs.events.effects import EffectCore, EffectLoop, Perform
+from libs.events.host import Runtime, run_loop
+from libs.events.kafka import KafkaLog, KafkaProducerPort
+from libs.events.loop import Loop
+from libs.events.registry import Catalogue
+from libs.events.telemetry import Telemetry, configure_logs
+from libs.events.topics import load_topics
+from services.settings import Settings
+
+
+def runtime_of(settings: Settings, service: str) -> Runtime:
+    """What a process of this service is told."""
+    configure_logs(settings.log_level, settings.log_format)
+    return Runtime(
+        kafka=settings.kafka(),
+        database_url=settings.database_url_of(service),
+        partitions=settings.partitions,
+        release=settings.release_id,
+        run_dir=settings.data_dir / "run",
+        health_host=settings.http_host,
+        health_port=settings.health_port,
+    )
+
+
+def with_ignored(core: Core, partitions: int) -> Core:
+    """The core with the types that occur on its inputs and that it does not read."""
+    carried = load_topics(partitions).carried(core.inputs)
+    return replace(core, ignored_types=carried - core.catalogue.by_name.keys())
+
+
+def _make_loop(kind: Callable[..., Loop], core: Core, runtime: Runtime, member: str) -> Any:
+    table = load_topics(runtime.partitions)
+    core = with_ignored(core, runtime.partitions)
+    store = CheckpointStore(open_engine(runtime.database_url))
+    log = KafkaLog(runtime.kafka, core.name, member, core.inputs)
+    return kind(
+        core,
+        log,
+        store,
+        table.partitions,
+        cluster_id=runtime.cluster_id,
+        release=runtime.release,
+        telemetry=Telemetry(core.name),
+    )
+
+
+def run_core(core: Core, settings: Settings, ordinal: int) -> int:
+    """Run one member of a core until it is told to stop."""
+    runtime = runtime_of(settings, core.name)
+    member = f"{core.name}-{ordinal}"
+    return run_loop(_make_loop(Loop, core, runtime, member), runtime, member)
+
+
+def make_effect_loop(
+    core: EffectCore, settings: Settings, ordinal: int, perform: Perform
+) -> EffectLoop:
+    """The loop of an effect core, for a process that has more to do than run it."""
+    runtime = runtime_of(settings, core.name)
+    loop: EffectLoop = _make_loop(EffectLoop, core, runtime, f"{core.name}-{ordinal}")
+    loop.perform = perform
+    return loop
+
+
+def open_producer(settings: Settings, source: str, catalogue: Catalogue) -> EdgeProducer:
+    """A producer for an edge or a command: `append(topic, key, body)` waits for the ack."""
+    table = load_topics(settings.partitions)
+    return EdgeProducer(source, catalogue, KafkaProducerPort(settings.kafka()), table.partitions)
