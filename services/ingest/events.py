@@ -126,7 +126,8 @@ class SupplyInstallation:
 @catalogue.event("ingest.reading_ordered")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingOrdered:
-    """Read this meter's freeze of a day. attempt counts from 1; kind: daily_freeze, profile."""
+    """Read this meter's freeze of a day. attempt counts from 1; kind: daily_freeze, profile;
+    retry_at: when it is ordered again if nobody answers."""
 
     order_id: str
     usage_point: str
@@ -138,24 +139,29 @@ class ReadingOrdered:
     day_on: str
     attempt: int
     registers: tuple[str, ...]
+    retry_at: str
 
 
 @catalogue.event("ingest.reading_collected")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingCollected:
-    """The reading of a day is there."""
+    """The reading of a day is there. relay: what the meter said of its relay, "" for nothing."""
 
     usage_point: str
     day_on: str
     kind: str
     reading_id: str
     attempts: int
+    relay: str = ""
 
 
 @catalogue.event("ingest.reading_failed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingFailed:
-    """An attempt failed; the next is not before `retry_at` ("" when no further one follows)."""
+    """An attempt failed; the next is not before `retry_at` ("" when no further one follows).
+
+    cause: as the edge said, or gave_up when the meter no longer holds the day.
+    """
 
     usage_point: str
     day_on: str
