@@ -6,8 +6,8 @@ outcome is never done again after a crash, only looked at. The functions:
 
     decide(view, key, item) -> emits     as in any core; also what is written before the world is
                                          touched; called again after a crash, it must yield nothing
-    action(view, key, item) -> request   what to do in the world now, None for nothing; it sees the
-                                         folded state, so a started attempt asks for a look only
+    action(view, key, item, fresh) -> request   what to do in the world now, None for nothing;
+                                         `fresh` is false after a crash: then only looking is safe
     conclude(view, key, item, result) -> emits    what the world answered
 
 Every key of an input is decided, acted on and concluded before the next one.
@@ -43,7 +43,7 @@ Perform = Callable[[Any], Any]
 class EffectCore(Core):
     """A core with an outside. `act_within_s`: how old a written attempt may be at the wire."""
 
-    action: Callable[[View, str, Item], Any]
+    action: Callable[[View, str, Item, bool], Any]
     conclude: Callable[[View, str, Item, Any], Sequence[Emit]]
     act_within_s: float = 5.0
 
@@ -55,6 +55,7 @@ class EffectLoop(Loop):
     """
 
     perform: Perform
+    ahead_of: tuple[str, ...] = ()
 
     def _take(self, records: Sequence[Record]) -> bool:
         for record in records:
@@ -85,7 +86,7 @@ class EffectLoop(Loop):
                 continue
             emits = self.core.decide(fold, key, item)
             index = batch.write(fold, reading, key, emits, index)
-            outcome = self._act(batch, fold, reading, key, index, done_key)
+            outcome = self._act(batch, fold, reading, key, index, done_key, fresh=bool(emits))
             if outcome is None:
                 return False
             batch, index = outcome
@@ -101,12 +102,14 @@ class EffectLoop(Loop):
         key: str,
         index: int,
         done_key: str | None,
+        *,
+        fresh: bool,
     ) -> tuple[Batch, int] | None:
         """Commit what was decided, do the action, write its conclusion; until there is no more."""
         core = self.core
         assert isinstance(core, EffectCore)
         assert reading.item is not None
-        while (request := core.action(fold, key, reading.item)) is not None:
+        while (request := core.action(fold, key, reading.item, fresh)) is not None:
             record = reading.record
             fold.pending = Pending(
                 topic=record.topic,
@@ -128,6 +131,7 @@ class EffectLoop(Loop):
             emits = core.conclude(fold, key, reading.item, result)
             assert emits, "a conclusion must change the state, or the action never ends"
             index = batch.write(fold, reading, key, emits, index)
+            fresh = False
         return batch, index
 
     def ahead(self, fold: Fold, topic: str, key: str) -> list[Any]:

@@ -1,0 +1,37 @@
+"""The executor of device commands, put together."""
+
+from __future__ import annotations
+
+from libs.events.effects import EffectCore
+from services.ingest.effect import decide as decisions
+from services.ingest.effect.state import Place, Shared, evolve
+from services.ingest.events import effect_catalogue
+
+PURE_MODULES = (
+    "services.ingest.days",
+    "services.ingest.effect.decide",
+    "services.ingest.effect.reactions",
+    "services.ingest.effect.state",
+    "services.ingest.events",
+    "services.ingest.reactions",
+)
+WRITTEN: tuple[str, ...] = ()
+
+
+def make_core(decider: str = "") -> EffectCore:
+    """The effect core, keyed by usage point; its own topic is `ingest.results`."""
+    return EffectCore(
+        name="ingest.effect",
+        own_topic="ingest.results",
+        dlq_topic="ingest.effect.dlq",
+        inputs=("calendar", "control.commands", "customers.supply"),
+        catalogue=effect_catalogue,
+        initial_shared=Shared(),
+        state_types=(Shared, Place),
+        decide=decisions.decide,
+        evolve=evolve,
+        due=decisions.due,
+        decider=decider,
+        action=decisions.action,
+        conclude=decisions.conclude,
+    )
