@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from libs.events.codec import encode
-from libs.events.errors import GridLedgerError, Unavailable
+from libs.events.errors import Unavailable
 from libs.events.record import Envelope, Outgoing, envelope_headers, partition_of
 from libs.events.registry import Catalogue
 
@@ -25,7 +25,7 @@ from libs.events.registry import Catalogue
 class ProducerPort(Protocol):
     """What an edge needs of a producer: KafkaProducerPort, or the simulated one."""
 
-    def submit(self, outgoing: Outgoing, on_ack: Callable[[int | GridLedgerError], None]) -> None:
+    def submit(self, outgoing: Outgoing, on_ack: Callable[[int | Exception], None]) -> None:
         """Queue one record; Unavailable when too many wait."""
         ...
 
@@ -97,15 +97,15 @@ class EdgeProducer:
         loop = asyncio.get_running_loop()
         acked: asyncio.Future[int] = loop.create_future()
 
-        def settle(result: int | GridLedgerError) -> None:
+        def settle(result: int | Exception) -> None:
             if acked.done():
                 return
-            if isinstance(result, GridLedgerError):
+            if isinstance(result, Exception):
                 acked.set_exception(result)
             else:
                 acked.set_result(result)
 
-        def on_ack(result: int | GridLedgerError) -> None:
+        def on_ack(result: int | Exception) -> None:
             loop.call_soon_threadsafe(settle, result)
 
         self.port.submit(self.outgoing(topic, key, body, traceparent), on_ack)

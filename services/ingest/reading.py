@@ -1,0 +1,259 @@
+"""One order to read, carried out on a line: what the meter said, or why it said nothing.
+
+Raw frames come along with every result; whether a value is good is validation's business. Nothing
+here knows Kafka.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from libs.events.errors import BadInput
+from services.ingest.days import day_end, day_of, parse_instant
+from services.ingest.events import (
+    DemandPeak,
+    ProfileRead,
+    ReadFailed,
+    ReadingOrdered,
+    RegistersRead,
+)
+from services.ingest.lines import Lines
+from services.ingest.protocols.dlt645.profile import STANDARD, Dlt645Profile
+from services.ingest.protocols.dlt645.values import Quantity
+from services.ingest.protocols.failures import (
+    BadReply,
+    Exchange,
+    LineDown,
+    NoReply,
+    ProtocolError,
+)
+from services.ingest.protocols.modbus_tcp import ModbusSession
+from services.ingest.protocols.session import MeterSession
+
+VOLTAGES_DI = "0201FF00"
+MODBUS_LATEST_MIN = 60
+"""A Modbus meter keeps no freeze: its register counts for 24:00 only this soon after."""
+
+FREEZE_PARTS = {
+    "1-0:1.8": "01",
+    "1-0:2.8": "02",
+    "1-0:5.8": "05",
+    "1-0:6.8": "06",
+    "1-0:7.8": "07",
+    "1-0:8.8": "08",
+    "1-0:1.6": "09",
+}
+"""Which part of a daily freeze (DI1 of 0506xxnn) holds which registers."""
+
+CAUSES = {NoReply: "no_reply", BadReply: "bad_reply", LineDown: "line_down"}
+Outcome = RegistersRead | ProfileRead | ReadFailed
+
+
+class Evidence:
+    """The frames of one order, in the order they passed the wire."""
+
+    def __init__(self) -> None:
+        self.frames: list[str] = []
+
+    def add(self, exchanges: tuple[Exchange, ...]) -> None:
+        """Keep what was sent and received, password bytes masked already."""
+        for exchange in exchanges:
+            if exchange.sent_hex:
+                self.frames.append(f">{exchange.sent_hex}")
+            self.frames += [f"<{frame}" for frame in exchange.received_hex]
+            self.frames += [f"?{noise}" for noise in exchange.noise_hex if noise]
+
+
+def read_order(order: ReadingOrdered, lines: Lines, now_at: str, wall_at: str) -> Outcome:
+    """Carry out one order. `now_at` is business time, `wall_at` the wall clock's."""
+    evidence = Evidence()
+    try:
+        if order.protocol == "modbus_sdm630":
+            return _read_modbus(order, evidence, now_at)
+        if order.protocol != "dlt645_2007":
+            return _failed(order, "refused", f"nobody reads {order.protocol} remotely", now_at, [])
+        with lines.taken(order.line) as line:
+            session = MeterSession(line, order.address, _profile_of(order))
+            try:
+                if order.kind == "profile":
+                    return _read_profile(order, session, evidence, now_at)
+                return _read_freeze(order, session, evidence, now_at, wall_at)
+            except ProtocolError:
+                evidence.add(session.take_exchanges())
+                raise
+    except ProtocolError as error:
+        cause = CAUSES.get(type(error), "bad_reply")
+        return _failed(order, cause, error.problem, now_at, evidence.frames)
+    except BadInput as error:
+        return _failed(order, "refused", str(error), now_at, evidence.frames)
+
+
+def _profile_of(order: ReadingOrdered) -> Dlt645Profile:
+    """Only what the point is billed by is read: a residential meter has no reactive registers."""
+    parts = {
+        FREEZE_PARTS[register.rsplit(".", 1)[0]]
+        for register in order.registers
+        if register.rsplit(".", 1)[0] in FREEZE_PARTS
+    }
+    classes = (4, 5) if parts & {"05", "06", "07", "08"} else (4,)
+    return replace(STANDARD, freeze_parts=tuple(sorted(parts or {"01"})), load_classes=classes)
+
+
+def _read_freeze(
+    order: ReadingOrdered, session: MeterSession, evidence: Evidence, now_at: str, wall_at: str
+) -> Outcome:
+    nth = (parse_instant(day_end(day_of(now_at))) - parse_instant(day_end(order.day_on))).days
+    freeze = session.read_daily_freeze(max(nth, 1))
+    evidence.add(freeze.exchanges)
+    if freeze.refused:
+        problem = f"freeze {nth}: {', '.join(freeze.refused)}"
+        return _failed(order, "refused", problem, now_at, evidence.frames)
+    if freeze.day_on != order.day_on:
+        problem = f"freeze {nth} is of {freeze.day_on or 'no midnight'}, not {order.day_on}"
+        return _failed(order, "bad_reply", problem, now_at, evidence.frames)
+    status = session.read_relay_status()
+    evidence.add(status.exchanges)
+    clock = session.read_clock()
+    evidence.add(clock.exchanges)
+    volts = session.read(VOLTAGES_DI)
+    evidence.add(volts.exchanges)
+    offset_s = None
+    if clock.meter_at:
+        offset_s = int((parse_instant(clock.meter_at) - parse_instant(now_at)).total_seconds())
+    registers, flaws, demands = _sort(freeze.quantities)
+    return RegistersRead(
+        reading_id=_reading_id(order, evidence.frames),
+        usage_point=order.usage_point,
+        meter_no=order.meter_no,
+        kind="daily_freeze",
+        source="dlt645_2007",
+        day_on=order.day_on,
+        read_at=now_at,
+        order_id=order.order_id,
+        registers=registers,
+        flaws=flaws,
+        demands=demands,
+        voltages={
+            found.obis: found.value * 10 // found.scale
+            for found in volts.quantities
+            if found.value is not None
+        },
+        clock_offset_s=offset_s,
+        relay=RELAY_WORDS.get(status.state, ""),
+        frames=tuple(evidence.frames),
+    )
+
+
+RELAY_WORDS = {"closed": "closed", "open": "open", "close_permitted": "button"}
+
+
+def _sort(
+    quantities: tuple[Quantity, ...],
+) -> tuple[dict[str, int], dict[str, str], tuple[DemandPeak, ...]]:
+    """Energy registers, the ones without a value, and demands."""
+    registers: dict[str, int] = {}
+    flaws: dict[str, str] = {}
+    demands: list[DemandPeak] = []
+    for quantity in quantities:
+        obis = quantity.obis.partition("*")[0]
+        if quantity.value is None:
+            flaws[obis] = quantity.bad or "no_value"
+        elif quantity.unit == "W":
+            demands.append(
+                DemandPeak(
+                    register=obis,
+                    demand_w=quantity.value // quantity.scale,
+                    occurred_at=quantity.at,
+                )
+            )
+        else:
+            registers[obis] = quantity.value // quantity.scale
+    return registers, flaws, tuple(demands)
+
+
+def _read_profile(
+    order: ReadingOrdered, session: MeterSession, evidence: Evidence, now_at: str
+) -> Outcome:
+    block = session.read_profile(order.day_on)
+    evidence.add(block.exchanges)
+    if block.refused and not any(
+        value is not None for column in block.registers.values() for value in column
+    ):
+        return _failed(order, "refused", ", ".join(block.refused), now_at, evidence.frames)
+    return ProfileRead(
+        reading_id=_reading_id(order, evidence.frames),
+        usage_point=order.usage_point,
+        meter_no=order.meter_no,
+        source="dlt645_2007",
+        day_on=order.day_on,
+        read_at=now_at,
+        order_id=order.order_id,
+        snapshots=dict(block.registers),
+        frames=tuple(evidence.frames),
+    )
+
+
+def _read_modbus(order: ReadingOrdered, evidence: Evidence, now_at: str) -> Outcome:
+    late_min = (parse_instant(now_at) - parse_instant(day_end(order.day_on))).total_seconds() / 60
+    if order.kind == "profile" or late_min > MODBUS_LATEST_MIN:
+        problem = f"the meter keeps no freeze, and 24:00 was {int(late_min)} min ago"
+        return _failed(order, "refused", problem, now_at, [])
+    _, _, rest = order.line.partition(":")
+    host, _, port = rest.rpartition(":")
+    if not host or not port.isdigit() or not order.address.isdigit():
+        raise BadInput("line", f"{order.line!r} with unit {order.address!r}", "tcp:HOST:PORT")
+    session = ModbusSession(host, int(port), int(order.address), tries=2)
+    try:
+        result = session.read()
+    except ProtocolError as error:
+        if error.exchange is not None:
+            evidence.add((error.exchange,))
+        raise
+    finally:
+        session.close()
+    evidence.add(result.exchanges)
+    if result.refused:
+        return _failed(order, "refused", ", ".join(result.refused), now_at, evidence.frames)
+    wanted = [q for q in result.quantities if q.obis in order.registers]
+    registers, flaws, _ = _sort(tuple(wanted))
+    return RegistersRead(
+        reading_id=_reading_id(order, evidence.frames),
+        usage_point=order.usage_point,
+        meter_no=order.meter_no,
+        kind="daily_freeze",
+        source="modbus_sdm630",
+        day_on=order.day_on,
+        read_at=now_at,
+        order_id=order.order_id,
+        registers=registers,
+        flaws=flaws,
+        voltages={
+            q.obis: q.value * 10 // q.scale
+            for q in result.quantities
+            if q.unit == "V" and q.value is not None
+        },
+        frames=tuple(evidence.frames),
+    )
+
+
+def _reading_id(order: ReadingOrdered, frames: list[str]) -> str:
+    """The reading's id: its order and a digest of what passed the wire."""
+    digest = hashlib.sha256("\n".join(frames).encode()).hexdigest()[:12]
+    return f"{order.order_id}/{digest}"
+
+
+def _failed(
+    order: ReadingOrdered, cause: str, detail: str, now_at: str, frames: list[str]
+) -> ReadFailed:
+    return ReadFailed(
+        order_id=order.order_id,
+        usage_point=order.usage_point,
+        meter_no=order.meter_no,
+        day_on=order.day_on,
+        attempt=order.attempt,
+        cause=cause,
+        detail=detail,
+        failed_at=now_at,
+        frames=tuple(frames),
+    )

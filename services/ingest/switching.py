@@ -1,0 +1,151 @@
+"""One relay command or look, carried out on a line: the only code that can move a relay.
+
+The clock is looked at before a disconnect and the relay read after every command; a frame is sent
+once, and whatever may have reached the meter is read back, never repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from libs.events.errors import BadInput
+from services.ingest.days import parse_instant
+from services.ingest.effect.decide import CLOCK_MARGIN_MIN, ReadBack, RelayAnswer, SendCommand
+from services.ingest.lines import Lines
+from services.ingest.protocols.failures import ProtocolError
+from services.ingest.protocols.session import MeterSession, RelaySecurity
+from services.ingest.reading import Evidence
+
+COMMANDS = {"open": "trip", "permit_close": "permit_close", "close": "close"}
+SETTLE_S = 0.2
+"""A relay needs a moment to move (configuration of the meter type; unconfirmed)."""
+
+LOOKS = 3
+
+
+def look(request: ReadBack, lines: Lines) -> RelayAnswer:
+    """Read status word 3, nothing else."""
+    evidence = Evidence()
+    try:
+        with lines.taken(request.line, urgent=True) as line:
+            session = MeterSession(line, request.address)
+            state, detail = _read_state(session, evidence)
+    except (ProtocolError, BadInput) as error:
+        return RelayAnswer(
+            sent=True,
+            refusal="",
+            accepted=None,
+            state="",
+            detail=str(error),
+            frames=tuple(evidence.frames),
+        )
+    return RelayAnswer(
+        sent=True,
+        refusal="",
+        accepted=None,
+        state=state,
+        detail=detail,
+        frames=tuple(evidence.frames),
+    )
+
+
+def switch(
+    request: SendCommand,
+    lines: Lines,
+    security: RelaySecurity,
+    is_still_wanted: Callable[[], str],
+) -> RelayAnswer:
+    """Send one command. `is_still_wanted` is asked last before the wire: "" or why not."""
+    evidence = Evidence()
+    with lines.taken(request.line, urgent=True) as line:
+        session = MeterSession(line, request.address)
+        refusal, detail = _may_send(request, session, evidence, is_still_wanted)
+        if refusal:
+            return _answer(evidence, sent=False, refusal=refusal, detail=detail)
+        try:
+            reply = session.send_relay_command(
+                COMMANDS[request.action], request.valid_until_at, security
+            )
+        except ProtocolError as error:
+            evidence.add(session.take_exchanges())
+            if not error.sent:
+                return _answer(evidence, sent=False, refusal="line_down", detail=error.problem)
+            state, _ = _look_again(session, evidence, request.action)
+            return _answer(evidence, sent=True, state=state, detail=error.problem)
+        evidence.add(reply.exchanges)
+        state, seen = _look_again(session, evidence, request.action)
+        detail = f"meter refused: {', '.join(reply.refused)}" if reply.refused else seen
+        return _answer(evidence, sent=True, accepted=reply.accepted, state=state, detail=detail)
+
+
+def _may_send(
+    request: SendCommand,
+    session: MeterSession,
+    evidence: Evidence,
+    is_still_wanted: Callable[[], str],
+) -> tuple[str, str]:
+    """The checks that need the meter or the last word of control."""
+    try:
+        clock = session.read_clock()
+    except ProtocolError as error:
+        evidence.add(session.take_exchanges())
+        return "meter_unreachable", error.problem
+    evidence.add(clock.exchanges)
+    if not clock.meter_at:
+        return "meter_clock", clock.bad or ", ".join(clock.refused)
+    offset_s = (parse_instant(clock.meter_at) - parse_instant(request.now_at)).total_seconds()
+    if request.action == "open" and abs(offset_s) > 60 * CLOCK_MARGIN_MIN:
+        return "meter_clock", f"the meter's clock is off by {int(offset_s)} s"
+    cancelled = is_still_wanted()
+    return ("cancelled", cancelled) if cancelled else ("", "")
+
+
+def _look_again(session: MeterSession, evidence: Evidence, action: str) -> tuple[str, str]:
+    """Read the state a few times: a relay needs a moment; the last word counts."""
+    wanted = ("open",) if action == "open" else ("closed", "close_permitted")
+    state, detail = "", ""
+    for number in range(LOOKS):
+        if number:
+            time.sleep(SETTLE_S)
+        try:
+            state, detail = _read_state(session, evidence)
+        except ProtocolError as error:
+            detail = error.problem
+            continue
+        if state in wanted:
+            break
+    return state, detail
+
+
+def _read_state(session: MeterSession, evidence: Evidence) -> tuple[str, str]:
+    try:
+        status = session.read_relay_status()
+    except ProtocolError:
+        evidence.add(session.take_exchanges())
+        raise
+    evidence.add(status.exchanges)
+    if status.is_open is None:
+        return "", ", ".join(status.refused) or "no status word"
+    if status.state == "close_permitted":
+        return "close_permitted", "waits for the button"
+    return ("open" if status.is_open else "closed"), f"status word 3 is {status.word:04X}H"
+
+
+def _answer(
+    evidence: Evidence,
+    *,
+    sent: bool,
+    refusal: str = "",
+    accepted: bool | None = None,
+    state: str = "",
+    detail: str = "",
+) -> RelayAnswer:
+    return RelayAnswer(
+        sent=sent,
+        refusal=refusal,
+        accepted=accepted,
+        state=state,
+        detail=detail,
+        frames=tuple(evidence.frames),
+    )
