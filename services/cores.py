@@ -1,0 +1,63 @@
+"""All cores and all writers of an installation, by name: for auditors and the catalogue.
+
+Imported lazily: a tool that looks at one service does not load the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from libs.events.core import Core
+from libs.events.host import decider_hash
+from libs.events.registry import Catalogue
+from services.wiring import with_ignored
+
+CORES: dict[str, str] = {
+    "customers": "services.customers.core",
+    "ingest": "services.ingest.core",
+    "ingest.effect": "services.ingest.effect.core",
+    "validation": "services.validation.core",
+    "billing": "services.billing.core",
+    "payments": "services.payments.core",
+    "control": "services.control.core",
+    "metrology": "services.metrology.core",
+}
+
+EDGES: dict[str, str] = {
+    "clock": "services.clock.events:catalogue",
+    "customers.edge": "services.customers.events:catalogue",
+    "ingest.edge": "services.ingest.events:edge_catalogue",
+    "billing.edge": "services.billing.events:edge_catalogue",
+    "payments.edge": "services.payments.events:edge_catalogue",
+    "control.edge": "services.control.events:edge_catalogue",
+    "metrology.edge": "services.metrology.events:edge_catalogue",
+}
+
+EFFECTS = frozenset({"ingest.effect"})
+"""Cores whose events are what the world answered: balanced, but not decided again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCore:
+    """A core as auditors need it: its functions and the topics it writes besides its own."""
+
+    core: Core
+    written: tuple[str, ...]
+
+
+def load_core(name: str, partitions: int) -> KnownCore:
+    """The core of a service as this release has it."""
+    module = importlib.import_module(CORES[name])
+    core = with_ignored(module.make_core(decider_hash(module.PURE_MODULES)), partitions)
+    return KnownCore(core, module.WRITTEN)
+
+
+def load_catalogue(writer: str) -> Catalogue:
+    """The catalogue of a core or an edge."""
+    if writer in CORES:
+        catalogue: Catalogue = importlib.import_module(CORES[writer]).make_core().catalogue
+        return catalogue
+    module, _, name = EDGES[writer].partition(":")
+    found: Catalogue = getattr(importlib.import_module(module), name)
+    return found
