@@ -132,6 +132,51 @@ class UsageEstablished:
     rule_set: str
 
 
+@catalogue.event("validation.intervals_established")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalsEstablished:
+    """A day's load profile as 96 interval energies, labelled by their end; Wh after ratio.
+
+    None where a snapshot is missing or unusable; flags say why, one per interval.
+    """
+
+    usage_point: str
+    day_on: str
+    register: str
+    interval_minutes: int
+    energies: tuple[int | None, ...]
+    flags: tuple[str, ...]
+    status: str
+    findings: tuple[Finding, ...]
+    reading_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldReading:
+    """A reading as it came, until the supply of its point is known."""
+
+    reading_id: str
+    meter_no: str
+    kind: str
+    source: str
+    day_on: str
+    read_at: str
+    registers: dict[str, int]
+    flaws: dict[str, str]
+    demands: tuple[UsageDemand, ...]
+    voltages: dict[str, int]
+    clock_offset_s: int | None
+
+
+@catalogue.event("validation.supply_awaited")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyAwaited:
+    """A reading came before the supply of its point was known: it is held, and judged then."""
+
+    usage_point: str
+    reading: HeldReading
+
+
 @catalogue.event("validation.estimate_superseded")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateSuperseded:

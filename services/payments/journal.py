@@ -1,0 +1,295 @@
+"""The double-entry journal in integer fen: every fact about money is one balanced entry.
+
+A line names an account of `CHART` by its role and a sub-account; which code a utility's books use
+is data of the chart and never stored. An entry that does not balance cannot be made: its
+constructor (also when decoded from the log) asserts debits = credits. A fact about zero fen has no
+entry: do not ask for one.
+
+Money between two streams goes through `transit`: the suspense stream books one leg, the account's
+stream the other, and transit is zero when both have arrived.
+
+Example: WeChat captures 100.00 for an account that owes 80.00, and pays out 99.40 after its fee:
+    Dr channel_clearing 100.00 / Cr receivable 80.00, Cr prepayment 20.00
+    Dr bank 99.40, Dr channel_fee 0.60 / Cr channel_clearing 100.00
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from services.payments.allocation import Spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerAccount:
+    """One account of the chart: role, code and name in the books, and its normal side."""
+
+    role: str
+    code: str
+    name_zh: str
+    debit_normal: bool
+
+
+CHART: dict[str, LedgerAccount] = {
+    role: LedgerAccount(role=role, code=code, name_zh=name_zh, debit_normal=debit_normal)
+    for role, code, name_zh, debit_normal in (
+        ("bank", "1002", "银行存款", True),
+        ("channel_clearing", "1012", "渠道待清算", True),
+        ("receivable", "1122", "应收电费", True),
+        ("channel_claim", "1221", "应收渠道短款", True),
+        ("suspense", "2202", "待查款项(长款)", False),
+        ("transit", "2202.9", "转户在途", False),
+        ("prepayment", "2203", "预收电费", False),
+        ("opening", "4104", "期初余额", False),
+        ("revenue", "6001", "电费收入", False),
+        ("channel_fee", "6603", "渠道手续费", True),
+    )
+}
+"""Default chart. Codes 2202 and 1221 as payments.md 5 has them; the others follow the Chinese
+enterprise standard (UNCONFIRMED: a utility maps roles to its own; nothing stored depends on it)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalLine:
+    """One leg: an account of the chart, its sub-account, and exactly one of debit and credit.
+
+    `sub_account` is an account number, a clearing day (`clearing_of`), a suspense key or a bank.
+    """
+
+    ledger_account: str
+    sub_account: str
+    debit_fen: int
+    credit_fen: int
+
+    def __post_init__(self) -> None:
+        assert self.ledger_account in CHART, f"{self.ledger_account} is not in the chart"
+        lesser_fen, greater_fen = sorted((self.debit_fen, self.credit_fen))
+        assert lesser_fen == 0 < greater_fen, "a line has exactly one positive side"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """Legs whose debits equal their credits; `text` is the name of the function that made them."""
+
+    text: str
+    lines: tuple[JournalLine, ...]
+
+    def __post_init__(self) -> None:
+        debit_fen = sum(line.debit_fen for line in self.lines)
+        credit_fen = sum(line.credit_fen for line in self.lines)
+        assert debit_fen == credit_fen > 0, f"{self.text}: {debit_fen} != {credit_fen}"
+
+
+def clearing_of(channel: str, merchant: str, bill_on: str) -> str:
+    """The sub-account of a channel's money of one bill day: it must end at zero."""
+    return f"{channel}:{merchant}:{bill_on}"
+
+
+Leg = tuple[str, str, int]
+"""Ledger account, sub-account, amount in fen: a debit above zero, a credit below."""
+
+
+def _entry(text: str, *legs: Leg) -> JournalEntry:
+    return JournalEntry(
+        text=text,
+        lines=tuple(
+            JournalLine(
+                ledger_account=ledger_account,
+                sub_account=sub_account,
+                debit_fen=max(amount_fen, 0),
+                credit_fen=max(-amount_fen, 0),
+            )
+            for ledger_account, sub_account, amount_fen in legs
+            if amount_fen
+        ),
+    )
+
+
+def capture(*, clearing: str, account_no: str, parts: Spread) -> JournalEntry:
+    """A channel took money for an account: Dr channel_clearing / Cr receivable, rest prepayment."""
+    return _entry(
+        "capture",
+        ("channel_clearing", clearing, parts.amount_fen),
+        ("receivable", account_no, -parts.settled_fen),
+        ("prepayment", account_no, -parts.prepayment_fen),
+    )
+
+
+def capture_to_suspense(*, clearing: str, suspense_key: str, amount_fen: int) -> JournalEntry:
+    """A channel took money nobody ordered (长款): Dr channel_clearing / Cr suspense."""
+    return _entry(
+        "capture_to_suspense",
+        ("channel_clearing", clearing, amount_fen),
+        ("suspense", suspense_key, -amount_fen),
+    )
+
+
+def invoice_issued(*, account_no: str, amount_fen: int, prepaid_fen: int = 0) -> JournalEntry:
+    """An invoice: Dr receivable / Cr revenue; `prepaid_fen` of it is settled from prepayment.
+
+    Gross amounts: tax and government funds are split where the utility keeps its books.
+    """
+    assert 0 <= prepaid_fen <= amount_fen
+    return _entry(
+        "invoice_issued",
+        ("receivable", account_no, amount_fen - prepaid_fen),
+        ("prepayment", account_no, prepaid_fen),
+        ("revenue", account_no, -amount_fen),
+    )
+
+
+def prepayment_applied(*, account_no: str, amount_fen: int) -> JournalEntry:
+    """Prepaid money settles debts that were open already: Dr prepayment / Cr receivable."""
+    return _entry(
+        "prepayment_applied",
+        ("prepayment", account_no, amount_fen),
+        ("receivable", account_no, -amount_fen),
+    )
+
+
+def credit_note(*, account_no: str, parts: Spread) -> JournalEntry:
+    """A correction downwards: Dr revenue / Cr receivable as far as debts are open, rest prepayment.
+
+    `parts` is the credit spread over the open debts: what is paid already becomes a balance.
+    """
+    return _entry(
+        "credit_note",
+        ("revenue", account_no, parts.amount_fen),
+        ("receivable", account_no, -parts.settled_fen),
+        ("prepayment", account_no, -parts.prepayment_fen),
+    )
+
+
+def opening_debt(*, account_no: str, amount_fen: int) -> JournalEntry:
+    """A debt that a running utility brings along: Dr receivable / Cr opening."""
+    return _entry(
+        "opening_debt", ("receivable", account_no, amount_fen), ("opening", account_no, -amount_fen)
+    )
+
+
+def opening_prepayment(*, account_no: str, amount_fen: int) -> JournalEntry:
+    """A prepayment that a running utility brings along: Dr opening / Cr prepayment."""
+    return _entry(
+        "opening_prepayment",
+        ("opening", account_no, amount_fen),
+        ("prepayment", account_no, -amount_fen),
+    )
+
+
+def refund(*, clearing: str, account_no: str, amount_fen: int) -> JournalEntry:
+    """An account's prepaid money goes back by its channel: Dr prepayment / Cr channel_clearing."""
+    return _entry(
+        "refund",
+        ("prepayment", account_no, amount_fen),
+        ("channel_clearing", clearing, -amount_fen),
+    )
+
+
+def refund_from_suspense(*, clearing: str, suspense_key: str, amount_fen: int) -> JournalEntry:
+    """Money nobody claimed goes back: Dr suspense / Cr channel_clearing."""
+    return _entry(
+        "refund_from_suspense",
+        ("suspense", suspense_key, amount_fen),
+        ("channel_clearing", clearing, -amount_fen),
+    )
+
+
+def suspense_released(*, suspense_key: str, parts: Mapping[str, int]) -> JournalEntry:
+    """First leg of a binding, in the suspense's stream: Dr suspense / Cr transit, per account.
+
+    `parts` gives each account number its amount in fen.
+    """
+    return _entry(
+        "suspense_released",
+        ("suspense", suspense_key, sum(parts.values())),
+        *(("transit", account_no, -parts[account_no]) for account_no in sorted(parts)),
+    )
+
+
+def transfer_received(*, account_no: str, parts: Spread) -> JournalEntry:
+    """Second leg of a binding, in the account's stream: Dr transit / Cr receivable, prepayment."""
+    return _entry(
+        "transfer_received",
+        ("transit", account_no, parts.amount_fen),
+        ("receivable", account_no, -parts.settled_fen),
+        ("prepayment", account_no, -parts.prepayment_fen),
+    )
+
+
+def payout(*, clearing: str, bank: str, net_fen: int, fee_fen: int) -> JournalEntry:
+    """A channel settles a day: Dr bank net, Dr channel_fee / Cr channel_clearing gross.
+
+    `net_fen` is negative on a day with more refunds than payments, `fee_fen` where the channel
+    gives fees back with refunds.
+    """
+    return _entry(
+        "payout",
+        ("bank", bank, net_fen),
+        ("channel_fee", clearing, fee_fen),
+        ("channel_clearing", clearing, -net_fen - fee_fen),
+    )
+
+
+def channel_fee(*, clearing: str, fee_fen: int) -> JournalEntry:
+    """A fee booked by itself, from the bill: Dr channel_fee / Cr channel_clearing; below 0 back."""
+    return _entry(
+        "channel_fee",
+        ("channel_fee", clearing, fee_fen),
+        ("channel_clearing", clearing, -fee_fen),
+    )
+
+
+def reversal(entry: JournalEntry) -> JournalEntry:
+    """The same entry with sides swapped (a POS reversal after its sale, a refund that failed)."""
+    return _entry(
+        "reversal",
+        *(
+            (line.ledger_account, line.sub_account, line.credit_fen - line.debit_fen)
+            for line in entry.lines
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow:
+    """One account of a trial balance; `balance_fen` is positive on the account's normal side."""
+
+    ledger_account: str
+    code: str
+    debit_fen: int
+    credit_fen: int
+    balance_fen: int
+
+
+def trial_balance(entries: Iterable[JournalEntry]) -> tuple[TrialRow, ...]:
+    """Debits, credits and balance per account, in the order of the chart; the sums are equal."""
+    debits = dict.fromkeys(CHART, 0)
+    credits = dict.fromkeys(CHART, 0)
+    for entry in entries:
+        for line in entry.lines:
+            debits[line.ledger_account] += line.debit_fen
+            credits[line.ledger_account] += line.credit_fen
+    assert sum(debits.values()) == sum(credits.values())
+    return tuple(
+        TrialRow(
+            ledger_account=role,
+            code=head.code,
+            debit_fen=debits[role],
+            credit_fen=credits[role],
+            balance_fen=(1 if head.debit_normal else -1) * (debits[role] - credits[role]),
+        )
+        for role, head in CHART.items()
+    )
+
+
+def sub_balances(entries: Iterable[JournalEntry], ledger_account: str) -> dict[str, int]:
+    """Balance per sub-account of one account, on its normal side; those at zero are left out."""
+    sign = 1 if CHART[ledger_account].debit_normal else -1
+    balances: dict[str, int] = {}
+    for entry in entries:
+        for line in entry.lines:
+            if line.ledger_account == ledger_account:
+                change_fen = sign * (line.debit_fen - line.credit_fen)
+                balances[line.sub_account] = balances.get(line.sub_account, 0) + change_fen
+    return {name: balance_fen for name, balance_fen in sorted(balances.items()) if balance_fen}

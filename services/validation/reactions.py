@@ -1,0 +1,134 @@
+"""What validation takes from others: readings of ingest, and the supply of its points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.validation.events import (
+    HeldReading,
+    InstallationNoted,
+    SupplyNoted,
+    UsageDemand,
+    catalogue,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandPeak:
+    """A maximum demand as the meter shows it."""
+
+    register: str
+    demand_w: int
+    occurred_at: str
+
+
+@catalogue.reads("ingest.registers_read")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistersRead:
+    """Registers at 24:00 of a day; the raw frames stay with ingest."""
+
+    reading_id: str
+    usage_point: str
+    meter_no: str
+    kind: str
+    source: str
+    day_on: str
+    read_at: str
+    registers: dict[str, int]
+    flaws: dict[str, str] = field(default_factory=dict)
+    demands: tuple[DemandPeak, ...] = ()
+    voltages: dict[str, int] = field(default_factory=dict)
+    clock_offset_s: int | None = None
+
+
+@catalogue.reads("ingest.profile_read")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRead:
+    """97 snapshots of each register."""
+
+    reading_id: str
+    usage_point: str
+    meter_no: str
+    day_on: str
+    snapshots: dict[str, tuple[int | None, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppliedMeter:
+    """A meter of the point from an instant to an instant, with what its differences need."""
+
+    meter_no: str
+    from_at: str
+    to_at: str
+    ratio: str
+    digits: int
+    capacity_w: int
+    initial: dict[str, int]
+    final: dict[str, int]
+
+
+@catalogue.reads("customers.supply_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyPublished:
+    """The supply of a usage point as far as validation needs it."""
+
+    usage_point: str
+    version: int
+    account_no: str
+    area: str
+    voltage_class: str
+    registers: tuple[str, ...]
+    rate_periods: dict[str, str]
+    supplied_from_on: str
+    supplied_to_on: str
+    installations: tuple[SuppliedMeter, ...]
+
+
+def supply_noted(supply: SupplyPublished) -> SupplyNoted:
+    """The own event that a published supply becomes."""
+    return SupplyNoted(
+        usage_point=supply.usage_point,
+        version=supply.version,
+        account_no=supply.account_no,
+        area=supply.area,
+        voltage_class=supply.voltage_class,
+        registers=supply.registers,
+        rate_periods=supply.rate_periods,
+        supplied_from_on=supply.supplied_from_on,
+        supplied_to_on=supply.supplied_to_on,
+        installations=tuple(
+            InstallationNoted(
+                meter_no=meter.meter_no,
+                from_at=meter.from_at,
+                to_at=meter.to_at,
+                ratio=meter.ratio,
+                digits=meter.digits,
+                capacity_w=meter.capacity_w,
+                initial=meter.initial,
+                final=meter.final,
+            )
+            for meter in supply.installations
+        ),
+    )
+
+
+def held_reading(reading: RegistersRead) -> HeldReading:
+    """A reading in validation's own terms."""
+    return HeldReading(
+        reading_id=reading.reading_id,
+        meter_no=reading.meter_no,
+        kind=reading.kind,
+        source=reading.source,
+        day_on=reading.day_on,
+        read_at=reading.read_at,
+        registers=reading.registers,
+        flaws=reading.flaws,
+        demands=tuple(
+            UsageDemand(
+                register=peak.register, demand_w=peak.demand_w, occurred_at=peak.occurred_at
+            )
+            for peak in reading.demands
+        ),
+        voltages=reading.voltages,
+        clock_offset_s=reading.clock_offset_s,
+    )

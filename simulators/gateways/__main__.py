@@ -1,0 +1,116 @@
+"""`python -m simulators.gateways CONFIG.json`: the gateways as a process of their own.
+
+Prints one JSON line with the control port when it is ready; ends with 0 on SIGTERM or SIGINT.
+
+Configuration: `keys` (directory, made when missing), `target` (base URL of the payments edge), and
+optionally `journal` (file), `control_port` (0: a free one), `retry_delays_s`, `seed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from libs.events.errors import BadInput
+from simulators.gateways.control import Control
+from simulators.gateways.delivery import ANSWER_TIMEOUT_S, Delivery, Journal
+from simulators.gateways.gateway import Gateways
+from simulators.gateways.keys import generate_keys, load_keys
+
+RETRY_DELAYS_S = (1, 1, 2, 5, 10, 30, 60)
+"""Shorter than the real ones (15 s to 6 h, payments.md 1.1): wall time is what the demo spends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the configuration file says."""
+
+    keys: Path
+    target: str
+    journal: Path | None
+    control_port: int
+    retry_delays_s: tuple[float, ...]
+    seed: int
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the configuration file; BadInput names the wrong setting."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadInput("CONFIG", f"{path}: {error.strerror}", "name a readable file") from None
+    except ValueError:
+        raise BadInput("CONFIG", f"{path} is no JSON", "write a JSON object") from None
+    return parse_settings(document)
+
+
+def parse_settings(document: Any) -> Settings:
+    """Check a configuration document; paths are as given."""
+    if not isinstance(document, dict):
+        raise BadInput("CONFIG", "is no JSON object")
+    known = {"keys", "target", "journal", "control_port", "retry_delays_s", "seed"}
+    unknown = set(document) - known
+    if unknown:
+        raise BadInput(min(unknown), "is no setting here", f"use {', '.join(sorted(known))}")
+    for name in ("keys", "target"):
+        if not isinstance(document.get(name), str):
+            raise BadInput(name, "is missing or no text")
+    delays_s = document.get("retry_delays_s", list(RETRY_DELAYS_S))
+    if not isinstance(delays_s, list) or not all(type(item) in (int, float) for item in delays_s):
+        raise BadInput("retry_delays_s", "is no list of seconds")
+    for name in ("control_port", "seed"):
+        if type(document.get(name, 0)) is not int:
+            raise BadInput(name, "is no whole number")
+    journal = document.get("journal")
+    return Settings(
+        keys=Path(document["keys"]),
+        target=document["target"],
+        journal=Path(journal) if isinstance(journal, str) else None,
+        control_port=document.get("control_port", 0),
+        retry_delays_s=tuple(delays_s),
+        seed=document.get("seed", 0),
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    generate_keys(settings.keys)
+    journal = Journal(settings.journal)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with httpx.AsyncClient(
+        base_url=settings.target, timeout=ANSWER_TIMEOUT_S, trust_env=False
+    ) as client:
+        delivery = Delivery(client, journal, settings.retry_delays_s)
+        gateways = Gateways(load_keys(settings.keys), delivery, settings.seed)
+        server = await Control(gateways).start(settings.control_port)
+        port = server.sockets[0].getsockname()[1]
+        print(json.dumps({"ready": "gateways", "control_port": port}), flush=True)
+        await stop.wait()
+        server.close()
+        gateways.close()
+    journal.close()
+
+
+def main(arguments: list[str]) -> int:
+    """The command; 2 with one line on stderr when the configuration is wrong."""
+    try:
+        if len(arguments) != 1:
+            raise BadInput("CONFIG", "is missing", "python -m simulators.gateways CONFIG.json")
+        asyncio.run(serve(load_settings(Path(arguments[0]))))
+    except BadInput as error:
+        print(f"simulators.gateways: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
