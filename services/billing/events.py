@@ -6,11 +6,14 @@ numbered corrections. Money in fen, energy in Wh; days in the utility's zone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from libs.events.core import Tick
 from libs.events.registry import Catalogue
-from services.billing.bill import BillLine
+from services.billing.agreement import AgreementTerms
+from services.billing.bill import Bill
+from services.billing.bill_checks import CheckHit
+from services.billing.correction import CorrectionRound, RatingInput
 from services.billing.price_book import PriceBook
 
 edge_catalogue = Catalogue("billing.edge")
@@ -90,38 +93,23 @@ class PriceAwaited:
     price_list: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckHit:
-    """A check that wants a person to look: its name and the numbers."""
-
-    check: str
-    text: str
-    numbers: dict[str, str]
-
-
 @catalogue.event("billing.bill_calculated")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillCalculated:
     """A bill before issue; a later calculation of the same month replaces it.
 
-    usage_revision counts what was noted for the month; tier_before_wh and tier_after_wh are the
-    tier year's energy around it; book_ids: every book it used; hits: what a person must look at;
-    not_yet_rated: parts that are accepted and not billed (prepaid modes, fixed ratios, ...).
+    calculation counts from 1; inputs: what it was rated from; hits: what a person must look at,
+    empty when nothing holds it; bill.not_yet_rated: parts that are accepted and not billed.
     """
 
     bill_id: str
     account_no: str
     month: str
     calculation: int
-    usage_revision: int
-    lines: tuple[BillLine, ...]
+    inputs: tuple[RatingInput, ...]
+    bill: Bill
     total_fen: int
-    tier_before_wh: int
-    tier_after_wh: int
-    book_ids: tuple[str, ...]
-    quality: str
     hits: tuple[CheckHit, ...]
-    not_yet_rated: tuple[str, ...] = ()
 
 
 @catalogue.event("billing.bill_withheld")
@@ -166,26 +154,12 @@ class InvoiceIssued:
     bill_id: str
     account_no: str
     month: str
-    lines: tuple[BillLine, ...]
+    inputs: tuple[RatingInput, ...]
+    bill: Bill
     total_fen: int
-    tier_before_wh: int
-    tier_after_wh: int
-    book_ids: tuple[str, ...]
-    quality: str
     issued_on: str
     due_on: str
     language: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectedInvoice:
-    """One invoice in a correction round: what it is now, and the difference to what it was."""
-
-    invoice_no: str
-    month: str
-    before_fen: int
-    after_fen: int
-    lines: tuple[BillLine, ...]
 
 
 @catalogue.event("billing.correction_issued")
@@ -193,8 +167,8 @@ class CorrectedInvoice:
 class CorrectionIssued:
     """A numbered round: a cause and the difference it makes to this and every later invoice.
 
-    cause: late_actual, metrology, book_superseded, rebinding, wrong_agreement; reference: the id
-    of what caused it; difference_fen: to be paid (positive) or given back (negative).
+    reference: the id of what caused it; difference_fen: to be paid (positive) or given back
+    (negative); correction: every invoice of the round with its lines and what it is now.
     """
 
     correction_no: str
@@ -202,11 +176,72 @@ class CorrectionIssued:
     account_no: str
     cause: str
     reference: str
-    invoices: tuple[CorrectedInvoice, ...]
+    correction: CorrectionRound
     difference_fen: int
     issued_on: str
     due_on: str
-    energy_change_wh: dict[str, int] = field(default_factory=dict)
+
+
+@catalogue.event("billing.correction_withheld")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionWithheld:
+    """A correction that cannot be rated as things are, with its reasons."""
+
+    account_no: str
+    cause: str
+    months: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatedTerms:
+    """The agreement as the tariff functions take it, from a day on."""
+
+    from_on: str
+    terms: AgreementTerms
+
+
+@catalogue.event("billing.agreement_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementNoted:
+    """The agreement timeline of an account (content of customers.agreements)."""
+
+    account_no: str
+    version: int
+    timeline: tuple[DatedTerms, ...]
+    moved_out_on: str
+
+
+@catalogue.event("billing.opening_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningNoted:
+    """Where a running account enters: billed up to a day, with its tier year so far."""
+
+    account_no: str
+    opening_id: str
+    billed_to_on: str
+    tier_year_to_date_wh: int
+
+
+@catalogue.event("billing.book_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookNoted:
+    """A book came that concerns this account: a month waited for it, or was billed without it."""
+
+    account_no: str
+    book: str
+
+
+@catalogue.event("billing.usage_adjusted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageAdjusted:
+    """An approved case changes the energy of a month: OBIS -> Wh or varh to be added."""
+
+    account_no: str
+    case_id: str
+    usage_point: str
+    month: str
+    change: dict[str, int]
 
 
 @catalogue.event("billing.case_noted")

@@ -1,0 +1,331 @@
+"""May this be rated at all? What is missing or contradictory, and what is not rated yet.
+
+A finding withholds the bill, because any figure would be a guess. What the agreement holds and this
+version does not rate is listed as `not_yet_rated`; it withholds the bill wherever leaving it out
+would make a line wrong, so nothing is ever priced silently or wrongly.
+
+    a fixed-quantity relation   -> NotYetRated(what="fixed_quantity", withheld=True)
+    a producer's export         -> NotYetRated(what="feed_in", withheld=False); the import is billed
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from services.billing.agreement import BASIC_CHARGES, PointRelation
+from services.billing.basic_charge import capacity_spans
+from services.billing.bill import Finding, NotYetRated
+from services.billing.calendar import days_between, overlap
+from services.billing.point_relations import MAIN, PRICED, REST_PERIODS, InForce
+from services.billing.price_book import PERIODS, PriceList, TwoPartRule
+
+CYCLE_DAYS_MAX = 31
+LOW_VOLTAGE = "lt1kv"
+
+
+def not_yet_rated(given: InForce) -> tuple[NotYetRated, ...]:
+    """Everything in the agreement or the usage that this version does not rate, with the reason."""
+    return tuple(
+        gap
+        for rule in (_payment_mode, _relations, _export, _transformers, _points, _cycle)
+        for gap in rule(given)
+    )
+
+
+def findings(given: InForce) -> tuple[Finding, ...]:
+    """Everything that is missing or contradictory in what a rating part was given."""
+    found = (*_book(given), *_usage_complete(given), *_relations_sound(given))
+    return found or (
+        *_allowances(given),
+        *_rates(given),
+        *_basic_charge(given),
+        *_power_factor(given),
+    )
+
+
+def two_part_lists(given: InForce) -> list[tuple[PriceList, TwoPartRule]]:
+    """The two-part price lists of the main points, each once, with its rule."""
+    lists = {
+        each.price_list: given.part.book.price_lists[each.price_list]
+        for each in given.priced
+        if given.relations.get(each.point, MAIN).kind == "main"
+    }
+    return [(each, each.two_part) for each in lists.values() if each.two_part]
+
+
+def warnings(given: InForce) -> tuple[Finding, ...]:
+    """What can be billed and yet looks odd: prices of another class, a standard without effect."""
+    found = []
+    if given.part.terms.power_factor_standard and not _assessed(given):
+        text = "the agreement has a power-factor standard that none of its price lists applies"
+        found.append(_finding("power_factor_without_effect", "", text))
+    for point in given.priced:
+        price_list = given.part.book.price_lists[point.price_list]
+        if (price_list.category, price_list.voltage_class) != (point.category, point.voltage_class):
+            text = (
+                f"price list {price_list.code} is for {price_list.category} at "
+                f"{price_list.voltage_class}, the point is {point.category} at "
+                f"{point.voltage_class}"
+            )
+            found.append(_finding("class_mismatch", point.point, text))
+    return tuple(found)
+
+
+def _gap(what: str, point: str, reason: str, *, withheld: bool = True) -> NotYetRated:
+    return NotYetRated(what=what, point=point, reason=reason, withheld=withheld)
+
+
+def _payment_mode(given: InForce) -> Iterator[NotYetRated]:
+    mode = given.part.terms.payment_mode
+    if mode != "postpaid":
+        yield _gap(mode, "", "only postpaid accounts are billed")
+
+
+def _relations(given: InForce) -> Iterator[NotYetRated]:
+    usage = given.part.usage
+    for relation in given.part.terms.relations:
+        days = overlap(usage.from_on, usage.until_on, relation.from_on, relation.until_on)
+        if days is None:
+            continue
+        if relation.kind == "feed_in":
+            yield _gap("feed_in", relation.point, "feed-in is not valued yet", withheld=False)
+        elif relation.kind not in (*PRICED, "check"):
+            reason = f"the relation {relation.kind} is not rated yet"
+            yield _gap(relation.kind, relation.point, reason)
+        elif days != (usage.from_on, usage.until_on):
+            reason = f"the relation changes within {usage.from_on} to {usage.until_on}"
+            yield _gap("relation_change", relation.point, reason)
+
+
+def _export(given: InForce) -> Iterator[NotYetRated]:
+    producers = {each.point for each in given.part.usage.points if each.export_wh}
+    generators = {each.point for each in given.relations.values() if each.kind == "feed_in"}
+    for point in sorted(producers - generators):
+        yield _gap("feed_in", point, "exported energy is not valued yet", withheld=False)
+    if given.part.terms.power_factor_standard and producers | generators:
+        reason = "which reactive quadrants of a producer count is not decided yet"
+        yield _gap("power_factor_of_producer", "", reason)
+
+
+def _transformers(given: InForce) -> Iterator[NotYetRated]:
+    usage = given.part.usage
+    for each in given.part.terms.transformers:
+        in_days = overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
+        if each.state != "in_use" and in_days:
+            reason = f"transformer {each.id} is {each.state}; only the state in_use is rated yet"
+            withheld = given.part.terms.basic_charge != "none"
+            yield _gap("transformer_state", "", reason, withheld=withheld)
+
+
+def _points(given: InForce) -> Iterator[NotYetRated]:
+    if given.part.terms.free_allowance:
+        yield _gap("free_allowance", "", "free energy is not rated yet")
+    for point in given.priced:
+        price_list = given.part.book.price_lists.get(point.price_list)
+        if price_list is not None and price_list.minimum_charge:
+            yield _gap("minimum_charge", point.point, "minimum charges are not rated yet")
+        if point.voltage_class != LOW_VOLTAGE and point.metering_side == "low":
+            reason = "transformer loss of low-side metering is not rated yet"
+            yield _gap("transformer_loss", point.point, reason)
+
+
+def _cycle(given: InForce) -> Iterator[NotYetRated]:
+    days = days_between(given.part.usage.cycle_from_on, given.part.usage.cycle_until_on)
+    if days > CYCLE_DAYS_MAX:
+        yield _gap("long_cycle", "", f"a billing cycle of {days} days is not rated yet")
+
+
+def _finding(rule: str, point: str, text: str, numbers: dict[str, int] | None = None) -> Finding:
+    return Finding(rule=rule, point=point, text=text, numbers=numbers or {})
+
+
+def _book(given: InForce) -> Iterator[Finding]:
+    book, usage = given.part.book, given.part.usage
+    if book.id != given.part.terms.price_book:
+        text = f"the agreement names the book {given.part.terms.price_book}, not {book.id}"
+        yield _finding("other_book", "", text)
+    if not (book.from_on <= usage.from_on and usage.until_on <= book.until_on):
+        text = f"the book is in force from {book.from_on} to before {book.until_on} only"
+        yield _finding("book_not_in_force", "", text)
+    for point in given.priced:
+        if point.price_list not in book.price_lists:
+            text = f"the book has no price list {point.price_list}"
+            yield _finding("price_list_missing", point.point, text)
+
+
+def _usage_complete(given: InForce) -> Iterator[Finding]:
+    usage = given.part.usage
+    counts = Counter(each.point for each in usage.points)
+    agreed = Counter(each.point for each in given.points)
+    for point in sorted(counts.keys() | agreed.keys()):
+        if agreed[point] > 1:
+            yield _finding("point_twice", point, "the agreement has the point twice")
+        if counts[point] > 1:
+            yield _finding("usage_twice", point, "two usages of the point were given")
+        if not agreed[point]:
+            yield _finding("point_unknown", point, "the agreement has no such point in these days")
+        elif not counts[point] and given.relations.get(point, MAIN).kind in PRICED:
+            yield _finding("usage_missing", point, "no usage of the point was given")
+    expected = {
+        each.point: overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
+        for each in given.points
+    }
+    for each in usage.points:
+        days = expected.get(each.point)
+        if days and days != (each.from_on, each.until_on):
+            text = (
+                f"usage of {each.from_on} to {each.until_on} was given for {days[0]} to {days[1]}"
+            )
+            yield _finding("usage_of_other_days", each.point, text)
+
+
+def _relations_sound(given: InForce) -> Iterator[Finding]:
+    usage, terms = given.part.usage, given.part.terms
+    known = {each.point for each in given.points}
+    billed = {each.point for each in given.priced}
+    in_force = [
+        each
+        for each in terms.relations
+        if overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
+    ]
+    counts = Counter(each.point for each in in_force)
+    for relation in sorted(in_force, key=lambda each: (each.point, each.of)):
+        if counts[relation.point] > 1:
+            yield _finding("relation_twice", relation.point, "the point has two relations")
+        if relation.kind in PRICED and relation.point not in known:
+            text = "the agreement has a relation of the point and not the point"
+            yield _finding("relation_unknown", relation.point, text)
+        if relation.kind == "deducted" and relation.of not in billed:
+            text = f"it is deducted of {relation.of}, which is no billed point of the agreement"
+            yield _finding("relation_unknown", relation.point, text)
+        if _is_in_circle(relation.point, given.relations):
+            yield _finding("relation_circle", relation.point, "it is deducted of itself")
+
+
+def _is_in_circle(point: str, relations: Mapping[str, PointRelation]) -> bool:
+    current = point
+    for _ in relations:
+        relation = relations.get(current, MAIN)
+        if relation.kind != "deducted":
+            return False
+        current = relation.of
+        if current == point:
+            return True
+    return False
+
+
+def _allowances(given: InForce) -> Iterator[Finding]:
+    for point in given.priced:
+        price_list = given.part.book.price_lists[point.price_list]
+        if price_list.tiers is None:
+            continue
+        for allowance in given.part.terms.allowances:
+            if allowance.rule not in price_list.tiers.allowances:
+                text = f"the price list has no allowance {allowance.rule}"
+                yield _finding("allowance_missing", point.point, text)
+
+
+def _rates(given: InForce) -> Iterator[Finding]:
+    usages = {each.point: each for each in given.part.usage.points}
+    for point in given.priced:
+        usage, periods = usages[point.point], point.rate_periods
+        if given.part.book.price_lists[point.price_list].calendar and not periods:
+            text = "the price list has periods, the point says of no rate which period it is"
+            yield _finding("periods_missing", point.point, text)
+        for rate in sorted(rate for rate in periods if periods[rate] not in PERIODS):
+            text = f"rate {rate} is given the period {periods[rate]}, which does not exist"
+            yield _finding("period_unknown", point.point, text)
+        rest = next((each for each in REST_PERIODS if each in periods.values()), "")
+        for rate in sorted(periods.keys() | usage.import_wh_by_rate.keys()):
+            energy_wh = usage.import_wh_by_rate.get(rate)
+            if energy_wh is None and periods[rate] != rest:
+                text = f"the usage has no energy of rate {rate} ({periods[rate]})"
+                yield _finding("rate_missing", point.point, text)
+            elif energy_wh and periods and rate not in periods:
+                text = f"rate {rate} has energy and no period"
+                numbers = {"energy_wh": energy_wh}
+                yield _finding("rate_without_period", point.point, text, numbers)
+
+
+def _basic_charge(given: InForce) -> Iterator[Finding]:
+    mode, price_lists = given.part.terms.basic_charge, two_part_lists(given)
+    if mode == "none":
+        for price_list, _ in price_lists:
+            text = f"{price_list.code} is two-part and the agreement has no basic charge"
+            yield _finding("basic_charge_missing", "", text)
+        return
+    if mode not in BASIC_CHARGES:
+        yield _finding("basic_charge_unknown", "", f"{mode} is no way to charge a basic charge")
+        return
+    if len(price_lists) != 1:
+        text = "an account with a basic charge needs one two-part price list on its main points"
+        numbers = {"price_lists": len(price_lists)}
+        yield _finding("two_part_list_ambiguous", "", text, numbers)
+        return
+    price_list, rule = price_lists[0]
+    unit = "kVA" if mode == "capacity" else "kW"
+    if all(each.unit != unit for each in price_list.components):
+        text = f"the price list {price_list.code} has no price per {unit}"
+        yield _finding("price_missing", "", text)
+    if mode != "capacity":
+        yield from _demand(given, price_list)
+    if mode == "capacity" or (mode == "contract_demand" and rule.contract_floor_percent):
+        yield from _capacity(given)
+
+
+def _demand(given: InForce, price_list: PriceList) -> Iterator[Finding]:
+    terms = given.part.terms
+    if terms.basic_charge == "contract_demand" and not terms.contract_demand_w:
+        yield _finding("contract_demand_missing", "", "the agreement has no contract demand")
+    billed = {each.point for each in given.priced if each.price_list == price_list.code}
+    for usage in given.part.usage.points:
+        is_main = given.relations.get(usage.point, MAIN).kind == "main"
+        if usage.point in billed and is_main and usage.demand_w is None:
+            text = "the usage has no maximum demand"
+            yield _finding("demand_missing", usage.point, text)
+
+
+def _capacity(given: InForce) -> Iterator[Finding]:
+    """Where the capacity counts: it is there, and no transformer is counted twice."""
+    terms, usage = given.part.terms, given.part.usage
+    spans = capacity_spans(terms, usage.from_on, usage.until_on)
+    if not any(each.capacity_va for each in spans):
+        yield _finding("capacity_missing", "", "the agreement has no transformer in use")
+    days: dict[str, list[tuple[str, str]]] = {}
+    for each in terms.transformers:
+        span = overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
+        if span:
+            days.setdefault(each.id, []).append(span)
+    for name, spans_of_one in sorted(days.items()):
+        ordered = sorted(spans_of_one)
+        if any(later[0] < earlier[1] for earlier, later in pairwise(ordered)):
+            text = f"transformer {name} is in two rows on the same day"
+            yield _finding("transformer_twice", "", text)
+
+
+def _power_factor(given: InForce) -> Iterator[Finding]:
+    standard, rule = given.part.terms.power_factor_standard, given.part.book.power_factor
+    if not standard:
+        return
+    if rule is None or standard not in rule.percents:
+        text = f"the book has no power-factor table for the standard {standard}"
+        yield _finding("power_factor_table_missing", "", text)
+        return
+    usages = {each.point: each for each in given.part.usage.points}
+    for point in _assessed(given):
+        missing = [q for q in rule.reactive_quadrants if q not in usages[point].reactive_varh]
+        if missing:
+            text = f"the usage has no reactive energy of quadrant {', '.join(missing)}"
+            yield _finding("reactive_missing", point, text)
+
+
+def _assessed(given: InForce) -> list[str]:
+    """The main points with a price list to which the power-factor adjustment applies."""
+    return [
+        each.point
+        for each in given.priced
+        if given.relations.get(each.point, MAIN).kind == "main"
+        and given.part.book.price_lists[each.price_list].power_factor_applies
+    ]

@@ -1,0 +1,129 @@
+"""Power-factor adjustment 功率因数调整电费: the factor of the cycle, the table, the adjusted base.
+
+The factor is P/sqrt(P^2+Q^2) of the cycle's totals, rounded half-up to two decimals, in integers
+throughout. The table (81 rows for three standards) is data of the book; below its last row each
+further 0.01 adds the book's step (domain.md 3.4).
+
+    power_factor_hundredths(40_000, 39_670)                 71: factor 0.71
+    percent_hundredths(rule, "0.90", 71)                    950: +9.50 %
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isqrt
+
+from libs.events.quantities import ROUNDING, format_scaled, parse_scaled
+from services.billing.bill import BillLine, Charge, RatingPart, rule_id
+from services.billing.point_relations import BilledPoint
+from services.billing.price_book import PowerFactorRule
+
+PERCENT_SCALE = 100
+"""Percentages are read and kept in 0.01 %."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerFactor:
+    """The assessed factor of a cycle in hundredths, its energies, and the readings behind them."""
+
+    hundredths: int
+    active_wh: int
+    reactive_varh: int
+    reading_ids: tuple[str, ...]
+
+
+def power_factor_hundredths(active: int, reactive: int) -> int:
+    """P/sqrt(P^2+Q^2) rounded half-up to 0.01; both in the same scale and not both zero.
+
+    floor(100 f + 1/2) equals (floor(200 f) + 1) // 2, and floor(200 f) is an integer square root.
+    """
+    apparent_squared = active * active + reactive * reactive
+    assert apparent_squared > 0, "no energy has no power factor"
+    return (isqrt(200 * 200 * active * active // apparent_squared) + 1) // 2
+
+
+def percent_hundredths(rule: PowerFactorRule, standard: str, hundredths: int) -> int:
+    """The adjustment in 0.01 % for a factor by the table of a standard; below the table by step."""
+    percents = rule.percents[standard]
+    row = 100 - hundredths
+    below = max(0, row - (len(percents) - 1))
+    percent = parse_scaled(percents[row - below], PERCENT_SCALE, f"power_factor.{standard}")
+    return percent + below * parse_scaled(rule.step_below, PERCENT_SCALE, "power_factor.step_below")
+
+
+def assessed_factor(
+    parts: Sequence[RatingPart], points_by_part: Sequence[Iterable[BilledPoint]]
+) -> PowerFactor | None:
+    """The factor over all parts of a cycle that have a standard; None where there is no energy.
+
+    Main points with a price list to which the adjustment applies are assessed. Reactive energy is
+    the sum of the absolute energies of the book's quadrants (UNCONFIRMED for producers).
+    """
+    active_wh = reactive_varh = 0
+    reading_ids: set[str] = set()
+    for part, points in zip(parts, points_by_part, strict=True):
+        rule, rounding = part.book.power_factor, part.book.rounding
+        if rule is None or not part.terms.power_factor_standard:
+            continue
+        for each in points:
+            if each.kind == "main" and each.price_list.power_factor_applies:
+                energy = each.metered if rule.active == "metered" else each.billed
+                active_wh += energy.total_wh
+                varh = sum(abs(each.usage.reactive_varh.get(q, 0)) for q in rule.reactive_quadrants)
+                unit = rounding.energy_unit_wh
+                reactive_varh += ROUNDING[rounding.energy](varh, unit) * unit
+                reading_ids.update(each.usage.reading_ids)
+    if active_wh == 0 and reactive_varh == 0:
+        return None
+    return PowerFactor(
+        hundredths=power_factor_hundredths(active_wh, reactive_varh),
+        active_wh=active_wh,
+        reactive_varh=reactive_varh,
+        reading_ids=tuple(sorted(reading_ids)),
+    )
+
+
+def power_factor_charge(
+    part: RatingPart, factor: PowerFactor, charges: Iterable[Charge]
+) -> Charge | None:
+    """The adjustment of one part's charges; None where the part has no standard.
+
+    The base is the sum of the lines of assessed price lists whose component is a base, in fen or
+    exact by the rounding order of the book.
+    """
+    rule, standard = part.book.power_factor, part.terms.power_factor_standard
+    if rule is None or not standard:
+        return None
+    percent = percent_hundredths(rule, standard, factor.hundredths)
+    base = [charge for charge in charges if charge.pf_base]
+    base_fen = sum(charge.line.amount_fen for charge in base)
+    exact = Fraction(base_fen)
+    if part.book.rounding.power_factor_base == "exact":
+        exact = sum((Fraction(*charge.exact) for charge in base), Fraction())
+    amount = exact * percent / (100 * PERCENT_SCALE)
+    line = BillLine(
+        code="power_factor",
+        name_zh="功率因数调整电费",
+        name_en="Power-factor adjustment",
+        point="",
+        from_on=part.usage.from_on,
+        until_on=part.usage.until_on,
+        quantity=base_fen,
+        unit="fen",
+        price=format_scaled(percent, PERCENT_SCALE),
+        price_unit="%",
+        amount_fen=ROUNDING[part.book.rounding.amount](amount.numerator, amount.denominator),
+        rule=rule_id(part.book, "power_factor", standard),
+        basis={
+            "power_factor": f"{factor.hundredths // 100}.{factor.hundredths % 100:02d}",
+            "standard": standard,
+            "active_wh": str(factor.active_wh),
+            "reactive_varh": str(factor.reactive_varh),
+            "base": part.book.rounding.power_factor_base,
+        },
+        reading_ids=factor.reading_ids,
+        unconfirmed=rule.unconfirmed,
+    )
+    return Charge(line, False, (amount.numerator, amount.denominator))

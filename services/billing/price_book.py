@@ -1,0 +1,319 @@
+"""The price book: every price, boundary, calendar and rule a bill rests on, as plain data.
+
+A book is effective-dated (`from_on` to before `until_on`), versioned, and identified by its content
+hash; once published it never changes, a later version supersedes it. Prices are exact decimal
+strings in yuan, as published; what a source leaves open is marked `unconfirmed` and shown as such.
+
+    book.price_lists["residential"].components[0].price     "0.52" yuan per kWh
+    content_hash(book) == book.content_hash                 the book is the one that was published
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from libs.events.quantities import parse_price
+
+PERIODS = ("sharp", "peak", "flat", "valley")
+"""Time-of-use periods 尖 峰 平 谷, in the order in which a bill lists them."""
+
+UNITS = ("kWh", "kVA", "kW", "month")
+"""What a component is priced per; kVA and kW are per month."""
+
+DAY_TYPES = ("workday", "weekend", "holiday")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceComponent:
+    """One price of a list, per kWh, per kVA and month, per kW and month, or per month.
+
+    `tou_applies` says that the price floats with the period; `period_prices` then holds a price for
+    each. `pf_base` says whether the power-factor adjustment is taken on this component (the sources
+    disagree about government funds, domain.md 3.4).
+    """
+
+    code: str
+    name_zh: str
+    name_en: str
+    unit: str
+    price: str = ""
+    tou_applies: bool = False
+    period_prices: dict[str, str] = field(default_factory=dict)
+    pf_base: bool = True
+    source: str = ""
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierStep:
+    """The adder on the base price for the energy above a boundary, up to the next step's."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    above_wh: int
+    adder: str
+    source: str = ""
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierRule:
+    """Residential tiers: monthly or annual boundaries, and what a large household adds to them.
+
+    `allowances` names the rules an agreement may claim; the value is what each boundary gains per
+    month, in the order of the steps.
+    """
+
+    span: str
+    steps: tuple[TierStep, ...]
+    year_from_month: int = 1
+    allowances: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandRule:
+    """How a measured maximum demand is billed against the contract demand (domain.md 3.3).
+
+    Up to `upper_percent` of the contract the charge is on `within`: the `contract` value (2016
+    rule) or the `measured` one, then not less than `lower_percent` of the contract (old rule).
+    Above, it is on `base_above` plus `excess_factor` times what exceeds `excess_over`; both are
+    `contract` or `limit` (upper_percent of it), because published readings differ.
+    """
+
+    name: str
+    within: str
+    lower_percent: int = 0
+    upper_percent: int = 105
+    base_above: str = "contract"
+    excess_over: str = "limit"
+    excess_factor: int = 2
+    source: str = ""
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoPartRule:
+    """The rules of the basic charge: the contract demand's floor (in % of capacity), the rule."""
+
+    contract_floor_percent: int
+    demand_rule: DemandRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceList:
+    """The prices of one category at one voltage class, in a single-part or two-part system."""
+
+    code: str
+    category: str
+    voltage_class: str
+    name_zh: str
+    name_en: str
+    components: tuple[PriceComponent, ...]
+    calendar: str = ""
+    tiers: TierRule | None = None
+    two_part: TwoPartRule | None = None
+    power_factor_applies: bool = False
+    minimum_charge: str = ""
+    free_allowance_wh: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRange:
+    """Half-hour aligned wall-clock times of one period; `23:00` to `07:00` runs over midnight."""
+
+    start: str
+    end: str
+    period: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayPattern:
+    """The slots of the given months and day types."""
+
+    name: str
+    months: tuple[int, ...]
+    day_types: tuple[str, ...]
+    slots: tuple[SlotRange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TouCalendar:
+    """Which half hour of which day is sharp, peak, flat or valley."""
+
+    patterns: tuple[DayPattern, ...]
+    source: str = ""
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerFactorRule:
+    """The adjustment table of the power-factor rules and what the factor is taken from.
+
+    `percents[standard]` lists the percentages of factor 1.00, 0.99, … downwards; below the last row
+    each further 0.01 adds `step_below`. `active` is the energy that enters the factor: `metered`
+    (before sub-meters are deducted) or `billed`.
+    """
+
+    percents: dict[str, tuple[str, ...]]
+    step_below: str
+    reactive_quadrants: tuple[str, ...] = ("1", "4")
+    active: str = "metered"
+    source: str = ""
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounding:
+    """Every rounding of a bill by name (libs.events.quantities.ROUNDING), and their order.
+
+    `periods` is `flat_is_rest` (total and the other periods are rounded, flat is what is left) or
+    `each`. `power_factor_base` is `rounded_lines` (sum of the lines in fen) or `exact`.
+    `deduction_spread` says what an unmetered period of a sub-meter takes from the main meter's:
+    `proportional` or `flat`.
+    """
+
+    amount: str = "half_up"
+    energy: str = "half_up"
+    energy_unit_wh: int = 1000
+    demand: str = "half_up"
+    demand_unit_w: int = 1000
+    periods: str = "flat_is_rest"
+    power_factor_base: str = "rounded_lines"
+    deduction_spread: str = "proportional"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateFeeRule:
+    """Late-fee rates in permille per day and the named reading of the year's end.
+
+    `split_at_year_end` charges the days of the debt's own year and the later ones at two rates
+    (b10, b11); `whole_debt_by_age` charges all days at the later rate once the year is over (b09).
+    """
+
+    name: str = "split_at_year_end"
+    residential_permille: int = 1
+    same_year_permille: int = 2
+    later_year_permille: int = 3
+    minimum_fen: int = 100
+    rounding: str = "half_up"
+    source: str = ""
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBook:
+    """A published, effective-dated set of price lists and rules.
+
+    `day_basis` divides monthly prices by `thirty` days or the `actual` ones of the cycle;
+    `correction_price_basis` is `usage_month` or (not rated yet) `correction_month`.
+    """
+
+    id: str
+    version: int
+    region: str
+    name_zh: str
+    name_en: str
+    from_on: str
+    until_on: str
+    price_lists: dict[str, PriceList]
+    currency: str = "CNY"
+    day_basis: str = "thirty"
+    rounding: Rounding = Rounding()
+    calendars: dict[str, TouCalendar] = field(default_factory=dict)
+    power_factor: PowerFactorRule | None = None
+    late_fee: LateFeeRule = LateFeeRule()
+    correction_price_basis: str = "usage_month"
+    source: str = ""
+    unconfirmed: bool = False
+    content_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookReference:
+    """The book a bill was rated with."""
+
+    id: str
+    version: int
+    content_hash: str
+
+
+class BookSpan(NamedTuple):
+    """A stretch of days and the book in force; None where no book is published."""
+
+    from_on: str
+    until_on: str
+    book: PriceBook | None
+
+
+def book_key(book: PriceBook | BookReference) -> str:
+    """The name of one version of a book, such as `cq-residential@1`."""
+    return f"{book.id}@{book.version}"
+
+
+def reference(book: PriceBook) -> BookReference:
+    """What a bill keeps of the book."""
+    return BookReference(id=book.id, version=book.version, content_hash=book.content_hash)
+
+
+def content_hash(book: PriceBook) -> str:
+    """SHA-256 over the canonical JSON of everything in the book but the hash itself.
+
+    Fields at their default are left out, so that a field added later does not change the hash of a
+    book published before.
+    """
+    content = _content(book)
+    content.pop("content_hash", None)
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _content(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_content(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    content = {}
+    for each in fields(value):
+        item = getattr(value, each.name)
+        default = each.default_factory() if each.default_factory is not MISSING else each.default
+        if item != default:
+            content[each.name] = _content(item)
+    return content
+
+
+def book_spans(
+    books: Iterable[PriceBook], book_id: str, from_on: str, until_on: str
+) -> tuple[BookSpan, ...]:
+    """Which version is in force on which days of [from_on, until_on).
+
+    The highest version that covers a day wins. More than one span means that the month has a change
+    of book; a span without a book means that the usage is `awaiting_price`.
+    """
+    assert from_on < until_on, f"{from_on} is not before {until_on}"
+    versions = [book for book in books if book.id == book_id]
+    limits = {on for book in versions for on in (book.from_on, book.until_on)}
+    cuts = sorted({from_on, until_on} | {on for on in limits if from_on < on < until_on})
+    spans: list[BookSpan] = []
+    for start, end in pairwise(cuts):
+        covering = [book for book in versions if book.from_on <= start < book.until_on]
+        book = max(covering, key=lambda each: each.version, default=None)
+        if spans and spans[-1].book is book:
+            spans[-1] = spans[-1]._replace(until_on=end)
+        else:
+            spans.append(BookSpan(start, end, book))
+    return tuple(spans)
+
+
+@lru_cache(maxsize=4096)
+def price_e6(price: str) -> int:
+    """A price string of a book as 1e-6 yuan; remembered, a run asks for few prices often."""
+    return parse_price(price)

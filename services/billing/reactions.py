@@ -1,0 +1,261 @@
+"""What billing takes from others, in its own terms: usage, agreements, openings, cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.billing.agreement import (
+    AgreementTerms,
+    HouseholdAllowance,
+    PointRelation,
+    PointTerms,
+    Transformer,
+)
+from services.billing.events import AgreementNoted, DatedTerms, UsageNoted, catalogue
+
+BASIC_CHARGE = {
+    "none": "none",
+    "capacity": "capacity",
+    "contract": "contract_demand",
+    "measured": "measured_demand",
+}
+VOLTAGE_CLASS = {"10kv": "1_10kv"}
+"""Voltage classes of the agreement as price books name them; others are the same."""
+
+LARGE_HOUSEHOLD = 5
+"""People from whom the large-household allowance counts (UNCONFIRMED, differs by province)."""
+
+WH_PER_KVA = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageDemand:
+    """A maximum demand, after ratio."""
+
+    register: str
+    demand_w: int
+    occurred_at: str
+
+
+@catalogue.reads("validation.usage_established")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageEstablished:
+    """Usage of one point on one day; `change` is the difference to the revision before."""
+
+    usage_point: str
+    account_no: str
+    day_on: str
+    revision: int
+    quality: str
+    change: dict[str, int]
+    demands: tuple[UsageDemand, ...]
+    after_exchange: bool
+    readings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignTransformer:
+    """A transformer in one state, from and to a day."""
+
+    transformer_no: str
+    kva: int
+    model: str
+    state: str
+    from_on: str
+    to_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignPoint:
+    """A usage point under the agreement."""
+
+    usage_point: str
+    relation: str
+    parent_point: str
+    share: str
+    quantity_wh: int
+    price_list: str
+    category: str
+    voltage_class: str
+    metering_side: str
+    rate_periods: dict[str, str]
+    from_on: str
+    to_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignTerms:
+    """The agreement from a day on."""
+
+    valid_from_on: str
+    category: str
+    region: str
+    price_list: str
+    voltage_class: str
+    metering_side: str
+    demand_mode: str
+    contract_demand_w: int
+    pf_standard: str
+    payment_mode: str
+    household_size: int
+    language: str
+    moved_out_on: str
+
+
+@catalogue.reads("customers.agreement_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementPublished:
+    """The whole agreement timeline of an account."""
+
+    account_no: str
+    version: int
+    terms: tuple[ForeignTerms, ...]
+    transformers: tuple[ForeignTransformer, ...]
+    points: tuple[ForeignPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignOpening:
+    """The opening position, as far as billing needs it."""
+
+    opening_id: str
+    account_no: str
+    as_of_on: str
+    tier_year_to_date_wh: int
+
+
+@catalogue.reads("customers.account_opened")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOpened:
+    """A running account came with its position."""
+
+    opening: ForeignOpening
+
+
+@catalogue.reads("metrology.correction_proposed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionProposed:
+    """A failed meter was installed at a point of the account."""
+
+    case_id: str
+    account_no: str
+    usage_point: str
+    error_e4_pct: int
+    rule: str
+    from_on: str
+    to_on: str
+
+
+@catalogue.reads("metrology.correction_decided")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionDecided:
+    """A person approved or refused the case."""
+
+    case_id: str
+    account_no: str
+    usage_point: str
+    error_e4_pct: int
+    rule: str
+    from_on: str
+    to_on: str
+    decision: str
+
+
+def usage_noted(usage: UsageEstablished) -> UsageNoted:
+    """The own event of a day's usage."""
+    peak = max(usage.demands, key=lambda found: found.demand_w, default=None)
+    return UsageNoted(
+        usage_point=usage.usage_point,
+        day_on=usage.day_on,
+        revision=usage.revision,
+        quality=usage.quality,
+        change=usage.change,
+        demand_w=peak.demand_w if peak else 0,
+        demand_at=peak.occurred_at if peak else "",
+        after_exchange=usage.after_exchange,
+        readings=usage.readings,
+    )
+
+
+def agreement_noted(published: AgreementPublished) -> AgreementNoted:
+    """The own event of an agreement: one set of terms from each day on which they change.
+
+    `price_book` holds the region until a bill is rated: which book of the region has the price
+    list is known only with the books.
+    """
+    ordered = sorted(published.terms, key=lambda terms: terms.valid_from_on)
+    return AgreementNoted(
+        account_no=published.account_no,
+        version=published.version,
+        timeline=tuple(
+            DatedTerms(from_on=terms.valid_from_on, terms=_terms(published, terms))
+            for terms in ordered
+        ),
+        moved_out_on=ordered[-1].moved_out_on if ordered else "",
+    )
+
+
+def _terms(published: AgreementPublished, terms: ForeignTerms) -> AgreementTerms:
+    allowances: tuple[HouseholdAllowance, ...] = ()
+    if terms.household_size >= LARGE_HOUSEHOLD and terms.category == "residential":
+        allowances = (HouseholdAllowance(rule="large_household", from_on=terms.valid_from_on),)
+    return AgreementTerms(
+        account=published.account_no,
+        price_book=terms.region,
+        points=tuple(_point(point, terms) for point in published.points),
+        relations=tuple(
+            PointRelation(
+                point=point.usage_point,
+                kind=point.relation,
+                of=point.parent_point,
+                ratio=point.share,
+                quantity_wh=point.quantity_wh,
+                from_on=point.from_on,
+                until_on=point.to_on,
+            )
+            for point in published.points
+            if point.relation != "main"
+        ),
+        payment_mode=terms.payment_mode,
+        basic_charge=BASIC_CHARGE[terms.demand_mode],
+        contract_demand_w=terms.contract_demand_w or None,
+        transformers=tuple(
+            Transformer(
+                id=found.transformer_no,
+                capacity_va=found.kva * WH_PER_KVA,
+                state=found.state,
+                model=found.model,
+                from_on=found.from_on,
+                until_on=found.to_on,
+            )
+            for found in published.transformers
+        ),
+        power_factor_standard=terms.pf_standard,
+        allowances=allowances,
+        language=terms.language,
+    )
+
+
+def _point(point: ForeignPoint, terms: ForeignTerms) -> PointTerms:
+    voltage_class = point.voltage_class or terms.voltage_class
+    return PointTerms(
+        point=point.usage_point,
+        price_list=point.price_list or terms.price_list,
+        category=book_category(point.category or terms.category, terms.demand_mode),
+        voltage_class=VOLTAGE_CLASS.get(voltage_class, voltage_class),
+        metering_side=point.metering_side or terms.metering_side,
+        rate_periods=point.rate_periods,
+        from_on=point.from_on,
+        until_on=point.to_on,
+    )
+
+
+def book_category(category: str, demand_mode: str) -> str:
+    """A class of use as price books name it."""
+    if category == "residential":
+        return category
+    if category == "industrial" and demand_mode != "none":
+        return "large_industry"
+    if category in ("industrial", "non_residential"):
+        return "commercial_industrial"
+    return category

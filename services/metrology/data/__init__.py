@@ -1,0 +1,1 @@
+"""Tables shipped with metrology; every row of them names its source."""
