@@ -102,6 +102,10 @@ def _relations(given: InForce) -> Iterator[NotYetRated]:
 def _export(given: InForce) -> Iterator[NotYetRated]:
     producers = {each.point for each in given.part.usage.points if each.export_wh}
     generators = {each.point for each in given.relations.values() if each.kind == "feed_in"}
+    for each in sorted(given.part.usage.points, key=lambda each: each.point):
+        if each.point in generators and each.import_wh:
+            reason = f"the import of a feed-in point ({each.import_wh} Wh) is not billed yet"
+            yield _gap("feed_in_import", each.point, reason, withheld=False)
     for point in sorted(producers - generators):
         yield _gap("feed_in", point, "exported energy is not valued yet", withheld=False)
     if given.part.terms.power_factor_standard and producers | generators:

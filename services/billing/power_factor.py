@@ -102,7 +102,7 @@ def power_factor_charge(
     exact = Fraction(base_fen)
     if part.book.rounding.power_factor_base == "exact":
         exact = sum((Fraction(*charge.exact) for charge in base), Fraction())
-    amount = exact * percent / (100 * PERCENT_SCALE)
+    amount = exact * Fraction(percent, 100 * PERCENT_SCALE)
     line = BillLine(
         code="power_factor",
         name_zh="功率因数调整电费",

@@ -1,0 +1,188 @@
+"""`gridledger bill`: list held bills, decide about them, explain one down to its raw frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from libs.events.audit import Reader, scan
+from libs.events.codec import Codec, envelope_of, to_document
+from libs.events.errors import BadInput
+from libs.events.kafka import KafkaReader
+from libs.events.quantities import format_yuan
+from libs.events.record import partition_of
+from libs.events.registry import Catalogue
+from services.audit.files import FileReader
+from services.billing.api import SOURCE, decide_release
+from services.billing.events import (
+    BillCalculated,
+    BillReleased,
+    CorrectionIssued,
+    InvoiceIssued,
+    edge_catalogue,
+)
+from services.billing.explanation import LANGUAGES, explain
+from services.ingest.events import RegistersRead
+from services.settings import load_settings
+from services.wiring import open_producer
+
+app = typer.Typer(help="Bills: which are held, who releases them, and why they are what they are.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FromFiles = Annotated[
+    Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")
+]
+
+reader_catalogue = Catalogue("bill.reader")
+for _name, _body in (
+    ("billing.bill_calculated", BillCalculated),
+    ("billing.bill_released", BillReleased),
+    ("billing.invoice_issued", InvoiceIssued),
+    ("billing.correction_issued", CorrectionIssued),
+    ("ingest.registers_read", RegistersRead),
+):
+    reader_catalogue.reads(_name)(_body)
+
+
+def bodies(reader: Reader, topic: str, partition: int) -> Iterator[Any]:
+    """The bodies of the types we know, in order."""
+    codec = Codec(reader_catalogue)
+    for record in scan(reader, topic, partition):
+        envelope = envelope_of(record.headers)
+        if codec.knows(envelope.type):
+            yield codec.decode(envelope.type, record.value)
+
+
+def held_bills(reader: Reader, partitions: int) -> list[BillCalculated]:
+    """Bills that a check holds and nobody released."""
+    held: dict[str, BillCalculated] = {}
+    for partition in range(partitions):
+        for body in bodies(reader, "billing.events", partition):
+            if isinstance(body, BillCalculated):
+                held[body.bill_id] = body
+            elif isinstance(body, BillReleased):
+                held.pop(body.bill_id, None)
+    return [bill for bill in held.values() if bill.hits]
+
+
+@app.command(epilog="Example: gridledger bill held --json")
+def held(as_json: AsJson = False) -> None:
+    """List the bills that wait for a person, and why."""
+    settings = load_settings().settings
+    found = held_bills(KafkaReader(settings.kafka()), settings.partitions)
+    if as_json:
+        rows = [
+            {
+                "bill_id": bill.bill_id,
+                "account_no": bill.account_no,
+                "month": bill.month,
+                "total_fen": bill.total_fen,
+                "hits": [to_document(hit) for hit in bill.hits],
+            }
+            for bill in found
+        ]
+        print(json.dumps(rows, indent=1))
+        return
+    table = Table("bill", "month", "yuan", "why")
+    for bill in found:
+        why = ", ".join(hit.check for hit in bill.hits)
+        table.add_row(bill.bill_id, bill.month, format_yuan(bill.total_fen), why)
+    Console().print(table)
+
+
+@app.command(epilog="Example: gridledger bill release 1000000001-2026-01 --by li --reason checked")
+def release(
+    bill_id: Annotated[str, typer.Argument(help="The bill, ACCOUNT-MONTH.", metavar="BILL")],
+    by: Annotated[str, typer.Option(help="Who decides.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+) -> None:
+    """Release a held bill; it is issued at once."""
+    _send_decision(bill_id, "release", by, reason)
+    print(f"{bill_id}: release by {by} recorded")
+
+
+def _send_decision(bill_id: str, decision: str, by: str, reason: str) -> None:
+    account_no, _, month = bill_id.partition("-")
+    if not account_no.isdigit() or len(month) != 7:
+        raise BadInput("BILL", f"{bill_id!r} is no bill", "ACCOUNT-MONTH, 1000000001-2026-01")
+    if not by.strip() or not reason.strip():
+        raise BadInput("--by/--reason", "is empty", "say who decides and why")
+    settings = load_settings().settings
+    producer = open_producer(settings, SOURCE, edge_catalogue)
+    decide_release(producer, account_no, bill_id, decision, by, reason)
+    producer.close()
+
+
+@app.command(
+    "explain", epilog="Example: gridledger bill explain 1000000001-2026-01 --language en --frames"
+)
+def explain_command(
+    invoice_no: Annotated[str, typer.Argument(help="The invoice.", metavar="INVOICE")],
+    language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    frames: Annotated[bool, typer.Option(help="Show the raw frames behind the readings.")] = False,
+    from_files: FromFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell an invoice line by line: quantity, price, rule, readings, and the frames behind them."""
+    if language not in LANGUAGES:
+        raise BadInput("--language", f"{language!r} is not known", "zh or en")
+    settings = load_settings().settings
+    reader: Any = FileReader(from_files) if from_files else KafkaReader(settings.kafka())
+    count = reader.partition_count if from_files else settings.partitions
+    invoice, corrections = find_invoice(reader, count, invoice_no)
+    lines = explain(invoice.bill, (language,))
+    readings = find_readings(reader, count, invoice)
+    if as_json:
+        document = {
+            "invoice": to_document(invoice),
+            "corrections": [to_document(found) for found in corrections],
+            "explanation": lines,
+            "readings": [to_document(found) for found in readings],
+        }
+        print(json.dumps(document, ensure_ascii=False, indent=1))
+        return
+    for text in lines:
+        print(text)
+    for found in corrections:
+        print(f"{found.correction_no}: {found.cause}, {format_yuan(found.difference_fen)}")
+    for reading in readings:
+        print(f"{reading.reading_id}  {reading.source}  {reading.registers}")
+        if frames:
+            for frame in reading.frames:
+                print(f"    {frame}")
+
+
+def find_invoice(
+    reader: Reader, partitions: int, invoice_no: str
+) -> tuple[InvoiceIssued, list[CorrectionIssued]]:
+    """An invoice and the rounds that corrected it; BadInput when there is none."""
+    account_no = invoice_no.partition("-")[0]
+    invoice: InvoiceIssued | None = None
+    corrections: list[CorrectionIssued] = []
+    for body in bodies(reader, "billing.events", partition_of(account_no, partitions)):
+        if isinstance(body, InvoiceIssued) and body.invoice_no == invoice_no:
+            invoice = body
+        elif isinstance(body, CorrectionIssued) and any(
+            each.bill_id == invoice_no for each in body.correction.bills
+        ):
+            corrections.append(body)
+    if invoice is None:
+        raise BadInput("INVOICE", f"{invoice_no!r} was not issued", "see `gridledger bill held`")
+    return invoice, corrections
+
+
+def find_readings(reader: Reader, partitions: int, invoice: InvoiceIssued) -> list[RegistersRead]:
+    """The readings that the invoice's lines name, with their raw frames."""
+    wanted = {name for line in invoice.bill.lines for name in line.reading_ids}
+    points = {line.point for line in invoice.bill.lines if line.point}
+    found: dict[str, RegistersRead] = {}
+    for partition in sorted({partition_of(point, partitions) for point in points}):
+        for body in bodies(reader, "ingest.readings", partition):
+            if isinstance(body, RegistersRead) and body.reading_id in wanted:
+                found[body.reading_id] = body
+    return [found[name] for name in sorted(found)]

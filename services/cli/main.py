@@ -1,0 +1,117 @@
+"""The console command `gridledger`: the list of its commands and the one place of its errors.
+
+A command is a typer application in a module of its own, named in `COMMANDS` and imported only
+when it is called. Whatever it raises on purpose becomes one line and a status::
+
+    $ gridledger run nothing
+    error: service: there is no nothing (one of billing, clock, ...)        status 2
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+import typer.core
+
+from libs.events.errors import GridLedgerError
+
+# name -> (module:typer application, short help). The order is the one of `gridledger --help`.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "local": ("services.cli.local:app", "A whole installation on this machine: up, status, down."),
+    "run": ("services.cli.run:app", "Run one member of one service in the foreground."),
+    "topics": ("services.cli.topics:app", "Topics: the table, the plan, applying it."),
+    "audit": ("services.cli.audit:app", "Prove that nothing was lost, doubled or altered."),
+    "book": ("services.cli.book:app", "Check price books and publish them."),
+    "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
+    "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
+    "config": ("services.cli.config_show:app", "Show every setting and where it came from."),
+}
+_COMPLETION = {"install_completion", "show_completion"}
+STATUS_BAD_INPUT = 2
+STATUS_INTERRUPTED = 130
+_USAGE_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+class _LazyCommands(typer.core.TyperGroup):
+    """Imports a command's module when it is called, so that one command does not pay for all."""
+
+    def list_commands(self, _context: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: Any, name: str) -> Any:
+        if name not in COMMANDS:
+            return None
+        target, summary = COMMANDS[name]
+        module, _, attribute = target.partition(":")
+        command: Any = typer.main.get_command(getattr(importlib.import_module(module), attribute))
+        command.name = name
+        command.params = [p for p in command.params if p.name not in _COMPLETION]
+        command.short_help = summary
+        return command
+
+
+app = typer.Typer(
+    name="gridledger",
+    cls=_LazyCommands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Example: gridledger local up --nodes 1",
+)
+
+
+@app.callback()
+def gridledger() -> None:
+    """The system of record of the commercial side of an electricity utility."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its status; every known error is one line on standard error.
+
+    0 done, 1 a bug (with a traceback) or a check that failed, 2 wrong input or a machine that
+    lacks something, 130 interrupted.
+    """
+    command = typer.main.get_command(app)
+    try:
+        answer = command.main(
+            args=list(sys.argv[1:] if arguments is None else arguments),
+            prog_name="gridledger",
+            standalone_mode=False,
+        )
+    except GridLedgerError as error:
+        return _say(str(error) or type(error).__name__)
+    except _USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            return STATUS_BAD_INPUT
+        return _say(f"{error.format_message()} ({_help_hint(error)})")
+    except (typer.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return STATUS_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _say(f"{error.filename}: {error.strerror}")
+    return answer if isinstance(answer, int) else 0
+
+
+def _help_hint(error: Any) -> str:
+    path = error.ctx.command_path if getattr(error, "ctx", None) else "gridledger"
+    return f"see `{path} --help`"
+
+
+def _say(text: str) -> int:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return STATUS_BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Raw frames fit for storage: password bytes masked, the original kept as a digest.
+
+DESIGN §2, invariant 8. A masked byte is written `xx`, so that it cannot be taken for a password of
+zeros. The checksum is masked too: with all other bytes known it gives the sum of the password.
+
+    >>> mask_frame(trip)[0]  # vector f48
+    '68611001301215681c1035xxxxxx343333334d3333333363 45ccxx16'  (without the space)
+
+A plain SHA-256 of a frame whose only unknown is a 6-digit password can be searched in a second;
+give `digest_key` (kept apart from the events) to get an HMAC, which cannot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from services.ingest.protocols.dlt645.frame import (
+    CHANGE_PASSWORD,
+    FROM_METER,
+    FUNCTION,
+    RELAY,
+    WRITE,
+    Frame,
+    FrameReader,
+)
+
+_PASSWORD_BYTES = 3
+_SECRET_OFFSETS: dict[int, tuple[int, ...]] = {
+    WRITE: (5,),  # DI, PA, P0 P1 P2
+    CHANGE_PASSWORD: (5, 9),  # DI, PA, old, PA, new
+    0x19: (1,),  # clear demand, clear meter, clear events: PA, P0 P1 P2
+    0x1A: (1,),
+    0x1B: (1,),
+    RELAY: (1,),
+}
+"""Where passwords begin in the DATA of a request, by function."""
+_HEADER_BYTES = 10
+
+
+def has_secret(frame: Frame) -> bool:
+    """Whether the frame carries a password."""
+    return bool(_secret_bytes(frame))
+
+
+def mask_frame(raw: bytes, digest_key: bytes = b"") -> tuple[str, str]:
+    """`raw` in hexadecimal with secrets as `xx`, and the SHA-256 (HMAC with a key) of the original.
+
+    Lead bytes may precede the frame; bytes that are no frame come back unmasked.
+    """
+    if digest_key:
+        digest = hmac.new(digest_key, raw, hashlib.sha256).hexdigest()
+    else:
+        digest = hashlib.sha256(raw).hexdigest()
+    reader = FrameReader()
+    found = [item for item in reader.feed(raw) + reader.finish() if isinstance(item, Frame)]
+    pairs = [f"{byte:02x}" for byte in raw]
+    start = 0
+    for frame in found:
+        start = raw.index(frame.raw, start)
+        for offset in _secret_bytes(frame):
+            pairs[start + offset] = "xx"
+        start += len(frame.raw)
+    return "".join(pairs), digest
+
+
+def masked_hex(frame: Frame) -> str:
+    """The frame as it came, in hexadecimal, with secrets as `xx`."""
+    secret = _secret_bytes(frame)
+    if not secret:
+        return frame.raw.hex()
+    return "".join(
+        "xx" if offset in secret else f"{byte:02x}" for offset, byte in enumerate(frame.raw)
+    )
+
+
+def _secret_bytes(frame: Frame) -> frozenset[int]:
+    """Offsets in the raw frame that tell something of a password."""
+    size = len(frame.data)
+    if frame.control & FROM_METER:
+        if frame.control & FUNCTION != CHANGE_PASSWORD or not size:
+            return frozenset()
+        places = set(range(size))  # 98H repeats the new password
+    else:
+        starts = _SECRET_OFFSETS.get(frame.control, ())
+        places = {n for first in starts for n in range(first, first + _PASSWORD_BYTES) if n < size}
+    if not places:
+        return frozenset()
+    return frozenset({_HEADER_BYTES + n for n in places} | {_HEADER_BYTES + size})
