@@ -115,8 +115,8 @@ def metered_energy(
     """One meter's energy by period, rounded to whole units by the rule of the book.
 
     With `flat_is_rest` the flat energy is total minus the other periods. Rounding alone can leave
-    it some units below zero; the largest other period then gives them up, so that the periods still
-    add up to the total. More than that is no rounding, and a finding.
+    it below zero, by half a unit for each period; the largest of the others then give a unit each,
+    so that the periods still add up to the total. More than that is no rounding, and a finding.
     """
     unit = rounding.energy_unit_wh
     round_units = ROUNDING[rounding.energy]
@@ -140,15 +140,15 @@ def metered_energy(
         return PointEnergy(sum(by_period.values()), by_period), []
     rest = next(period for period in REST_PERIODS if period in by_period)
     by_period[rest] += total_wh - sum(by_period.values())
-    if by_period[rest] < 0:
-        deficit_wh, by_period[rest] = -by_period[rest], 0
+    deficit_units, by_period[rest] = max(0, -by_period[rest]) // unit, max(0, by_period[rest])
+    if deficit_units > len(by_period) // 2:
+        text = "the periods' energies together are more than the total"
+        numbers = {"total_wh": usage.import_wh, "periods_wh": sum(raw_wh.values())}
+        finding = _finding("periods_exceed_total", usage.point, text, numbers)
+        return PointEnergy(total_wh, by_period), [finding]
+    for _ in range(deficit_units):
         largest = max(by_period, key=lambda period: (by_period[period], -period_rank(period)))
-        by_period[largest] -= deficit_wh
-        if deficit_wh > unit * len(by_period) or by_period[largest] < 0:
-            text = "the periods' energies together are more than the total"
-            numbers = {"total_wh": usage.import_wh, "periods_wh": sum(raw_wh.values())}
-            finding = _finding("periods_exceed_total", usage.point, text, numbers)
-            return PointEnergy(total_wh, by_period), [finding]
+        by_period[largest] -= unit
     return PointEnergy(total_wh, by_period), []
 
 

@@ -241,7 +241,11 @@ def _point(point: ForeignPoint, terms: ForeignTerms) -> PointTerms:
     return PointTerms(
         point=point.usage_point,
         price_list=point.price_list or terms.price_list,
-        category=book_category(point.category or terms.category, terms.demand_mode),
+        category=book_category(
+            point.category or terms.category,
+            terms.demand_mode,
+            point.price_list or terms.price_list,
+        ),
         voltage_class=VOLTAGE_CLASS.get(voltage_class, voltage_class),
         metering_side=point.metering_side or terms.metering_side,
         rate_periods=point.rate_periods,
@@ -250,10 +254,10 @@ def _point(point: ForeignPoint, terms: ForeignTerms) -> PointTerms:
     )
 
 
-def book_category(category: str, demand_mode: str) -> str:
-    """A class of use as price books name it."""
+def book_category(category: str, demand_mode: str, price_list: str) -> str:
+    """A class of use as price books name it; shared household meters are a class of their own."""
     if category == "residential":
-        return category
+        return "residential_shared" if price_list == "residential_shared" else category
     if category == "industrial" and demand_mode != "none":
         return "large_industry"
     if category in ("industrial", "non_residential"):

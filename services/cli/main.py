@@ -9,6 +9,7 @@ when it is called. Whatever it raises on purpose becomes one line and a status::
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -97,6 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            fix = "end it, or set another GRIDLEDGER_..._PORT (`gridledger config show`)"
+            return _say(f"a port is taken by another program: {fix}")
         if error.filename is None:
             raise
         return _say(f"{error.filename}: {error.strerror}")

@@ -35,7 +35,8 @@ def plan(admin: KafkaAdmin, settings: Settings) -> list[Change]:
     """The difference between `topics.yaml` and the cluster."""
     table = load_topics(settings.partitions)
     present = admin.partitions()
-    found = admin.describe([name for name in table.topics if name in present])
+    known = [name for name in table.topics if name in present]
+    found = admin.describe(known) if known else {}
     changes = []
     for name in table.topics:
         spec = found.get(name)

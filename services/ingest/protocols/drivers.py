@@ -83,11 +83,16 @@ class Exchanged:
 
 @dataclass(slots=True)
 class _Evidence:
-    """What is collected while an exchange runs."""
+    """What is collected while an exchange runs.
+
+    hide_noise: this request or the one before had a password, and what is left of its echo after a
+    disturbance may hold it.
+    """
 
     request: Frame
     request_raw: bytes
     digest_key: bytes
+    hide_noise: bool
     started_s: float
     attempts: int = 0
     received: list[str] = field(default_factory=list)
@@ -100,9 +105,7 @@ class _Evidence:
         for item in found:
             if isinstance(item, Skipped):
                 self.skipped[item.reason] += 1
-                # What is left of a frame with a password may hold the password.
-                hidden = has_secret(self.request)
-                self.noise.append("xx" * len(item.raw) if hidden else item.raw.hex())
+                self.noise.append("xx" * len(item.raw) if self.hide_noise else item.raw.hex())
                 continue
             self.received.append(masked_hex(item))
             if expect is not None and expect(item):
@@ -144,6 +147,7 @@ class Line:
         self.port = port
         self.settings = settings or LineSettings()
         self._lock = threading.Lock()
+        self._had_secret = False
 
     def exchange(
         self,
@@ -158,10 +162,10 @@ class Line:
         Raises NoReply (nothing came), BadReply (something else came) or LineDown, each with its
         exchange: after `tries` attempts, with a doubling pause between them.
         """
-        evidence = self._evidence(request)
         count = self.settings.tries if tries is None else tries
         down: LineDown | None = None
         with self._lock:
+            evidence = self._evidence(request)
             for attempt in range(count):
                 if attempt:
                     time.sleep(self.settings.backoff_s * 2 ** (attempt - 1))
@@ -182,8 +186,8 @@ class Line:
 
     def send(self, request: Frame) -> Exchange:
         """Send what no meter answers (a broadcast), and leave the line time to carry it."""
-        evidence = self._evidence(request)
         with self._lock:
+            evidence = self._evidence(request)
             try:
                 self._make_ready(evidence)
                 evidence.attempts = 1
@@ -199,7 +203,10 @@ class Line:
 
     def _evidence(self, request: Frame) -> _Evidence:
         raw = encode_frame(request, self.settings.lead_bytes)
-        return _Evidence(request, raw, self.settings.digest_key, time.monotonic())
+        secret = has_secret(request)
+        hide_noise = secret or self._had_secret
+        self._had_secret = secret
+        return _Evidence(request, raw, self.settings.digest_key, hide_noise, time.monotonic())
 
     def _try(self, evidence: _Evidence, expect: Expect, timeout_s: float | None) -> Frame | None:
         """One attempt: None when the time passed. LineDown passes through."""

@@ -4,7 +4,7 @@ DESIGN §2, invariant 8. A masked byte is written `xx`, so that it cannot be tak
 zeros. The checksum is masked too: with all other bytes known it gives the sum of the password.
 
     >>> mask_frame(trip)[0]  # vector f48
-    '68611001301215681c1035xxxxxx343333334d3333333363 45ccxx16'  (without the space)
+    '68611001301215681c1035xxxxxx343333334d333333336345ccxx16'
 
 A plain SHA-256 of a frame whose only unknown is a 6-digit password can be searched in a second;
 give `digest_key` (kept apart from the events) to get an HMAC, which cannot.

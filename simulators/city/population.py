@@ -1,0 +1,334 @@
+"""Who lives in the city: about 60 usage points of every kind that the system knows.
+
+    city = make_city(seed=1)
+    city.points[0].usage_point      "P-0001"
+
+Everything is derived from the seed, so the same seed gives the same customers, meters and loads.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+FIRST_ON = "2026-02-01"
+MONTHS = ("2026-02", "2026-03", "2026-04")
+START_AT = "2026-01-31T16:00:00Z"
+TOU_RATES = "1=sharp;2=peak;3=flat;4=valley"
+PEAK_VALLEY = "2=peak;4=valley"
+IMPORT_RATES = ("1-0:1.8.0", "1-0:1.8.1", "1-0:1.8.2", "1-0:1.8.3", "1-0:1.8.4")
+DAY_TABLES = {
+    "commercial": [
+        ("00:00", 4), ("07:00", 3), ("11:00", 2), ("17:00", 3), ("20:00", 2), ("22:00", 3),
+        ("23:00", 4),
+    ],
+    "peak_valley": [("00:00", 4), ("08:00", 2), ("22:00", 4)],
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One usage point with its meter and account. line: the simulator's line name."""
+
+    usage_point: str
+    account_no: str
+    meter_no: str
+    address: str
+    line: str
+    annual_kwh: int
+    shape: str = "H25"
+    phases: int = 1
+    ratio: int = 1
+    accuracy_class: str = "2"
+    protocol: str = "dlt645_2007"
+    registers: tuple[str, ...] = ("1-0:1.8.0",)
+    rate_periods: str = ""
+    day_table: str = ""
+    price_list: str = ""
+    category: str = ""
+    area: str = "A-01"
+    switching_method: str = "meter_relay"
+    intervals: bool = False
+    relation: str = ""
+    parent: str = ""
+    share: str = ""
+    digits: int = 6
+    initial_kwh: int = 0
+    capacity_kw: int = 20
+    voltage_v: str = "220.0"
+    export_ratio: str = "0"
+    close_mode: str = "closes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account with its agreement."""
+
+    account_no: str
+    category: str
+    price_list: str
+    region: str = "Chongqing"
+    voltage_class: str = "lt1kv"
+    metering_side: str = "low"
+    demand_mode: str = "none"
+    contract_demand_kw: int = 0
+    pf_standard: str = ""
+    payment_mode: str = "postpaid"
+    household_size: int = 3
+    language: str = "zh"
+    transformers: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(slots=True)
+class City:
+    """All accounts and points, and what each planted person or meter is called."""
+
+    accounts: list[Account] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    cast: dict[str, str] = field(default_factory=dict)
+
+    def point_of(self, role: str) -> Point:
+        """The first point of the account that plays a role."""
+        account_no = self.cast[role]
+        return next(point for point in self.points if point.account_no == account_no)
+
+
+ROLES = (
+    "silent",
+    "late_actual",
+    "bad_frames",
+    "spike",
+    "rollover",
+    "exchange",
+    "jump",
+    "repeated_payment",
+    "forged_payment",
+    "altered_payment",
+    "late_payment",
+    "cut_off",
+    "race",
+    "stuck_relay",
+    "works",
+    "bench",
+    "prepaid",
+    "fixed_ratio",
+)
+RESIDENTIAL = 38
+
+
+def make_city(seed: int) -> City:
+    """The city of a seed."""
+    rng = random.Random(seed)
+    city = City()
+    for number in range(RESIDENTIAL):
+        _add_home(city, rng, number)
+    for number in range(7):
+        _add_tou_home(city, rng, number)
+    for number in range(6):
+        _add_shop(city, rng, number)
+    for number in range(4):
+        _add_factory(city, rng, number)
+    _add_sdm630(city, rng)
+    return city
+
+
+def _number(city: City) -> int:
+    return len(city.accounts) + 1
+
+
+def _add_home(city: City, rng: random.Random, index: int) -> None:
+    number = _number(city)
+    account_no = f"1{number:09d}"
+    role = ROLES[index] if index < len(ROLES) else ""
+    if role:
+        city.cast[role] = account_no
+    city.accounts.append(
+        Account(
+            account_no=account_no,
+            category="residential",
+            price_list="residential",
+            household_size=rng.choice((2, 3, 3, 4, 5)),
+            language=rng.choice(("zh", "zh", "en")),
+            payment_mode="prepaid_remote" if role == "prepaid" else "postpaid",
+        )
+    )
+    near_rollover = role == "rollover"
+    city.points.append(
+        Point(
+            usage_point=f"P-{number:04d}",
+            account_no=account_no,
+            meter_no=f"M-{number:04d}",
+            address=f"{number:012d}",
+            line=f"area-{index % 4 + 1}",
+            area=f"A-{index % 4 + 1:02d}",
+            annual_kwh=rng.randrange(1400, 4600),
+            initial_kwh=999_950 if near_rollover else rng.randrange(0, 40_000),
+            capacity_kw=12,
+            close_mode="button" if role == "race" else "closes",
+            relation="fixed_ratio" if role == "fixed_ratio" else "",
+            parent=city.points[0].usage_point if role == "fixed_ratio" else "",
+            share="0.5" if role == "fixed_ratio" else "",
+        )
+    )
+
+
+def _add_tou_home(city: City, rng: random.Random, index: int) -> None:
+    number = _number(city)
+    account_no = f"1{number:09d}"
+    has_panels = index == 6
+    registers = ("1-0:1.8.0", "1-0:1.8.2", "1-0:1.8.4") + (("1-0:2.8.0",) if has_panels else ())
+    city.accounts.append(
+        Account(
+            account_no=account_no,
+            category="residential",
+            price_list="residential_tou",
+            region="Zhejiang",
+            language="zh",
+        )
+    )
+    if index == 0:
+        city.cast["late_book"] = account_no
+    if has_panels:
+        city.cast["panels"] = account_no
+    city.points.append(
+        Point(
+            usage_point=f"P-{number:04d}",
+            account_no=account_no,
+            meter_no=f"M-{number:04d}",
+            address=f"{number:012d}",
+            line="area-5",
+            area="A-05",
+            annual_kwh=rng.randrange(2500, 9000),
+            registers=registers,
+            rate_periods=PEAK_VALLEY,
+            day_table="peak_valley",
+            initial_kwh=rng.randrange(0, 30_000),
+            capacity_kw=16,
+            shape="P25" if has_panels else "H25",
+            export_ratio="0.3" if has_panels else "0",
+        )
+    )
+
+
+def _add_shop(city: City, rng: random.Random, index: int) -> None:
+    number = _number(city)
+    account_no = f"1{number:09d}"
+    city.accounts.append(
+        Account(
+            account_no=account_no,
+            category="non_residential",
+            price_list="commercial_tou",
+            language="zh",
+        )
+    )
+    main = Point(
+        usage_point=f"P-{number:04d}",
+        account_no=account_no,
+        meter_no=f"M-{number:04d}",
+        address=f"{number:012d}",
+        line="bus-1" if index < 2 else "area-6",
+        area="A-06",
+        annual_kwh=rng.randrange(30_000, 160_000),
+        shape="G25",
+        phases=3,
+        ratio=40,
+        accuracy_class="1",
+        registers=IMPORT_RATES,
+        rate_periods=TOU_RATES,
+        day_table="commercial",
+        initial_kwh=rng.randrange(0, 5_000),
+        capacity_kw=120,
+    )
+    city.points.append(main)
+    if index == 0:
+        city.cast["deducted"] = account_no
+        city.points.append(
+            Point(
+                usage_point=f"P-{number:04d}-S",
+                account_no=account_no,
+                meter_no=f"M-{number:04d}-S",
+                address=f"{number + 900:012d}",
+                line="area-6",
+                area="A-06",
+                annual_kwh=2_500,
+                price_list="residential_shared",
+                category="residential",
+                relation="deducted",
+                parent=main.usage_point,
+                capacity_kw=12,
+            )
+        )
+
+
+def _add_factory(city: City, rng: random.Random, index: int) -> None:
+    number = _number(city)
+    account_no = f"1{number:09d}"
+    mode = ("capacity", "capacity", "contract", "measured")[index]
+    city.accounts.append(
+        Account(
+            account_no=account_no,
+            category="industrial",
+            price_list="large_industry",
+            voltage_class="10kv",
+            metering_side="high",
+            demand_mode=mode,
+            contract_demand_kw=400 if mode == "contract" else 0,
+            pf_standard="0.90",
+            transformers=((f"T-{number}-1", 630), (f"T-{number}-2", 315)),
+        )
+    )
+    if index == 0:
+        city.cast["two_part"] = account_no
+    city.points.append(
+        Point(
+            usage_point=f"P-{number:04d}",
+            account_no=account_no,
+            meter_no=f"M-{number:04d}",
+            address=f"{number:012d}",
+            line="feeder-1",
+            area="F-01",
+            annual_kwh=rng.randrange(1_200_000, 2_400_000),
+            shape="G25",
+            phases=3,
+            ratio=5000,
+            accuracy_class="0.5S",
+            registers=(*IMPORT_RATES, "1-0:5.8.0", "1-0:8.8.0", "1-0:1.6.0"),
+            rate_periods=TOU_RATES,
+            day_table="commercial",
+            initial_kwh=rng.randrange(0, 300),
+            capacity_kw=900,
+            intervals=index == 0,
+            switching_method="none",
+            voltage_v="57.7",
+        )
+    )
+
+
+def _add_sdm630(city: City, rng: random.Random) -> None:
+    number = _number(city)
+    account_no = f"1{number:09d}"
+    city.cast["modbus"] = account_no
+    city.accounts.append(
+        Account(
+            account_no=account_no,
+            category="residential",
+            price_list="residential_shared",
+            language="en",
+        )
+    )
+    city.points.append(
+        Point(
+            usage_point=f"P-{number:04d}",
+            account_no=account_no,
+            meter_no=f"M-{number:04d}",
+            address="1",
+            line="modbus-1",
+            area="A-07",
+            annual_kwh=rng.randrange(5_000, 9_000),
+            phases=3,
+            accuracy_class="1",
+            protocol="modbus_sdm630",
+            switching_method="field_ticket",
+            capacity_kw=40,
+        )
+    )

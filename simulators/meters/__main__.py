@@ -1,0 +1,29 @@
+"""`python -m simulators.meters CONFIG.json`: run simulated meters until told to stop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from libs.events.errors import BadInput, Refused
+from simulators.meters.config import load_config
+from simulators.meters.server import serve
+
+USAGE = "usage: python -m simulators.meters CONFIG.json"
+
+
+def main(argv: list[str]) -> int:
+    """Exit status 0 after a stop, 2 with one line for wrong input or a taken port."""
+    if len(argv) != 1:
+        print(USAGE, file=sys.stderr)
+        return 2
+    try:
+        serve(load_config(Path(argv[0])))
+    except (BadInput, Refused) as error:
+        print(f"simulators.meters: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""No stored frame tells a password."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ingest.protocols.dlt645.address import MeterAddress
+from services.ingest.protocols.dlt645.frame import Frame, FrameReader, encode_frame
+from services.ingest.protocols.dlt645.masking import has_secret, mask_frame, masked_hex
+from services.ingest.protocols.dlt645.requests import (
+    Credentials,
+    RelayOrder,
+    relay_request,
+    write_request,
+)
+from tests.unit.ingest.protocols.vectors import raw, wire
+
+METER = MeterAddress("151230011061")
+
+
+def test_golden_trip_frame() -> None:
+    masked, digest = mask_frame(raw("f48"))
+    assert masked == "68611001301215681c1035xxxxxx343333334d333333336345ccxx16"
+    assert digest == hashlib.sha256(raw("f48")).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["f01", "f02", "f21", "f49", "f56"])
+def test_frames_without_a_password_stay_as_they_are(name: str) -> None:
+    assert mask_frame(raw(name))[0] == raw(name).hex()
+
+
+@settings(deadline=None)
+@given(st.integers(0, 999_999), st.integers(0, 999_999), st.integers(0, 4), st.booleans())
+def test_two_passwords_give_the_same_masked_frame(
+    one: int, other: int, lead: int, write: bool
+) -> None:
+    def sent(password: int) -> bytes:
+        credentials = Credentials(password=f"{password:06d}", operator="00000001")
+        if write:
+            return encode_frame(write_request(METER, "04000103", credentials, b"\x15"), lead)
+        order = RelayOrder(address=METER, command="trip", valid_until_at="2026-01-01T00:00:00Z")
+        return encode_frame(relay_request(order, credentials, 480), lead)
+
+    assert mask_frame(sent(one))[0] == mask_frame(sent(other))[0]
+    assert (mask_frame(sent(one))[1] == mask_frame(sent(other))[1]) is (one == other)
+
+
+@pytest.mark.parametrize(
+    ("control", "size", "hidden"),
+    [
+        (0x14, 16, {5, 6, 7}),
+        (0x18, 12, {5, 6, 7, 9, 10, 11}),
+        (0x19, 8, {1, 2, 3}),
+        (0x1A, 8, {1, 2, 3}),
+        (0x1B, 12, {1, 2, 3}),
+        (0x1C, 16, {1, 2, 3}),
+        (0x1C, 2, {1}),
+        (0x98, 4, {0, 1, 2, 3}),
+        (0x98, 0, set()),
+        (0xDC, 1, set()),
+        (0x11, 16, set()),
+    ],
+)
+def test_which_bytes_are_hidden(control: int, size: int, hidden: set[int]) -> None:
+    sent = wire("000000000161", control, bytes(range(1, size + 1)))
+    frame = FrameReader().feed(sent)[0]
+    assert isinstance(frame, Frame)
+    pairs = [masked_hex(frame)[n : n + 2] for n in range(0, 2 * len(sent), 2)]
+    checksum = {len(sent) - 2} if hidden else set()
+    expected = {10 + n for n in hidden} | checksum
+    assert {n for n, pair in enumerate(pairs) if pair == "xx"} == expected
+    assert has_secret(frame) is bool(hidden)
+
+
+def test_a_key_makes_the_digest_one_that_cannot_be_searched() -> None:
+    key = b"kept apart"
+    expected = hmac.new(key, raw("f48"), hashlib.sha256).hexdigest()
+    assert mask_frame(raw("f48"), key)[1] == expected
+
+
+def test_two_frames_in_one_piece_are_both_masked() -> None:
+    masked, _ = mask_frame(raw("f48") + raw("f49") + raw("f52"))
+    assert masked.count("xx") == 8
