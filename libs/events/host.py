@@ -53,6 +53,10 @@ class StopSignal:
             os._exit(128 + number)
         self.is_set = True
 
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not beyond the signal by more than the rest of the sleep."""
+        time.sleep(seconds)
+
 
 class StatusFile:
     """What a process tells its supervisor, written atomically once a second."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -87,7 +86,7 @@ def run_live(runtime: Runtime, name: str) -> int:
     while not stop.is_set:
         clock.tick(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:00Z"))
         status.write({"state": "ready", "partitions": [], "business_time": clock.last_at})
-        time.sleep(0.2)
+        stop.wait(0.2)
     return 0
 
 
@@ -101,7 +100,7 @@ def run_simulated(runtime: Runtime, name: str, port: int) -> int:
     threading.Thread(target=server.serve_forever, name="clock", daemon=True).start()
     while not stop.is_set:
         status.write({"state": "ready", "partitions": [], "business_time": clock.last_at})
-        time.sleep(0.2)
+        stop.wait(0.2)
     server.shutdown()
     return 0
 

@@ -35,7 +35,9 @@ class RequestMade:
     action: request_disconnect, serve_notice, serve_final_notice, approve, refuse, place_hold,
     release_hold, cancel, lock_point, unlock_point; role: as authenticated by the edge (requester,
     reviewer, unit_head, server); case_id: of an open case, "" for a new one; details: what the
-    action needs (channel, recipient, evidence, served_at, invoices, reason, window_from_at, ...).
+    action needs (channel, recipient, evidence, served_at, invoices, reason, window_from_at, ...);
+    unit: the person's organisational unit as authenticated ("" none), which owns the holds that
+    person places.
     """
 
     request_id: str
@@ -47,6 +49,26 @@ class RequestMade:
     role: str
     details: dict[str, str]
     requested_at: str
+    unit: str = ""
+
+
+catalogue.reads("control.request_made")(RequestMade)
+
+
+@catalogue.event("control.request_taken")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTaken:
+    """A request was carried out: who asked, and in which role. What followed stands before it."""
+
+    request_id: str
+    action: str
+    account_no: str
+    case_id: str
+    usage_point: str
+    person: str
+    role: str
+    unit: str
+    reason: str
 
 
 @catalogue.event("control.request_rejected")
@@ -63,7 +85,10 @@ class RequestRejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointNoted:
-    """What control needs to know of a point to cut or reconnect it."""
+    """What control needs to know of a point to cut or reconnect it.
+
+    category: of the point under the agreement; from_on, to_on: when it belongs to the account.
+    """
 
     usage_point: str
     meter_no: str
@@ -72,12 +97,29 @@ class PointNoted:
     voltage_class: str
     agreement_version: int
     installed_from_at: str
+    category: str = ""
+    from_on: str = ""
+    to_on: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsNoted:
+    """What control needs of the agreement, from a day on. moved_out_on: "" while supplied."""
+
+    valid_from_on: str
+    category: str
+    protected: str
+    payment_mode: str
+    moved_out_on: str = ""
 
 
 @catalogue.event("control.account_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountNoted:
-    """Category, protection and points of an account (content of customers.agreements)."""
+    """Category, protection and points of an account (content of customers.agreements).
+
+    category, protected and payment_mode are those of the day of noting; terms has all days.
+    """
 
     account_no: str
     version: int
@@ -85,30 +127,48 @@ class AccountNoted:
     protected: str
     payment_mode: str
     points: tuple[PointNoted, ...]
+    terms: tuple[TermsNoted, ...] = ()
+
+
+@catalogue.event("control.opening_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningNoted:
+    """The utility brought holds along for this account; they follow one by one."""
+
+    opening_id: str
+    account_no: str
+    hold_count: int
 
 
 @catalogue.event("control.arrears_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrearsNoted:
-    """How an account stands with payments: open debts by invoice."""
+    """How an account stands with payments: open debts by invoice, each with its due date."""
 
     account_no: str
     overdue_fen: int
     oldest_due_on: str
     invoice_nos: tuple[str, ...]
     open_fen: tuple[int, ...]
+    due_on: tuple[str, ...] = ()
+    prepayment_fen: int = 0
 
 
 @catalogue.event("control.hold_placed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldPlaced:
-    """A reason why the point must be off."""
+    """A reason why the point must be off.
+
+    case_id: of an arrears hold that a case placed; invoice_nos: the debt whose settlement ends it.
+    """
 
     usage_point: str
     account_no: str
     reason: str
     owner: str
     placed_at: str
+    case_id: str = ""
+    invoice_nos: tuple[str, ...] = ()
 
 
 @catalogue.event("control.hold_released")
@@ -121,23 +181,31 @@ class HoldReleased:
     reason: str
     released_by: str
     released_at: str
+    owner: str = ""
 
 
 @catalogue.event("control.point_locked")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointLocked:
-    """Somebody locked (or unlocked) the point: while locked nothing closes it."""
+    """Somebody locked (or unlocked) the point: while locked nothing closes it.
+
+    person: whose lock it is; asked_by: who placed or removed it.
+    """
 
     usage_point: str
     account_no: str
     locked: bool
     person: str
+    asked_by: str = ""
 
 
 @catalogue.event("control.case_opened")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseOpened:
-    """A disconnection for arrears was requested: the debt it is about, and who asked."""
+    """A disconnection for arrears was requested: the debt it is about, and who asked.
+
+    meter_no, installed_from_at: what is installed at the point now; another meter needs a new case.
+    """
 
     case_id: str
     account_no: str
@@ -146,6 +214,8 @@ class CaseOpened:
     invoice_nos: tuple[str, ...]
     amount_fen: int
     opened_at: str
+    meter_no: str = ""
+    installed_from_at: str = ""
 
 
 @catalogue.event("control.notice_issued")
@@ -166,7 +236,10 @@ class NoticeIssued:
 @catalogue.event("control.notice_served")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeServed:
-    """The notice (or the final one) reached the customer: who says so and with what evidence."""
+    """The notice (or the final one) reached the customer: who says so and with what evidence.
+
+    counts_from_at: of a final notice, the earliest instant at which the point may be cut.
+    """
 
     case_id: str
     account_no: str
@@ -176,6 +249,7 @@ class NoticeServed:
     served_at: str
     evidence: str
     served_by: str
+    counts_from_at: str = ""
 
 
 @catalogue.event("control.approval_given")
@@ -203,8 +277,8 @@ class InterlockVerdict:
 @catalogue.event("control.interlocks_judged")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterlocksJudged:
-    """The recorded verdict: every interlock by name with its input. stage: request, before
-    clearance, before_command, reconnect."""
+    """The recorded verdict: every interlock by name with its input. stage: request, notice,
+    before_clearance, before_command, reconnect."""
 
     case_id: str
     account_no: str
@@ -285,7 +359,7 @@ class CommandCancelled:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchingNoted:
     """What became of a command: refused, confirmed, waiting_for_button, not_confirmed, unknown,
-    crossed (opened although money had withdrawn the clearance), found."""
+    crossed (switched although the command was cancelled, as when money came), found."""
 
     command_id: str
     case_id: str
@@ -295,28 +369,37 @@ class SwitchingNoted:
     outcome: str
     state: str
     reason: str
+    reported_at: str = ""
 
 
 @catalogue.event("control.field_ticket_opened")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldTicketOpened:
-    """Somebody must go: a relay that does not move, or a point without a remote method."""
+    """Somebody must go: a relay that does not move, or a point without a remote method.
+
+    task: disconnect, reconnect, isolate (a hold that is no arrears), inspect_relay, read_relay.
+    """
 
     ticket_id: str
     account_no: str
     usage_point: str
     task: str
     reason: str
+    case_id: str = ""
 
 
 @catalogue.event("control.case_closed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseClosed:
     """outcome: cancelled_paid, cancelled, disconnected, not_confirmed, refused, reconnected,
-    crossed, expired."""
+    crossed, expired, field_ticket (everything allows, and there is no remote method).
+
+    A disconnected or crossed case says `reconnected` once more when the point is back.
+    """
 
     case_id: str
     account_no: str
     usage_point: str
     outcome: str
     closed_at: str
+    reason: str = ""

@@ -2,7 +2,13 @@
 
 Names here are the storage format. `customers.events` holds the own events; the published facts go
 to `customers.agreements` (by account), `customers.supply` (by usage point) and `customers.meters`
-(by meter). A published fact is always the whole timeline, so that a reader keeps only the latest.
+(by meter). A published fact is always the whole timeline of one account, so a reader keeps only the
+one with the highest version. A usage point or a meter may serve several accounts one after another:
+a reader of supply keeps the highest version of each (usage point, account), a reader of meters that
+of each (meter, account). A later account's versions are above an earlier one's, in either topic.
+
+`to_on` and `moved_out_on` are the first day on which it no longer holds, `supplied_to_on` is the
+last day supplied; "" while open.
 """
 
 from __future__ import annotations
@@ -18,7 +24,11 @@ catalogue.reads("clock.ticked")(Tick)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row of an import file. `kind` is new, correction or change; `values` as in the file."""
+    """One row of an import file, as in the file.
+
+    kind: "" for a new row, correction or change; values: the cells that are not empty, but for
+    valid_from and kind. Columns and natural keys are those of services/customers/README.md.
+    """
 
     file: str
     line: int
@@ -71,9 +81,10 @@ class OpeningHold:
 @catalogue.event("customers.opening_submitted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpeningSubmitted:
-    """The opening position of one account (customers.requests, by account).
+    """The opening position of one account at the end of a day (customers.requests, by account).
 
-    Sent only after the control totals of the whole directory matched.
+    Sent only after the control totals of the whole directory matched. control_total_fen: the
+    account's own check, its receivables less its prepayment.
     """
 
     opening_id: str
@@ -126,6 +137,21 @@ class OpeningRejected:
     problem: str
 
 
+@catalogue.event("customers.publication_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationNoted:
+    """What was published, as of which day: the new versions by usage point and by meter.
+
+    agreement_version: the account's current one, 0 while there is no agreement.
+    """
+
+    account_no: str
+    day_on: str
+    agreement_version: int
+    supply_versions: dict[str, int]
+    meter_versions: dict[str, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformer:
     """A transformer of the customer. state: in_use, suspended, cold_sealed, hot_standby."""
@@ -142,9 +168,11 @@ class Transformer:
 class PointTerms:
     """One usage point under the agreement, from a day to a day ("" open).
 
-    relation: main, deducted, fixed_ratio, fixed_quantity, check, feed_in; parent_point: the main
-    one; share: exact decimal for fixed_ratio; quantity_wh: per month for fixed_quantity;
-    rate_periods: rate number -> sharp, peak, flat, valley (data of the point, domain.md 1.3).
+    relation: main, deducted, fixed_ratio, fixed_quantity, transferred, check, feed_in;
+    parent_point: the main one; share: exact decimal for fixed_ratio; quantity_wh: per month for
+    fixed_quantity; price_list, category, voltage_class and metering_side: the point's own, else
+    those of the agreement; rate_periods: rate number -> sharp, peak, flat, valley (data of the
+    point, domain.md 1.3).
     """
 
     usage_point: str
@@ -154,6 +182,8 @@ class PointTerms:
     quantity_wh: int
     price_list: str
     category: str
+    voltage_class: str
+    metering_side: str
     rate_periods: dict[str, str]
     from_on: str
     to_on: str
@@ -167,7 +197,7 @@ class Terms:
     35kv, 110kv; metering_side: high, low; demand_mode: none, capacity, contract, measured;
     pf_standard: "", 0.80, 0.85, 0.90; payment_mode: postpaid, prepaid_remote, prepaid_local;
     protected: "" or why the customer may not be cut (life_support, hospital, school, key_user,
-    fire_pump).
+    fire_pump); household_size: 0 when not known; moved_out_on: the same in every row.
     """
 
     valid_from_on: str
@@ -251,7 +281,10 @@ class SupplyPublished:
     """The whole supply timeline of a usage point (customers.supply, by usage point).
 
     switching_method: meter_relay, terminal_output, field_ticket, none; registers: the OBIS codes
-    to be read; intervals: whether its load profile is read; rate_periods as in PointTerms.
+    to be read; intervals: whether its load profile is read; rate_periods as in PointTerms. These
+    are as they stand today, first published on the first day supplied, again when they change.
+    installations: all that touch the days supplied, with their physical ends; agreement_version: 0
+    without an agreement; supplied_from_on, supplied_to_on: the first and the last day supplied.
     """
 
     usage_point: str
@@ -271,7 +304,10 @@ class SupplyPublished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterUse:
-    """Where a meter was installed, from an instant to an instant ("" open)."""
+    """Where a meter served the account, from an instant to an instant ("" open).
+
+    The installation cut to the days in which the account was supplied at the point.
+    """
 
     usage_point: str
     account_no: str
@@ -282,13 +318,16 @@ class MeterUse:
 @catalogue.event("customers.meter_published")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterPublished:
-    """A meter and where it was used (customers.meters, by meter).
+    """A meter and where it served one account (customers.meters, by meter).
 
+    Readers merge by (meter, account): the highest version of each has all uses of that account.
+    uses: of this account alone, in order of time, none when a correction took the last away;
     accuracy_class: 0.2S, 0.5S, 1, 2; connection: direct or ct; verified_on: the last verification.
     """
 
     meter_no: str
     version: int
+    account_no: str
     model: str
     accuracy_class: str
     connection: str

@@ -9,40 +9,21 @@ from dataclasses import dataclass
 
 from libs.events.core import Tick
 from libs.events.registry import Catalogue
+from services.metrology.judgement import BenchRun, Judgement
 
 edge_catalogue = Catalogue("metrology.edge")
 catalogue = Catalogue("metrology")
 catalogue.reads("clock.ticked")(Tick)
 
 
+@edge_catalogue.event("metrology.run_measured")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredPoint:
-    """One load point. current: 0.05Ib, 1.0In, Imax; power_factor: 1.0, 0.5L, 0.8C;
-    load: balanced or single_phase."""
+class RunMeasured:
+    """A whole bench run on one meter, with its lines as they came (metrology.bench, by meter)."""
 
-    current: str
-    power_factor: str
-    load: str
-    error_e4_pct: int
-
-
-@edge_catalogue.event("metrology.points_measured")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PointsMeasured:
-    """A bench run on one meter (metrology.bench, by meter)."""
-
-    run_id: str
-    meter_no: str
-    bench_no: str
-    reference_meter_no: str
-    reference_class: str
-    reference_due_on: str
-    measured_at: str
-    operator: str
-    points: tuple[MeasuredPoint, ...]
-    starts: bool | None
-    creeps: bool | None
-    constant_ok: bool | None
+    run: BenchRun
+    lines: tuple[str, ...]
+    received_at: str
 
 
 @edge_catalogue.event("metrology.run_garbled")
@@ -69,22 +50,17 @@ class CaseDecided:
     reason: str
 
 
-@catalogue.event("metrology.meter_noted")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterNoted:
-    """A meter's class and uses (content of customers.meters)."""
-
-    meter_no: str
-    version: int
-    accuracy_class: str
-    connection: str
-    verified_on: str
-    uses: tuple[UseNoted, ...]
+for _type, _body in (
+    ("metrology.run_measured", RunMeasured),
+    ("metrology.run_garbled", RunGarbled),
+    ("metrology.case_decided", CaseDecided),
+):
+    catalogue.reads(_type)(_body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseNoted:
-    """Where the meter was installed, from an instant to an instant ("" open)."""
+    """Where the meter served the account, from an instant to an instant ("" open)."""
 
     usage_point: str
     account_no: str
@@ -92,41 +68,58 @@ class UseNoted:
     to_at: str
 
 
+@catalogue.event("metrology.meter_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PointJudged:
-    """A measured point with its rounded error, its limit and the verdict: pass, fail,
-    not_judged (with the reason)."""
+class MeterNoted:
+    """A meter's class and its uses by one account (content of customers.meters)."""
 
-    current: str
-    power_factor: str
-    load: str
-    error_e4_pct: int
-    rounded_e4_pct: int
-    limit_e4_pct: int
-    verdict: str
-    reason: str
+    meter_no: str
+    account_no: str
+    version: int
+    accuracy_class: str
+    connection: str
+    verified_on: str
+    uses: tuple[UseNoted, ...]
+
+
+@catalogue.event("metrology.meter_awaited")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterAwaited:
+    """A run on a meter that is not known yet: it is held, and judged when the meter is."""
+
+    meter_no: str
+    run: BenchRun
 
 
 @catalogue.event("metrology.meter_judged")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterJudged:
-    """The judgement of a run: passed, failed, not_judged."""
+    """The judgement of a run: pass, fail, not_judged, with every point and its limit.
+
+    representative_e4_pct: the error that stands for the meter, None when it cannot be told;
+    next_due_on: of the next verification, "" unless it passed.
+    """
+
+    judgement: Judgement
+    representative_e4_pct: int | None
+    representative_text: str
+    measured_on: str
+    next_due_on: str
+
+
+@catalogue.event("metrology.run_repeated")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRepeated:
+    """A run that was judged already: a bench repeats it until it is answered."""
 
     run_id: str
     meter_no: str
-    accuracy_class: str
-    verdict: str
-    points: tuple[PointJudged, ...]
-    reasons: tuple[str, ...]
-    representative_e4_pct: int | None
-    judged_at: str
-    next_due_on: str
 
 
 @catalogue.event("metrology.run_rejected")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRejected:
-    """A run that cannot be judged at all: garbled, unknown meter, repeated, reference overdue."""
+    """What a bench sent is no run."""
 
     run_id: str
     meter_no: str

@@ -1,15 +1,22 @@
 """What happened to money: captures, allocations, arrears, clearances and the journal behind them.
 
 Names here are the storage format. A payment is never rejected: what nobody expected is captured to
-suspense. Money is in fen; every event that moves money carries its balanced journal entry.
+suspense. Money is in fen; every event that moves money carries its balanced journal entry
+(`JournalEntry` cannot be made, nor decoded, when its debits and credits differ).
+
+A payment has one id everywhere, `channel:transaction` (`wechat:4200000000202601010000000001`); it
+is also the key of its suspense. Three facts travel between keys: `payment_claimed` and
+`payment_forwarded` to the transaction, `transfer_made` and `reversal_ordered` to an account.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from libs.events.core import Tick
 from libs.events.registry import Catalogue
+from services.payments.allocation import Allocation, OpenDebt
+from services.payments.journal import JournalEntry
 from services.payments.notices import NoticeReceived
 
 edge_catalogue = Catalogue("payments.edge")
@@ -18,24 +25,6 @@ edge_catalogue.event("payments.notice_received")(NoticeReceived)
 catalogue = Catalogue("payments")
 catalogue.reads("clock.ticked")(Tick)
 catalogue.reads("payments.notice_received")(NoticeReceived)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalLine:
-    """One leg: a ledger account of the chart, its sub-account, debit or credit in fen."""
-
-    ledger_account: str
-    sub_account: str
-    debit_fen: int
-    credit_fen: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalEntry:
-    """Legs whose debits equal their credits, with what they are for."""
-
-    text: str
-    lines: tuple[JournalLine, ...]
 
 
 @edge_catalogue.event("payments.binding_requested")
@@ -71,6 +60,45 @@ class FenceSet:
     clearance_id: str
 
 
+@catalogue.event("payments.payment_claimed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentClaimed:
+    """An account captured a transaction by its order number (payments.notices, by transaction).
+
+    Own event of the list of transactions, too: from now on the transaction is this account's.
+    """
+
+    payment_id: str
+    account_no: str
+    amount_fen: int
+    currency: str
+    occurred_at: str
+    clearing: str
+    evidence_id: str
+    captured_at: str
+
+
+@catalogue.event("payments.payment_forwarded")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentForwarded:
+    """Money that its account must not capture goes to suspense (payments.notices, by transaction).
+
+    reason: older_than_horizon (whether it was captured before is not known any more),
+    no_transaction_number (copies could not be told apart).
+    """
+
+    payment_id: str
+    channel: str
+    account_no: str
+    out_trade_no: str
+    amount_fen: int
+    currency: str
+    occurred_at: str
+    clearing: str
+    evidence_id: str
+    reason: str
+
+
 @catalogue.event("payments.notice_refused")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeRefused:
@@ -93,7 +121,11 @@ class NoticeRepeated:
 @catalogue.event("payments.notice_conflicted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeConflicted:
-    """A callback about a known payment with other content: a case, no money."""
+    """A callback about a known payment with other content: a case, no money.
+
+    field: the first that differs (amount_fen, currency, out_trade_no, account_no). Of the order
+    number known only a digest was kept.
+    """
 
     evidence_id: str
     payment_id: str
@@ -105,20 +137,28 @@ class NoticeConflicted:
 @catalogue.event("payments.notice_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeNoted:
-    """An accepted callback that moves no money (closed, pending, refund not of ours)."""
+    """An accepted callback that moves no money here: closed, pending, failed, information, and
+    refunds and reversals, which are kept with all that is needed to book them later.
+
+    kind: as in the notice; reason: for a `captured` that was forwarded to suspense, or is of 0 fen.
+    """
 
     evidence_id: str
     channel: str
     kind: str
     channel_txn_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allocation:
-    """What of a payment went to one receivable."""
-
-    invoice_no: str
-    amount_fen: int
+    merchant: str = ""
+    out_trade_no: str = ""
+    amount_fen: int = 0
+    occurred_at: str = ""
+    bill_on: str = ""
+    refund_no: str = ""
+    refund_id: str = ""
+    refund_fen: int = 0
+    refund_total: bool = False
+    refund_outcome: str = ""
+    references: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
 
 
 @catalogue.event("payments.payment_captured")
@@ -126,7 +166,8 @@ class Allocation:
 class PaymentCaptured:
     """Money reached an account: oldest debt first, the rest to prepayment.
 
-    payment_id: channel:transaction; source: callback, transfer; late: after the order was closed.
+    source: callback (or statement row), transfer (out of suspense, with `transfer_id`).
+    occurred_at is the channel's time, captured_at the business time of the decision.
     """
 
     payment_id: str
@@ -140,12 +181,18 @@ class PaymentCaptured:
     prepayment_fen: int
     journal: JournalEntry
     evidence_id: str
+    currency: str = "CNY"
+    transfer_id: str = ""
+    captured_at: str = ""
 
 
 @catalogue.event("payments.payment_suspended")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentSuspended:
-    """Money without a valid order number, in suspense until a person binds it."""
+    """Money without a valid order number, in suspense until a person binds it.
+
+    reason: no_order, or that of the account which forwarded it (account_no says which).
+    """
 
     payment_id: str
     suspense_key: str
@@ -154,6 +201,12 @@ class PaymentSuspended:
     occurred_at: str
     journal: JournalEntry
     evidence_id: str
+    currency: str = "CNY"
+    clearing: str = ""
+    reason: str = "no_order"
+    account_no: str = ""
+    out_trade_no: str = ""
+    suspended_at: str = ""
 
 
 @catalogue.event("payments.suspense_bound")
@@ -167,6 +220,8 @@ class SuspenseBound:
     parts: tuple[BindingPart, ...]
     bound_by: str
     journal: JournalEntry
+    reason: str = ""
+    bound_at: str = ""
 
 
 @catalogue.event("payments.binding_rejected")
@@ -177,6 +232,22 @@ class BindingRejected:
     request_id: str
     suspense_key: str
     problem: str
+    rejected_at: str = ""
+
+
+@catalogue.event("payments.suspense_cancelled")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspenseCancelled:
+    """The money in suspense was the payment of an account: its callback came after a row without
+    an order number. What was bound already (`parts`) is reversed at those accounts.
+    """
+
+    suspense_key: str
+    payment_id: str
+    account_no: str
+    amount_fen: int
+    parts: tuple[BindingPart, ...]
+    journal: JournalEntry
 
 
 @catalogue.event("payments.transfer_made")
@@ -190,6 +261,46 @@ class TransferMade:
     channel: str
     amount_fen: int
     occurred_at: str
+    evidence_id: str = ""
+
+
+@catalogue.event("payments.reversal_ordered")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReversalOrdered:
+    """A capture must be taken back: the transaction is another account's (payments.transfers).
+
+    transfer_id: of the transfer to take back; without one it is a capture by callback, whose money
+    goes back to `clearing`.
+    """
+
+    reversal_id: str
+    account_no: str
+    payment_id: str
+    transfer_id: str
+    clearing: str
+    amount_fen: int
+    reason: str
+
+
+@catalogue.event("payments.payment_reversed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentReversed:
+    """A capture was taken back: from prepayment first, then debts are open again.
+
+    debts: what is owed again, with the part that is: the invoices that a transfer had settled, and
+    for what later invoices used up a debt in the name of the reversal.
+    """
+
+    reversal_id: str
+    payment_id: str
+    transfer_id: str
+    account_no: str
+    amount_fen: int
+    prepayment_fen: int
+    debts: tuple[OpenDebt, ...]
+    reason: str
+    journal: JournalEntry
+    reversed_at: str
 
 
 @catalogue.event("payments.receivable_opened")
@@ -197,7 +308,7 @@ class TransferMade:
 class ReceivableOpened:
     """An invoice (or an opening debt, or a debit correction) became a debt.
 
-    prepayment_fen: what prepayment settled at once.
+    prepayment_fen: what prepayment settled at once; opening_id: of the opening position, if any.
     """
 
     invoice_no: str
@@ -206,12 +317,14 @@ class ReceivableOpened:
     prepayment_fen: int
     due_on: str
     journal: JournalEntry
+    opening_id: str = ""
+    opened_at: str = ""
 
 
 @catalogue.event("payments.credit_taken")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditTaken:
-    """A credit correction lowered debts; the rest became prepayment."""
+    """A credit correction (or an invoice below zero) lowered debts; the rest became prepayment."""
 
     correction_no: str
     account_no: str
@@ -219,38 +332,36 @@ class CreditTaken:
     allocations: tuple[Allocation, ...]
     prepayment_fen: int
     journal: JournalEntry
+    taken_at: str = ""
 
 
 @catalogue.event("payments.prepayment_opened")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepaymentOpened:
-    """A prepayment that a running utility brought along."""
+    """A prepayment that a running utility brought along: debts first, as with any money."""
 
     opening_id: str
     account_no: str
     amount_fen: int
     journal: JournalEntry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenDebt:
-    """One debt as it stands."""
-
-    invoice_no: str
-    open_fen: int
-    due_on: str
+    allocations: tuple[Allocation, ...] = ()
+    prepayment_fen: int = 0
 
 
 @catalogue.event("payments.account_overdue")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountOverdue:
-    """Debts are past their due date; emitted once per overdue debt, with all that are open."""
+    """Debts are past their due date, with all that are open.
+
+    invoice_nos: those that are told overdue by this event; each debt is told once.
+    """
 
     account_no: str
     overdue_fen: int
     oldest_due_on: str
     debts: tuple[OpenDebt, ...]
     as_of: str
+    invoice_nos: tuple[str, ...] = ()
 
 
 @catalogue.event("payments.balance_changed")
@@ -275,6 +386,7 @@ class ClearanceOpened:
     account_no: str
     invoice_nos: tuple[str, ...]
     threshold_fen: int
+    opened_at: str = ""
 
 
 @catalogue.event("payments.clearance_granted")
@@ -305,7 +417,7 @@ class ClearanceRefused:
 @catalogue.event("payments.clearance_withdrawn")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearanceWithdrawn:
-    """Money arrived after the fence."""
+    """Money arrived after the fence; payment_id: the payment, or the number of the credit."""
 
     clearance_id: str
     account_no: str

@@ -161,19 +161,31 @@ def credit_note(*, account_no: str, parts: Spread) -> JournalEntry:
     )
 
 
-def opening_debt(*, account_no: str, amount_fen: int) -> JournalEntry:
-    """A debt that a running utility brings along: Dr receivable / Cr opening."""
+def opening_debt(*, account_no: str, amount_fen: int, prepaid_fen: int = 0) -> JournalEntry:
+    """A debt that a running utility brings along: Dr receivable / Cr opening.
+
+    `prepaid_fen` of it is settled from prepayment.
+    """
+    assert 0 <= prepaid_fen <= amount_fen
     return _entry(
-        "opening_debt", ("receivable", account_no, amount_fen), ("opening", account_no, -amount_fen)
+        "opening_debt",
+        ("receivable", account_no, amount_fen - prepaid_fen),
+        ("prepayment", account_no, prepaid_fen),
+        ("opening", account_no, -amount_fen),
     )
 
 
-def opening_prepayment(*, account_no: str, amount_fen: int) -> JournalEntry:
-    """A prepayment that a running utility brings along: Dr opening / Cr prepayment."""
+def opening_prepayment(*, account_no: str, amount_fen: int, settled_fen: int = 0) -> JournalEntry:
+    """A prepayment that a running utility brings along: Dr opening / Cr prepayment.
+
+    `settled_fen` of it settles debts at once.
+    """
+    assert 0 <= settled_fen <= amount_fen
     return _entry(
         "opening_prepayment",
         ("opening", account_no, amount_fen),
-        ("prepayment", account_no, -amount_fen),
+        ("receivable", account_no, -settled_fen),
+        ("prepayment", account_no, settled_fen - amount_fen),
     )
 
 
@@ -214,6 +226,38 @@ def transfer_received(*, account_no: str, parts: Spread) -> JournalEntry:
         ("transit", account_no, parts.amount_fen),
         ("receivable", account_no, -parts.settled_fen),
         ("prepayment", account_no, -parts.prepayment_fen),
+    )
+
+
+def suspense_cancelled(
+    *, clearing: str, suspense_key: str, amount_fen: int, parts: Mapping[str, int]
+) -> JournalEntry:
+    """A suspense that an account has captured already: Dr suspense / Cr channel_clearing.
+
+    `parts` is what was bound, by account number: that money comes back through transit.
+    """
+    assert sum(parts.values()) in (0, amount_fen), "all of a suspense is bound, or nothing"
+    return _entry(
+        "suspense_cancelled",
+        *(("transit", account_no, parts[account_no]) for account_no in sorted(parts)),
+        ("suspense", suspense_key, 0 if parts else amount_fen),
+        ("channel_clearing", clearing, -amount_fen),
+    )
+
+
+def payment_reversed(
+    *, account_no: str, prepayment_fen: int, reopened_fen: int, clearing: str = ""
+) -> JournalEntry:
+    """A capture taken back: Dr prepayment, Dr receivable for the rest / Cr channel_clearing.
+
+    Without `clearing` it was a transfer, and the money goes back through transit.
+    """
+    back = ("channel_clearing", clearing) if clearing else ("transit", account_no)
+    return _entry(
+        "payment_reversed",
+        ("prepayment", account_no, prepayment_fen),
+        ("receivable", account_no, reopened_fen),
+        (*back, -prepayment_fen - reopened_fen),
     )
 
 

@@ -22,6 +22,11 @@ _SEQUENCE = re.compile(r"[0-9A-Za-z_*-]{1,21}", re.ASCII)
 _ORDER = re.compile(r"([0-9]{10})([0-9])[0-9A-Za-z_*-]{1,21}", re.ASCII)
 
 
+def is_account_no(text: str) -> bool:
+    """Whether the text has the form of an account number: 10 digits."""
+    return _ACCOUNT.fullmatch(text) is not None
+
+
 def check_digit(digits: str) -> str:
     """The ISO 7064 MOD 11,10 check digit of a string of digits: `0794` -> `5`."""
     product = 10
@@ -33,7 +38,7 @@ def check_digit(digits: str) -> str:
 
 def make_order_number(account_no: str, sequence: str) -> str:
     """The order number of one payment order of an account; BadInput names the wrong part."""
-    if not _ACCOUNT.fullmatch(account_no):
+    if not is_account_no(account_no):
         raise BadInput("account_no", f"{account_no!r} is no account number", "give 10 digits")
     if not _SEQUENCE.fullmatch(sequence):
         raise BadInput(

@@ -18,6 +18,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,11 @@ def make_app(
 
     @app.exception_handler(HTTPException)
     async def not_found(request: Request, error: HTTPException) -> Response:
-        """Wrong path or method."""
+        """Wrong path, or wrong method: then `Allow` names the right one (RFC 9110 15.5.6)."""
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response = _problem(405, "Method Not Allowed", "use the method that Allow names")
+            response.headers.update(error.headers or {})
+            return response
         return _problem(404, "Not Found", "POST a callback to /notify/CHANNEL/NAME")
 
     return app

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from libs.events.host import decider_hash
-from services.validation.core import PURE_MODULES, make_core
 from services.settings import Settings
+from services.validation.core import PURE_MODULES, make_core
 from services.wiring import run_core
 
 

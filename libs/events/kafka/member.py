@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as Place
 
-from libs.events.errors import Aborted, Refused
-from libs.events.kafka.client import LOGGER, TRANSIENT, KafkaSettings, record_of, typed
+from libs.events.errors import Aborted, GridLedgerError, Refused, Unavailable
+from libs.events.kafka.client import LOGGER, KafkaSettings, record_of, typed
 from libs.events.kafka.reader import KafkaReader
 from libs.events.kafka.transactions import Transactions
 from libs.events.record import Outgoing, Record, TopicPartition
@@ -33,6 +33,7 @@ class KafkaLog(KafkaReader):
         self._membership: object = None
         self._changes = 0
         self._parked = False
+        self._end: GridLedgerError | None = None
         self._next: dict[TopicPartition, int] = {}
         self._ready: deque[Record] = deque()
         self._consumer = Consumer(settings.member(group, member), logger=LOGGER)
@@ -92,14 +93,18 @@ class KafkaLog(KafkaReader):
         for message in messages:
             error = message.error()
             if error is not None:
-                if error.fatal() or error.code() not in TRANSIENT:
-                    raise typed(error, self._name)
-                continue
+                problem = typed(error, self._name)
+                if isinstance(problem, Unavailable):
+                    continue
+                self._end = problem
+                break
             record = record_of(message)
             tp = TopicPartition(record.topic, record.partition)
             if record.offset >= self._next.get(tp, record.offset + 1):
                 self._ready.append(record)
                 self._next[tp] = record.offset + 1
+        if self._end is not None:
+            raise self._end  # the client tells it once, we each time
         return len(messages)
 
     def _assign(self) -> None:

@@ -13,7 +13,6 @@ from libs.events.kafka.client import (
     EARLIEST,
     LATEST,
     LOGGER,
-    TRANSIENT,
     Catalogue,
     KafkaSettings,
     known,
@@ -74,8 +73,11 @@ class KafkaReader:
                     at = records[-1].offset + 1
                 elif error.code() == KafkaError._PARTITION_EOF:
                     return Slice(records, max(at, known(message.offset())))
-                elif error.code() not in TRANSIENT:
-                    raise typed(error, f"read {message.topic()}/{message.partition()} at {at}")
+                else:
+                    doing = f"read {message.topic()}/{message.partition()} at {at}"
+                    problem = typed(error, doing)
+                    if not isinstance(problem, Unavailable):
+                        raise problem
             if time.monotonic() > deadline:
                 raise Unavailable(f"no broker answers at {self._settings.bootstrap_servers}")
         return Slice(records, at)

@@ -19,12 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from libs.events.errors import Aborted, Fenced, LogError, Refused, Unavailable
+from libs.events.errors import Aborted, Fenced, Refused, Unavailable
 from libs.events.log import Bounds, Slice
 from libs.events.record import Outgoing, Record, TopicPartition
 from libs.events.testing.simbroker import Client, Membership, Session, SimBroker, SimCrash
-
-ALL = 1 << 62
 
 
 class _Gate(Client):
@@ -254,9 +252,9 @@ class SimProducerPort(_Gate):
     def __init__(self, broker: SimBroker, max_in_flight: int = 10_000) -> None:
         super().__init__(broker)
         self.max_in_flight = max_in_flight
-        self._waiting: list[tuple[Outgoing, Callable[[int | LogError], None]]] = []
+        self._waiting: list[tuple[Outgoing, Callable[[int | Exception], None]]] = []
 
-    def submit(self, outgoing: Outgoing, on_ack: Callable[[int | LogError], None]) -> None:
+    def submit(self, outgoing: Outgoing, on_ack: Callable[[int | Exception], None]) -> None:
         """Queue one record; Unavailable when too many wait for their ack."""
         self.pass_fault("submit.before")
         self.broker.partition(outgoing.topic, outgoing.partition)
@@ -285,7 +283,7 @@ class SimProducerPort(_Gate):
             raise Unavailable("no broker answers")
         offsets: list[int] = []
 
-        def acknowledged(result: int | LogError) -> None:
+        def acknowledged(result: int | Exception) -> None:
             assert isinstance(result, int)
             offsets.append(result)
 

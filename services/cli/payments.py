@@ -1,0 +1,154 @@
+"""`gridledger payments`: what people do with money that came without a valid order number."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from libs.events.audit import Reader, scan
+from libs.events.codec import Codec, envelope_of, to_document
+from libs.events.errors import BadInput
+from libs.events.quantities import format_yuan, parse_yuan
+from services.payments.core import make_core
+from services.payments.draft import NOTICES
+from services.payments.events import (
+    BindingPart,
+    BindingRequested,
+    PaymentSuspended,
+    SuspenseBound,
+    SuspenseCancelled,
+    edge_catalogue,
+)
+from services.payments.order_number import is_account_no
+
+app = typer.Typer(no_args_is_help=True, help="Money in suspense: list it, bind it to accounts.")
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+
+
+@app.callback()
+def payments() -> None:
+    """Money in suspense: list it, bind it to accounts."""
+
+
+@app.command(
+    epilog="Example: gridledger payments bind --suspense wechat:4200000000202601010000000001 "
+    "--to 1000000042=100.00 --to 1000000043=23.45 --by wang --reason 'called, bank slip 4711'"
+)
+def bind(
+    suspense: Annotated[str, typer.Option(help="Key of the suspense, CHANNEL:TRANSACTION.")],
+    to: Annotated[
+        list[str],
+        typer.Option(help="ACCOUNT=YUAN; repeat it: the parts are all of it.", metavar="PART"),
+    ],
+    by: Annotated[str, typer.Option(help="Who binds it.")],
+    reason: Annotated[str, typer.Option(help="Why it is theirs.")],
+    request_id: Annotated[
+        str, typer.Option(help="The same id again changes nothing; default: a new one.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Ask for money in suspense to be bound to accounts: once, and exactly all of it.
+
+    Whether it was is decided by payments: see `gridledger payments suspense`, and the events
+    suspense_bound or binding_rejected with the request's id.
+    """
+    request = make_request(suspense, to, by, reason, request_id or secrets.token_hex(8))
+    from services.settings import load_settings
+    from services.wiring import open_producer
+
+    producer = open_producer(load_settings().settings, "payments.edge", edge_catalogue)
+    with closing(producer):
+        offset = producer.append(NOTICES, request.suspense_key, request)
+    if as_json:
+        print(json.dumps({**to_document(request), "offset": offset}, ensure_ascii=False))
+    else:
+        print(f"asked as request {request.request_id}; payments decides")
+
+
+@app.command(epilog="Example: gridledger payments suspense --json")
+def suspense(as_json: AsJson = False) -> None:
+    """List the money that nobody claimed and nobody bound."""
+    from libs.events.kafka import KafkaReader
+    from services.settings import load_settings
+
+    settings = load_settings().settings
+    found = open_suspenses(KafkaReader(settings.kafka()), settings.partitions)
+    if as_json:
+        names = ("suspense_key", "amount_fen", "occurred_at", "reason", "account_no")
+        rows = [{name: getattr(each, name) for name in names} for each in found]
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    shown = Table("suspense", "yuan", "paid", "why", "order number")
+    for each in found:
+        amount = format_yuan(each.amount_fen)
+        shown.add_row(each.suspense_key, amount, each.occurred_at, each.reason, each.out_trade_no)
+    Console().print(shown)
+
+
+def make_request(
+    suspense_key: str, to: Sequence[str], by: str, reason: str, request_id: str
+) -> BindingRequested:
+    """The request of a person; BadInput names the option that is wrong."""
+    for option, value in (("--by", by), ("--reason", reason)):
+        if not value.strip():
+            raise BadInput(option, "is empty", "people must be able to ask back")
+    channel, colon, transaction = suspense_key.partition(":")
+    if not (channel and colon and transaction):
+        raise BadInput("--suspense", f"{suspense_key!r} is no suspense", "CHANNEL:TRANSACTION")
+    parts = tuple(_part(text) for text in to)
+    accounts = [part.account_no for part in parts]
+    if len(set(accounts)) != len(accounts):
+        raise BadInput("--to", "names an account twice", "add its amounts up")
+    return BindingRequested(
+        request_id=request_id,
+        suspense_key=suspense_key,
+        parts=parts,
+        requested_by=by.strip(),
+        reason=reason.strip(),
+    )
+
+
+def open_suspenses(reader: Reader, partitions: int) -> list[PaymentSuspended]:
+    """The suspenses that are neither bound nor cancelled, oldest payment first."""
+    found: dict[str, PaymentSuspended] = {}
+    for event in _suspense_events(reader, partitions):
+        if isinstance(event, PaymentSuspended):
+            found[event.suspense_key] = event
+        else:
+            found.pop(event.suspense_key, None)
+    return sorted(found.values(), key=lambda each: (each.occurred_at, each.suspense_key))
+
+
+def _suspense_events(
+    reader: Reader, partitions: int
+) -> Iterable[PaymentSuspended | SuspenseBound | SuspenseCancelled]:
+    catalogue = make_core().catalogue
+    codec = Codec(catalogue)
+    wanted = {
+        catalogue.by_class[kind].full_name
+        for kind in (PaymentSuspended, SuspenseBound, SuspenseCancelled)
+    }
+    for partition in range(partitions):
+        for record in scan(reader, "payments.events", partition):
+            name = envelope_of(record.headers).type
+            if name in wanted:
+                yield codec.decode(name, record.value)
+
+
+def _part(text: str) -> BindingPart:
+    account_no, equals, yuan = text.partition("=")
+    if not equals:
+        raise BadInput("--to", f"{text!r} names no amount", "write ACCOUNT=YUAN")
+    if not is_account_no(account_no):
+        raise BadInput("--to", f"{account_no!r} is no account number", "give 10 digits")
+    amount_fen = parse_yuan(yuan, "--to")
+    if amount_fen <= 0:
+        raise BadInput("--to", f"{yuan} is no amount above zero", "write it like 100.00")
+    return BindingPart(account_no=account_no, amount_fen=amount_fen)

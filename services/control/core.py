@@ -1,0 +1,56 @@
+"""The core of control, put together: its topics, its catalogue, its pure functions."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from libs.events.core import Core
+from services.control import decide as decisions
+from services.control.events import catalogue
+from services.control.policy import DEFAULT_POLICY, Policy, policy_digest
+from services.control.reactions import IGNORED_TYPES
+from services.control.state import Account, Shared, evolve
+
+PURE_MODULES: tuple[str, ...] = (
+    "services.control.cases",
+    "services.control.decide",
+    "services.control.draft",
+    "services.control.events",
+    "services.control.holds",
+    "services.control.identifiers",
+    "services.control.instant",
+    "services.control.interlocks",
+    "services.control.policy",
+    "services.control.reactions",
+    "services.control.state",
+    "services.control.switching",
+)
+"""All modules whose text decides."""
+
+WRITTEN: tuple[str, ...] = ("control.clearances", "control.commands")
+"""Topics besides its own that control writes to."""
+
+
+def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
+    """The core of control, keyed by account. Another policy is another decider."""
+    digest = policy_digest(policy)
+    return Core(
+        name="control",
+        own_topic="control.events",
+        dlq_topic="control.dlq",
+        inputs=(
+            "control.requests",
+            "payments.events",
+            "ingest.switching",
+            "customers.agreements",
+            "calendar",
+        ),
+        catalogue=catalogue,
+        initial_shared=Shared(),
+        state_types=(Shared, Account),
+        decide=partial(decisions.decide, policy=policy),
+        evolve=evolve,
+        due=partial(decisions.due, policy=policy),
+        decider=f"{decider}+{digest}" if digest else decider,
+        ignored_types=IGNORED_TYPES,
+    )

@@ -1,0 +1,1 @@
+"""A real installation on one machine without containers: Kafka, PostgreSQL, the services."""

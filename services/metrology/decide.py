@@ -1,0 +1,178 @@
+"""What metrology decides: the verdict on a bench run, and the corrections that a failure proposes.
+
+    customers.meters  -> meter_noted, and the runs that waited for it
+    metrology.bench   -> meter_judged | run_repeated | run_rejected | meter_awaited
+                         correction_proposed (own, and by account on metrology.findings)
+                         correction_decided | case_rejected, when a person decided
+
+Only a meter that was installed at an account's point proposes a correction; only a person approves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from libs.events.core import Emit, Item, View
+from libs.events.errors import BadInput
+from services.metrology.correction_energy import METER_ERROR, correction_period
+from services.metrology.error_limits import ErrorLimits, MeterRating
+from services.metrology.events import (
+    CaseDecided,
+    CaseRejected,
+    CorrectionDecided,
+    CorrectionProposed,
+    MeterAwaited,
+    MeterJudged,
+    MeterNoted,
+    RunGarbled,
+    RunMeasured,
+    RunRejected,
+    RunRepeated,
+    UseNoted,
+)
+from services.metrology.judgement import DEFAULT_RULES, FAILED, PASSED, BenchRun, judge, local_day
+from services.metrology.reactions import MeterPublished, meter_noted
+from services.metrology.representative_error import representative_error
+from services.metrology.state import Meter
+from services.metrology.verification_cycle import DEFAULT_CYCLES, next_due_on
+
+FINDINGS = "metrology.findings"
+DECISIONS = ("approved", "refused")
+UTC_OFFSET_MIN = DEFAULT_RULES.utc_offset_minutes
+
+Decide = Callable[[View, str, Item], Sequence[Emit]]
+
+
+def deciding_with(limits: ErrorLimits) -> Decide:
+    """`decide` with a table of error limits, which is data of the installation."""
+
+    def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
+        meter: Meter = view.get(key) or Meter()
+        match item.body:
+            case MeterPublished():
+                return list(_on_meter(meter, item.body, limits))
+            case RunMeasured():
+                return list(_on_run(meter, item.body.run, limits))
+            case RunGarbled():
+                return [_rejected(item.body.run_id, key, item.body.problem)]
+            case CaseDecided():
+                return list(_on_case(meter, item.body))
+        return []
+
+    return decide
+
+
+def _on_meter(meter: Meter, published: MeterPublished, limits: ErrorLimits) -> Iterator[Emit]:
+    known = meter.notes.get(published.account_no)
+    if known is not None and published.version <= known.version:
+        return
+    noted = meter_noted(published)
+    yield Emit(noted)
+    notes = {**meter.notes, noted.account_no: noted}
+    seen: set[str] = set(meter.run_ids)
+    for run in meter.held:
+        if run.run_id not in seen:
+            seen.add(run.run_id)
+            yield from _judge(notes, run, meter.verified_on, limits)
+
+
+def _on_run(meter: Meter, run: BenchRun, limits: ErrorLimits) -> Iterator[Emit]:
+    if run.run_id in meter.run_ids:
+        yield Emit(RunRepeated(run_id=run.run_id, meter_no=run.meter_no))
+    elif not meter.notes:
+        if all(held.run_id != run.run_id for held in meter.held):
+            yield Emit(MeterAwaited(meter_no=run.meter_no, run=run))
+    else:
+        yield from _judge(meter.notes, run, meter.verified_on, limits)
+
+
+def _judge(
+    notes: dict[str, MeterNoted], run: BenchRun, verified_on: str, limits: ErrorLimits
+) -> Iterator[Emit]:
+    newest = max(notes.values(), key=lambda noted: (noted.version, noted.account_no))
+    rating = MeterRating(accuracy_class=newest.accuracy_class, connection=newest.connection)
+    try:
+        judgement = judge(run, rating, limits, DEFAULT_RULES)
+        error = representative_error(run.points, rating)
+        measured_on = local_day(run.measured_at, UTC_OFFSET_MIN)
+        passed = judgement.verdict == PASSED
+        due_on = next_due_on(measured_on, rating.accuracy_class, DEFAULT_CYCLES) if passed else ""
+    except BadInput as problem:
+        yield _rejected(run.run_id, run.meter_no, str(problem))
+        return
+    yield Emit(
+        MeterJudged(
+            judgement=judgement,
+            representative_e4_pct=error.error_e4_pct,
+            representative_text=error.text,
+            measured_on=measured_on,
+            next_due_on=due_on,
+        )
+    )
+    if judgement.verdict == FAILED and error.error_e4_pct is not None:
+        for noted in sorted(notes.values(), key=lambda found: found.account_no):
+            last = verified_on or noted.verified_on
+            for use in noted.uses:
+                yield from _propose(run, use, last, error.error_e4_pct, measured_on)
+
+
+def _propose(
+    run: BenchRun, use: UseNoted, verified_on: str, error_e4_pct: int, measured_on: str
+) -> Iterator[Emit]:
+    """One proposed case for each place where the meter counted in the time to be corrected."""
+    installed_on = local_day(use.from_at, UTC_OFFSET_MIN, "from_at")
+    until_on = local_day(use.to_at, UTC_OFFSET_MIN, "to_at") if use.to_at else measured_on
+    until_on = min(until_on, measured_on)
+    try:
+        period = correction_period(verified_on, installed_on, until_on)
+    except BadInput:
+        return  # verified after it was taken away: nothing was billed with the wrong meter
+    proposed = CorrectionProposed(
+        case_id=f"{run.run_id}/{use.usage_point}",
+        meter_no=run.meter_no,
+        run_id=run.run_id,
+        account_no=use.account_no,
+        usage_point=use.usage_point,
+        error_e4_pct=error_e4_pct,
+        rule=METER_ERROR,
+        from_on=period.half_from_on,
+        to_on=period.until_on,
+    )
+    yield Emit(proposed)
+    yield Emit(proposed, topic=FINDINGS, key=use.account_no)
+
+
+def _on_case(meter: Meter, decision: CaseDecided) -> Iterator[Emit]:
+    case = meter.cases.get(decision.case_id)
+    problem = ""
+    if case is None:
+        problem = "no such case about this meter"
+    elif decision.case_id in meter.decided:
+        problem = f"it was {meter.decided[decision.case_id]} already"
+    elif decision.decision not in DECISIONS:
+        problem = f"{decision.decision!r} is no decision: {' or '.join(DECISIONS)}"
+    elif not decision.decided_by:
+        problem = "nobody is named who decided"
+    if problem or case is None:
+        yield Emit(
+            CaseRejected(case_id=decision.case_id, meter_no=decision.meter_no, problem=problem)
+        )
+        return
+    decided = CorrectionDecided(
+        case_id=case.case_id,
+        meter_no=case.meter_no,
+        account_no=case.account_no,
+        usage_point=case.usage_point,
+        error_e4_pct=case.error_e4_pct,
+        rule=case.rule,
+        from_on=case.from_on,
+        to_on=case.to_on,
+        decision=decision.decision,
+        decided_by=decision.decided_by,
+    )
+    yield Emit(decided)
+    yield Emit(decided, topic=FINDINGS, key=case.account_no)
+
+
+def _rejected(run_id: str, meter_no: str, problem: str) -> Emit:
+    return Emit(RunRejected(run_id=run_id, meter_no=meter_no, problem=problem))

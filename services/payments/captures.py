@@ -1,0 +1,265 @@
+"""Money that reaches an account: callbacks, transfers out of suspense, and captures taken back.
+
+A payment is `channel:transaction`. A copy of one that was taken is repeated or in conflict; one
+older than the horizon, or without a transaction number, could be a copy that nobody recognises any
+more and goes to suspense; everything else is captured, whoever expected it.
+"""
+
+from __future__ import annotations
+
+from services.payments import journal
+from services.payments.allocation import OpenDebt
+from services.payments.days import add_days, day_number, day_of
+from services.payments.draft import NOTICES, Draft
+from services.payments.events import (
+    NoticeConflicted,
+    NoticeNoted,
+    NoticeRefused,
+    NoticeRepeated,
+    PaymentCaptured,
+    PaymentClaimed,
+    PaymentForwarded,
+    PaymentReversed,
+    ReversalOrdered,
+    TransferMade,
+)
+from services.payments.notices import NoticeReceived, PaymentNotice
+from services.payments.seen import Seen, digest_of
+
+
+def money_of(received: NoticeReceived) -> PaymentNotice | None:
+    """The notice, when it says that money was paid to us."""
+    notice = received.notice
+    if received.verdict != "accepted" or notice is None:
+        return None
+    return notice if notice.kind == "captured" and notice.amount_fen > 0 else None
+
+
+def payment_id_of(received: NoticeReceived, notice: PaymentNotice) -> str:
+    """`channel:transaction`; without a transaction number each copy is its own."""
+    return f"{notice.channel}:{notice.channel_txn_id or received.evidence.evidence_id}"
+
+
+def without_money(draft: Draft, received: NoticeReceived) -> None:
+    """A callback that moves no money is evidence, and stays."""
+    notice = received.notice
+    if received.verdict != "accepted" or notice is None:
+        draft.note(
+            NoticeRefused(
+                evidence_id=received.evidence.evidence_id,
+                channel=received.channel,
+                cause=received.cause,
+            )
+        )
+    else:
+        reason = "nothing was paid" if notice.kind == "captured" else ""
+        draft.note(_noted(received, notice, reason))
+
+
+def on_money(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> None:
+    """Money with an order number of this account: captured once."""
+    payment_id = payment_id_of(received, notice)
+    known = draft.taken("payment", payment_id)
+    if known is not None:
+        _compare(draft, received, notice, known)
+    elif not notice.channel_txn_id:
+        _forward(draft, received, notice, "no_transaction_number")
+    elif _age_days(draft, notice) > draft.policy.horizon_days:
+        _forward(draft, received, notice, "older_than_horizon")
+    else:
+        _capture(draft, received, notice)
+
+
+def orderless(received: NoticeReceived, notice: PaymentNotice, payment_id: str) -> PaymentForwarded:
+    """Money without a valid order number, as the list of transactions takes it."""
+    return _forwarded(received, notice, payment_id, "", "no_order")
+
+
+def on_transfer(draft: Draft, transfer: TransferMade) -> None:
+    """Money bound to this account out of suspense: captured once per transfer."""
+    if draft.taken("transfer", transfer.transfer_id) is not None:
+        return
+    parts = draft.spread(transfer.amount_fen)
+    draft.note(
+        PaymentCaptured(
+            payment_id=transfer.payment_id,
+            account_no=draft.key,
+            channel=transfer.channel,
+            out_trade_no="",
+            amount_fen=transfer.amount_fen,
+            occurred_at=transfer.occurred_at,
+            source="transfer",
+            allocations=parts.allocations,
+            prepayment_fen=parts.prepayment_fen,
+            journal=journal.transfer_received(account_no=draft.key, parts=parts),
+            evidence_id=transfer.evidence_id,
+            transfer_id=transfer.transfer_id,
+            captured_at=draft.at,
+        )
+    )
+    draft.moved("payment_captured", transfer.payment_id)
+
+
+def on_reversal(draft: Draft, order: ReversalOrdered) -> None:
+    """A capture is taken back: from prepayment, then debts are open again; once per reversal."""
+    if draft.taken("reversal", order.reversal_id) is not None:
+        return
+    prepaid_fen = min(draft.account.prepayment_fen, order.amount_fen)
+    debts = _reopened(draft, order, order.amount_fen - prepaid_fen)
+    draft.note(
+        PaymentReversed(
+            reversal_id=order.reversal_id,
+            payment_id=order.payment_id,
+            transfer_id=order.transfer_id,
+            account_no=draft.key,
+            amount_fen=order.amount_fen,
+            prepayment_fen=prepaid_fen,
+            debts=debts,
+            reason=order.reason,
+            journal=journal.payment_reversed(
+                account_no=draft.key,
+                prepayment_fen=prepaid_fen,
+                reopened_fen=order.amount_fen - prepaid_fen,
+                clearing=order.clearing,
+            ),
+            reversed_at=draft.at,
+        )
+    )
+    draft.moved("payment_reversed", order.payment_id)
+
+
+def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> None:
+    payment_id = payment_id_of(received, notice)
+    clearing = journal.clearing_of(notice.channel, notice.merchant, notice.bill_on)
+    evidence_id = received.evidence.evidence_id
+    parts = draft.spread(notice.amount_fen)
+    draft.note(
+        PaymentCaptured(
+            payment_id=payment_id,
+            account_no=draft.key,
+            channel=notice.channel,
+            out_trade_no=notice.out_trade_no,
+            amount_fen=notice.amount_fen,
+            occurred_at=notice.occurred_at,
+            source="callback",
+            allocations=parts.allocations,
+            prepayment_fen=parts.prepayment_fen,
+            journal=journal.capture(clearing=clearing, account_no=draft.key, parts=parts),
+            evidence_id=evidence_id,
+            currency=notice.currency,
+            captured_at=draft.at,
+        )
+    )
+    draft.moved("payment_captured", payment_id)
+    claim = PaymentClaimed(
+        payment_id=payment_id,
+        account_no=draft.key,
+        amount_fen=notice.amount_fen,
+        currency=notice.currency,
+        occurred_at=notice.occurred_at,
+        clearing=clearing,
+        evidence_id=evidence_id,
+        captured_at=draft.at,
+    )
+    draft.send(claim, NOTICES, payment_id)
+
+
+def _forward(draft: Draft, received: NoticeReceived, notice: PaymentNotice, reason: str) -> None:
+    payment_id = payment_id_of(received, notice)
+    draft.note(_noted(received, notice, reason))
+    draft.send(_forwarded(received, notice, payment_id, draft.key, reason), NOTICES, payment_id)
+
+
+def _forwarded(
+    received: NoticeReceived, notice: PaymentNotice, payment_id: str, account_no: str, reason: str
+) -> PaymentForwarded:
+    return PaymentForwarded(
+        payment_id=payment_id,
+        channel=notice.channel,
+        account_no=account_no,
+        out_trade_no=notice.out_trade_no,
+        amount_fen=notice.amount_fen,
+        currency=notice.currency,
+        occurred_at=notice.occurred_at,
+        clearing=journal.clearing_of(notice.channel, notice.merchant, notice.bill_on),
+        evidence_id=received.evidence.evidence_id,
+        reason=reason,
+    )
+
+
+def _noted(received: NoticeReceived, notice: PaymentNotice, reason: str) -> NoticeNoted:
+    return NoticeNoted(
+        evidence_id=received.evidence.evidence_id,
+        channel=notice.channel,
+        kind=notice.kind,
+        channel_txn_id=notice.channel_txn_id,
+        merchant=notice.merchant,
+        out_trade_no=notice.out_trade_no,
+        amount_fen=notice.amount_fen,
+        occurred_at=notice.occurred_at,
+        bill_on=notice.bill_on,
+        refund_no=notice.refund_no,
+        refund_id=notice.refund_id,
+        refund_fen=notice.refund_fen,
+        refund_total=notice.refund_total,
+        refund_outcome=notice.refund_outcome,
+        references=notice.references,
+        reason=reason,
+    )
+
+
+def _compare(draft: Draft, received: NoticeReceived, notice: PaymentNotice, known: Seen) -> None:
+    """A copy is repeated, or in conflict with what was captured."""
+    evidence_id = received.evidence.evidence_id
+    payment_id = payment_id_of(received, notice)
+    digests = known.holder.hex(), digest_of(notice.out_trade_no).hex()
+    differences = (
+        ("amount_fen", str(known.amount_fen), str(notice.amount_fen)),
+        ("currency", known.currency, notice.currency),
+        ("out_trade_no", f"digest {digests[0]}", f"digest {digests[1]}"),
+    )
+    for field, ours, theirs in differences:
+        if ours != theirs:
+            draft.note(
+                NoticeConflicted(
+                    evidence_id=evidence_id,
+                    payment_id=payment_id,
+                    field=field,
+                    known=ours,
+                    received=theirs,
+                )
+            )
+            return
+    draft.note(NoticeRepeated(evidence_id=evidence_id, payment_id=payment_id))
+
+
+def _age_days(draft: Draft, notice: PaymentNotice) -> int:
+    return day_number(draft.today_on) - day_number(day_of(notice.occurred_at))
+
+
+def _reopened(draft: Draft, order: ReversalOrdered, rest_fen: int) -> tuple[OpenDebt, ...]:
+    """The debts that are open again for `rest_fen`.
+
+    The youngest of those that the transfer settled come first, because money that came since would
+    have settled the oldest; what later invoices used up is owed in the name of the reversal.
+    """
+    settled = next(
+        (
+            kept.settled
+            for kept in draft.account.transfers
+            if order.transfer_id and kept.transfer_id == order.transfer_id
+        ),
+        (),
+    )
+    debts = []
+    for debt in reversed(settled):
+        part_fen = min(rest_fen, debt.open_fen)
+        if part_fen:
+            debts.append(
+                OpenDebt(invoice_no=debt.invoice_no, open_fen=part_fen, due_on=debt.due_on)
+            )
+            rest_fen -= part_fen
+    if rest_fen:
+        due_on = add_days(draft.today_on, draft.policy.reversal_due_days)
+        debts.append(OpenDebt(invoice_no=order.reversal_id, open_fen=rest_fen, due_on=due_on))
+    return tuple(reversed(debts))

@@ -1,0 +1,65 @@
+"""May a customer be cut for a debt? Answered only after a fence (DESIGN 4).
+
+    control asks    -> clearance_opened, and a fence behind all notices acknowledged so far
+    the fence comes -> granted for some minutes while the debt is open, else refused
+    money comes     -> withdrawn, in the decision that settles the debt (draft.py)
+
+The fence goes into `payments.notices` of the account's own partition; when the core meets it, every
+notice that a gateway was told is safe has been decided.
+"""
+
+from __future__ import annotations
+
+from services.payments.days import add_minutes
+from services.payments.draft import NOTICES, Draft
+from services.payments.events import ClearanceGranted, ClearanceOpened, ClearanceRefused, FenceSet
+from services.payments.reactions import ClearanceAsked
+
+
+def on_asked(draft: Draft, asked: ClearanceAsked) -> None:
+    """Open a clearance and send its fence; asked again with the same id it is silent."""
+    if draft.taken("clearance", asked.clearance_id) is not None:
+        return
+    draft.note(
+        ClearanceOpened(
+            clearance_id=asked.clearance_id,
+            account_no=draft.key,
+            invoice_nos=asked.invoice_nos,
+            threshold_fen=asked.threshold_fen,
+            opened_at=draft.at,
+        )
+    )
+    fence = FenceSet(account_no=draft.key, clearance_id=asked.clearance_id)
+    draft.send(fence, NOTICES, draft.key)
+
+
+def on_fence(draft: Draft, fence: FenceSet, offset: int) -> None:
+    """Grant while more than the threshold is open of the debt, else refuse."""
+    waiting = [
+        clearance
+        for clearance in draft.account.clearances
+        if clearance.clearance_id == fence.clearance_id and not clearance.valid_until_at
+    ]
+    for clearance in waiting:
+        open_fen = draft.account.open_fen(clearance.invoice_nos)
+        if open_fen > clearance.threshold_fen:
+            draft.note(
+                ClearanceGranted(
+                    clearance_id=clearance.clearance_id,
+                    account_no=draft.key,
+                    fence_offset=offset,
+                    open_fen=open_fen,
+                    granted_at=draft.at,
+                    valid_until_at=add_minutes(draft.at, draft.policy.clearance_min),
+                )
+            )
+        else:
+            draft.note(
+                ClearanceRefused(
+                    clearance_id=clearance.clearance_id,
+                    account_no=draft.key,
+                    fence_offset=offset,
+                    open_fen=open_fen,
+                    reason="settled" if open_fen == 0 else "below_threshold",
+                )
+            )

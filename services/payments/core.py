@@ -1,0 +1,61 @@
+"""The core of payments, put together: its topics, its catalogue, its pure functions."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from libs.events.core import Core
+from services.payments import decide as decisions
+from services.payments.draft import NOTICES, TRANSFERS
+from services.payments.events import catalogue
+from services.payments.policy import DEFAULT_POLICY, Policy, policy_digest
+from services.payments.state import Entry, Shared, evolve
+
+PURE_MODULES: tuple[str, ...] = (
+    "services.payments.allocation",
+    "services.payments.captures",
+    "services.payments.clearance",
+    "services.payments.days",
+    "services.payments.decide",
+    "services.payments.draft",
+    "services.payments.events",
+    "services.payments.journal",
+    "services.payments.notices",
+    "services.payments.order_number",
+    "services.payments.policy",
+    "services.payments.reactions",
+    "services.payments.receivables",
+    "services.payments.seen",
+    "services.payments.state",
+    "services.payments.transactions",
+)
+"""All modules whose text decides."""
+
+WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS)
+"""Topics besides its own that payments writes to; it reads both, too."""
+
+
+def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
+    """The core of payments, keyed by account or transaction. Another policy is another decider."""
+    digest = policy_digest(policy)
+    return Core(
+        name="payments",
+        own_topic="payments.events",
+        dlq_topic="payments.dlq",
+        inputs=(
+            "payments.notices",
+            "payments.transfers",
+            "billing.events",
+            "customers.agreements",
+            "control.clearances",
+            "calendar",
+        ),
+        catalogue=catalogue,
+        initial_shared=Shared(),
+        state_types=(Shared, Entry),
+        decide=partial(decisions.decide, policy=policy),
+        evolve=evolve,
+        concerned=decisions.concerned,
+        due=decisions.due,
+        decider=f"{decider}+{digest}" if digest else decider,
+    )

@@ -1,0 +1,108 @@
+"""What payments decides: one function per input type, all pure.
+
+payments.notices     callbacks and rows      -> captured, repeated, conflicted, suspended, noted
+                     bindings of people      -> suspense bound, transfers; or rejected
+                     claims (own)            -> whose a transaction is; suspense cancelled
+                     fences (own)            -> clearance granted or refused
+payments.transfers   bound money (own)       -> captured; reversals
+billing.events       invoices, corrections   -> receivables, credits
+customers.agreements opening positions       -> receivables, prepayment
+control.clearances   "may we?"               -> clearance opened, fence
+calendar             time                    -> accounts overdue
+
+Where is a duplicate callback decided? `captures.on_money` for an account, `transactions.py` for the
+same transaction under several keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from libs.events.core import Emit, Item, Tick, View
+from services.payments import captures, clearance, receivables, transactions
+from services.payments.days import day_end
+from services.payments.draft import Draft
+from services.payments.events import (
+    BindingRequested,
+    FenceSet,
+    PaymentClaimed,
+    PaymentForwarded,
+    ReversalOrdered,
+    TransferMade,
+)
+from services.payments.notices import NoticeReceived
+from services.payments.order_number import is_account_no
+from services.payments.policy import DEFAULT_POLICY, Policy
+from services.payments.reactions import (
+    AccountOpened,
+    ClearanceAsked,
+    CorrectionIssued,
+    InvoiceIssued,
+)
+from services.payments.state import Entry
+
+
+def concerned(view: View, item: Item) -> Iterable[str]:
+    """The accounts that are due, the page of a transaction, or the account an input names."""
+    match item.body:
+        case Tick():
+            return view.keys_due(item.body.at)
+        case PaymentClaimed() | PaymentForwarded() | BindingRequested():
+            return (transactions.page_of(item.key),)
+        case NoticeReceived() if _is_orderless(item):
+            return (transactions.page_of(item.key),)
+    return (item.key,)
+
+
+def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) -> Sequence[Emit]:
+    """What follows from an input for one account or page."""
+    draft = Draft(view.get(key), key, item.at, policy)
+    match item.body:
+        case Tick():
+            receivables.on_tick(draft)
+        case NoticeReceived():
+            _on_notice(draft, item, item.body)
+        case PaymentClaimed():
+            transactions.on_claim(draft, item.body)
+        case PaymentForwarded():
+            transactions.on_orderless(draft, item.body)
+        case BindingRequested():
+            transactions.on_binding(draft, item.body, item.key)
+        case TransferMade():
+            captures.on_transfer(draft, item.body)
+        case ReversalOrdered():
+            captures.on_reversal(draft, item.body)
+        case InvoiceIssued(invoice_no=number, total_fen=amount_fen, due_on=due_on):
+            receivables.on_billed(draft, number, amount_fen, due_on)
+        case CorrectionIssued(correction_no=number, difference_fen=amount_fen, due_on=due_on):
+            receivables.on_billed(draft, number, amount_fen, due_on)
+        case AccountOpened():
+            receivables.on_opening(draft, item.body.opening)
+        case ClearanceAsked():
+            clearance.on_asked(draft, item.body)
+        case FenceSet():
+            clearance.on_fence(draft, item.body, item.offset)
+    return draft.emits
+
+
+def due(entry: Entry) -> str:
+    """When the next debt of an account must be told overdue: 24:00 of its due date; "" for none."""
+    account = entry.account
+    if account is None:
+        return ""
+    waiting = [debt.due_on for debt in account.debts if debt.invoice_no not in account.told]
+    return day_end(min(waiting)) if waiting else ""
+
+
+def _on_notice(draft: Draft, item: Item, received: NoticeReceived) -> None:
+    notice = captures.money_of(received)
+    if notice is None:
+        captures.without_money(draft, received)
+    elif is_account_no(item.key):
+        captures.on_money(draft, received, notice)
+    else:
+        transactions.on_orderless(draft, captures.orderless(received, notice, item.key))
+
+
+def _is_orderless(item: Item) -> bool:
+    return not is_account_no(item.key) and captures.money_of(item.body) is not None

@@ -1,0 +1,94 @@
+"""The events of one decision as they are decided, with the state they lead to.
+
+draft = Draft(entry, "1000000042", "2026-03-02T02:00:00Z", policy)
+draft.note(PaymentCaptured(...))     an own event; draft.account follows it
+draft.send(claim, NOTICES, key)      an event for another key
+draft.moved("payment_captured")      tells how the account stands now
+draft.emits                          what the decision yields
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from libs.events.core import Emit
+from services.payments.allocation import Spread, spread
+from services.payments.days import day_of
+from services.payments.events import BalanceChanged, ClearanceWithdrawn
+from services.payments.policy import Policy
+from services.payments.seen import Seen, find
+from services.payments.state import Account, Entry, Page, evolve
+
+NOTICES = "payments.notices"
+TRANSFERS = "payments.transfers"
+
+
+class Draft:
+    """One decision about one key. Not shared, not kept: it lives as long as the decision."""
+
+    def __init__(self, entry: Entry | None, key: str, at: str, policy: Policy) -> None:
+        self.entry = entry
+        self.key = key
+        self.at = at
+        self.policy = policy
+        self.emits: list[Emit] = []
+
+    @property
+    def account(self) -> Account:
+        """The account as it stands after the events so far."""
+        return (self.entry.account if self.entry else None) or Account()
+
+    @property
+    def page(self) -> Page:
+        """The page as it stands after the events so far."""
+        return (self.entry.page if self.entry else None) or Page()
+
+    @property
+    def today_on(self) -> str:
+        """The day of the decision in the utility's zone."""
+        return day_of(self.at)
+
+    def note(self, event: Any) -> None:
+        """An own event."""
+        self.emits.append(Emit(event))
+        self.entry = evolve(self.entry, event)
+
+    def send(self, event: Any, topic: str, key: str) -> None:
+        """An event for another key."""
+        self.emits.append(Emit(event, topic=topic, key=key))
+
+    def taken(self, kind: str, name: str) -> Seen | None:
+        """What the account took already under this id."""
+        return find(self.account.seen, kind, name)
+
+    def spread(self, amount_fen: int) -> Spread:
+        """Where money that comes now goes: oldest debt first, the rest is prepaid."""
+        return spread(amount_fen, self.account.debts)
+
+    def moved(self, reason: str, payment_id: str = "") -> None:
+        """Money moved: tell how the account stands, and take back what may not stand any more.
+
+        A clearance that is granted and still valid is withdrawn in the decision that settles its
+        debt, so no later input can come between the money and the withdrawal.
+        """
+        account = self.account
+        self.note(
+            BalanceChanged(
+                account_no=self.key,
+                prepayment_fen=account.prepayment_fen,
+                receivable_fen=account.receivable_fen,
+                overdue_fen=sum(debt.open_fen for debt in account.overdue(self.today_on)),
+                debts=account.debts,
+                reason=reason,
+            )
+        )
+        for clearance in account.clearances:
+            is_settled = account.open_fen(clearance.invoice_nos) <= clearance.threshold_fen
+            if is_settled and self.at <= clearance.valid_until_at:
+                self.note(
+                    ClearanceWithdrawn(
+                        clearance_id=clearance.clearance_id,
+                        account_no=self.key,
+                        payment_id=payment_id,
+                    )
+                )

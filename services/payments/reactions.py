@@ -1,0 +1,75 @@
+"""What payments reads of other services, in the fields it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.payments.events import catalogue
+
+# -- billing.events -------------------------------------------------------------------------------
+
+
+@catalogue.reads("billing.invoice_issued")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceIssued:
+    """A bill as the customer gets it; its total may be zero or below."""
+
+    invoice_no: str
+    account_no: str
+    total_fen: int
+    due_on: str
+
+
+@catalogue.reads("billing.correction_issued")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionIssued:
+    """A numbered correction: to be paid (positive) or given back (negative)."""
+
+    correction_no: str
+    account_no: str
+    difference_fen: int
+    due_on: str
+
+
+# -- customers.agreements -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningReceivable:
+    """A debt that a running utility brings along; its amount is above zero."""
+
+    invoice_no: str
+    amount_fen: int
+    due_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The money of an opening position."""
+
+    opening_id: str
+    account_no: str
+    receivables: tuple[OpeningReceivable, ...]
+    prepayment_fen: int
+
+
+@catalogue.reads("customers.account_opened")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOpened:
+    """The opening position of an account."""
+
+    opening: Opening
+
+
+# -- control.clearances ---------------------------------------------------------------------------
+
+
+@catalogue.reads("control.clearance_asked")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearanceAsked:
+    """ "May we cut for these invoices?" Settled means: no more than the threshold is open."""
+
+    clearance_id: str
+    account_no: str
+    invoice_nos: tuple[str, ...]
+    threshold_fen: int

@@ -1,0 +1,249 @@
+"""Whose money a transaction is: the list of transactions, kept by channel and transaction.
+
+An account tells copies of its payments apart by itself. The list is for what one account cannot
+see: the same transaction with an order number, without one, and bound by hand to somebody else.
+Every capture by order number is claimed here (`payment_claimed`), every row without one is looked
+up here, and only here suspense is bound. So whatever the order in which they arrive, one capture
+stays in effect, and the order number (which the channel states) outweighs a person's binding:
+
+    claim, then row         the row is a copy: `notice_repeated`
+    row, then claim         the suspense is cancelled
+    row, binding, claim     the suspense is cancelled and what was bound is reversed there
+    claim, then binding     rejected: nothing is in suspense
+    claim of a second account   a conflict, and its capture is reversed: the first claim stands
+
+A page holds all transactions of its partition whose digest begins alike, so that one costs 29
+bytes instead of a key of its own.
+
+Example: `page_of("wechat:4200000000202601010000000001")` is `transactions/f3d`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from services.payments import journal
+from services.payments.draft import TRANSFERS, Draft
+from services.payments.events import (
+    BindingPart,
+    BindingRejected,
+    BindingRequested,
+    NoticeConflicted,
+    NoticeRepeated,
+    PaymentClaimed,
+    PaymentForwarded,
+    PaymentSuspended,
+    ReversalOrdered,
+    SuspenseBound,
+    SuspenseCancelled,
+    TransferMade,
+)
+from services.payments.order_number import is_account_no
+from services.payments.seen import NOBODY, Seen, account_held, account_holder, find
+
+
+def page_of(payment_id: str) -> str:
+    """The key of the page that a transaction is listed on."""
+    return f"transactions/{hashlib.blake2b(payment_id.encode(), digest_size=2).hexdigest()[:3]}"
+
+
+def on_orderless(draft: Draft, money: PaymentForwarded) -> None:
+    """Money that no account may capture: suspense, unless the transaction is known."""
+    known = _known(draft, money.payment_id)
+    if known is not None:
+        _compare(draft, money, known)
+        return
+    draft.note(
+        PaymentSuspended(
+            payment_id=money.payment_id,
+            suspense_key=money.payment_id,
+            channel=money.channel,
+            amount_fen=money.amount_fen,
+            occurred_at=money.occurred_at,
+            journal=journal.capture_to_suspense(
+                clearing=money.clearing,
+                suspense_key=money.payment_id,
+                amount_fen=money.amount_fen,
+            ),
+            evidence_id=money.evidence_id,
+            currency=money.currency,
+            clearing=money.clearing,
+            reason=money.reason,
+            account_no=money.account_no,
+            out_trade_no=money.out_trade_no,
+            suspended_at=draft.at,
+        )
+    )
+
+
+def on_claim(draft: Draft, claim: PaymentClaimed) -> None:
+    """An account captured a transaction: it is its, unless another one was first."""
+    known = _known(draft, claim.payment_id)
+    if known is None:
+        draft.note(claim)
+    elif known.holder == NOBODY:
+        draft.note(claim)
+        _cancel_suspense(draft, claim)
+    elif known.holder != account_holder(claim.account_no):
+        _conflict(draft, claim, "account_no", account_held(known.holder), claim.account_no)
+        _order_reversal(draft, claim, claim.account_no, claim.amount_fen, "", claim.clearing)
+
+
+def on_binding(draft: Draft, request: BindingRequested, record_key: str) -> None:
+    """A person binds a suspense: once, to one or more accounts, exactly all of it."""
+    if find(draft.page.seen, "request", request.request_id) is not None:
+        return
+    problem = _binding_problem(draft, request, record_key)
+    if problem:
+        draft.note(
+            BindingRejected(
+                request_id=request.request_id,
+                suspense_key=request.suspense_key,
+                problem=problem,
+                rejected_at=draft.at,
+            )
+        )
+        return
+    suspense = draft.page.suspenses[request.suspense_key]
+    draft.note(
+        SuspenseBound(
+            suspense_key=request.suspense_key,
+            payment_id=suspense.payment_id,
+            request_id=request.request_id,
+            parts=request.parts,
+            bound_by=request.requested_by,
+            journal=journal.suspense_released(
+                suspense_key=request.suspense_key, parts=_amounts(request.parts)
+            ),
+            reason=request.reason,
+            bound_at=draft.at,
+        )
+    )
+    for part in request.parts:
+        transfer = TransferMade(
+            transfer_id=_transfer_id(suspense.payment_id, part.account_no),
+            account_no=part.account_no,
+            payment_id=suspense.payment_id,
+            channel=suspense.channel,
+            amount_fen=part.amount_fen,
+            occurred_at=suspense.occurred_at,
+            evidence_id=suspense.evidence_id,
+        )
+        draft.send(transfer, TRANSFERS, part.account_no)
+
+
+def _known(draft: Draft, payment_id: str) -> Seen | None:
+    """What is known of a transaction; a suspense is known for as long as it stands."""
+    suspense = draft.page.suspenses.get(payment_id)
+    found = find(draft.page.seen, "payment", payment_id)
+    if found is None and suspense is not None:
+        return Seen(amount_fen=suspense.amount_fen, currency=suspense.currency)
+    return found
+
+
+def _compare(draft: Draft, money: PaymentForwarded | PaymentClaimed, known: Seen) -> None:
+    """A copy is repeated or in conflict. Its order number may differ: rows often carry none."""
+    if money.amount_fen != known.amount_fen:
+        _conflict(draft, money, "amount_fen", str(known.amount_fen), str(money.amount_fen))
+    elif money.currency != known.currency:
+        _conflict(draft, money, "currency", known.currency, money.currency)
+    else:
+        draft.note(NoticeRepeated(evidence_id=money.evidence_id, payment_id=money.payment_id))
+
+
+def _conflict(
+    draft: Draft, money: PaymentForwarded | PaymentClaimed, field: str, known: str, received: str
+) -> None:
+    draft.note(
+        NoticeConflicted(
+            evidence_id=money.evidence_id,
+            payment_id=money.payment_id,
+            field=field,
+            known=known,
+            received=received,
+        )
+    )
+
+
+def _cancel_suspense(draft: Draft, claim: PaymentClaimed) -> None:
+    suspense = draft.page.suspenses[claim.payment_id]
+    if suspense.amount_fen != claim.amount_fen:
+        known, received = str(suspense.amount_fen), str(claim.amount_fen)
+        _conflict(draft, claim, "amount_fen", known, received)
+    draft.note(
+        SuspenseCancelled(
+            suspense_key=claim.payment_id,
+            payment_id=claim.payment_id,
+            account_no=claim.account_no,
+            amount_fen=suspense.amount_fen,
+            parts=suspense.parts,
+            journal=journal.suspense_cancelled(
+                clearing=suspense.clearing,
+                suspense_key=claim.payment_id,
+                amount_fen=suspense.amount_fen,
+                parts=_amounts(suspense.parts),
+            ),
+        )
+    )
+    for part in suspense.parts:
+        transfer_id = _transfer_id(claim.payment_id, part.account_no)
+        _order_reversal(draft, claim, part.account_no, part.amount_fen, transfer_id, "")
+
+
+def _order_reversal(
+    draft: Draft,
+    claim: PaymentClaimed,
+    account_no: str,
+    amount_fen: int,
+    transfer_id: str,
+    clearing: str,
+) -> None:
+    holder = "another account" if clearing else f"account {claim.account_no}"
+    order = ReversalOrdered(
+        reversal_id=f"{claim.payment_id}/{account_no}/reversal",
+        account_no=account_no,
+        payment_id=claim.payment_id,
+        transfer_id=transfer_id,
+        clearing=clearing,
+        amount_fen=amount_fen,
+        reason=f"the transaction is the payment of {holder}",
+    )
+    draft.send(order, TRANSFERS, account_no)
+
+
+def _binding_problem(draft: Draft, request: BindingRequested, record_key: str) -> str:
+    """Why a binding is not possible; "" when it is."""
+    key = request.suspense_key
+    if key != record_key:
+        return f"{key} was asked under {record_key}"
+    suspense = draft.page.suspenses.get(key)
+    if suspense is None:
+        known = find(draft.page.seen, "payment", key)
+        if known is not None:
+            return f"{key} is the payment of account {account_held(known.holder)}"
+        return f"no money is in suspense under {key}"
+    if suspense.parts:
+        return f"{key} was bound by request {suspense.request_id}"
+    return _parts_problem(request.parts, suspense.amount_fen)
+
+
+def _parts_problem(parts: tuple[BindingPart, ...], amount_fen: int) -> str:
+    for part in parts:
+        if not is_account_no(part.account_no):
+            return f"{part.account_no!r} is no account number"
+        if part.amount_fen <= 0:
+            return f"{part.amount_fen} fen for {part.account_no} is no amount above zero"
+    if len({part.account_no for part in parts}) != len(parts):
+        return "an account is named twice"
+    total_fen = sum(part.amount_fen for part in parts)
+    if total_fen != amount_fen:
+        return f"the parts are {total_fen} fen, in suspense are {amount_fen}"
+    return ""
+
+
+def _amounts(parts: tuple[BindingPart, ...]) -> dict[str, int]:
+    return {part.account_no: part.amount_fen for part in parts}
+
+
+def _transfer_id(payment_id: str, account_no: str) -> str:
+    return f"{payment_id}/{account_no}"
