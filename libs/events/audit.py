@@ -78,8 +78,9 @@ class CoreBalance:
 
 def scan(reader: Reader, topic: str, partition: int, first: int = 0) -> Iterator[Record]:
     """All committed records of one partition, in order."""
-    at = max(first, reader.bounds(topic, partition).low)
-    while True:
+    ends = reader.bounds(topic, partition)
+    at = max(first, ends.low)
+    while at < ends.stable:
         piece = reader.read(topic, partition, at, READ_LIMIT)
         yield from piece.records
         if not piece.records:

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from libs.events.audit import CoreBalance, ReplayResult, balance, replay
 from libs.events.errors import BadInput
-from libs.events.kafka import KafkaReader
 from libs.events.topics import TopicTable, load_topics
 from services.audit.files import FileReader, export_topics
+from services.audit.mirror import open_reader
 from services.cores import CORES, EFFECTS, load_core
 from services.settings import load_settings
 
@@ -35,7 +35,8 @@ def _open(from_files: Path | None) -> tuple[Any, TopicTable]:
         files = FileReader(from_files)
         return files, load_topics(files.partition_count)
     settings = load_settings().settings
-    return KafkaReader(settings.kafka()), load_topics(settings.partitions)
+    table = load_topics(settings.partitions)
+    return open_reader(settings.kafka(), table), table
 
 
 @app.command("balance", epilog="Example: gridledger audit balance --json")

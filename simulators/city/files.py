@@ -60,10 +60,9 @@ def write_import(city: City, directory: Path, lines: Mapping[str, str]) -> None:
             if point.relation
         ),
     )
-    write_rows(directory / "meters.csv", (_meter(found) for found in city.points))
-    write_rows(
-        directory / "installations.csv", (_installation(found, lines) for found in city.points)
-    )
+    metered = [point for point in city.points if point.meter_no]
+    write_rows(directory / "meters.csv", (_meter(found) for found in metered))
+    write_rows(directory / "installations.csv", (_installation(found, lines) for found in metered))
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -169,6 +168,8 @@ def meters_config(
     """The configuration of the meter simulator; `extra`: meters that come later, with `line`."""
     lines: dict[str, list[dict[str, Any]]] = {}
     for point in city.points:
+        if not point.meter_no:
+            continue
         lines.setdefault(point.line, []).append(simulated_meter(point))
     for meter in extra:
         fields = dict(meter)

@@ -9,7 +9,7 @@ Everything is derived from the seed, so the same seed gives the same customers, 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 FIRST_ON = "2026-02-01"
 MONTHS = ("2026-02", "2026-03", "2026-04")
@@ -165,11 +165,21 @@ def _add_home(city: City, rng: random.Random, index: int) -> None:
             initial_kwh=999_950 if near_rollover else rng.randrange(0, 40_000),
             capacity_kw=12,
             close_mode="button" if role == "race" else "closes",
-            relation="fixed_ratio" if role == "fixed_ratio" else "",
-            parent=city.points[0].usage_point if role == "fixed_ratio" else "",
-            share="0.5" if role == "fixed_ratio" else "",
         )
     )
+    if role == "fixed_ratio":
+        main = city.points[-1]
+        city.points.append(
+            replace(
+                main,
+                usage_point=f"{main.usage_point}-F",
+                meter_no="",
+                relation="fixed_ratio",
+                parent=main.usage_point,
+                share="0.2",
+                switching_method="none",
+            )
+        )
 
 
 def _add_tou_home(city: City, rng: random.Random, index: int) -> None:
