@@ -6,6 +6,8 @@ import pytest
 
 from libs.events.telemetry import configure_logs
 
+pytest_plugins = ["tests.real_parts"]
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _quiet_logs() -> None:

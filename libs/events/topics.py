@@ -14,6 +14,7 @@ from importlib.resources import files
 import yaml
 
 from libs.events.errors import Refused
+from libs.events.record import TopicPartition
 
 EVERY = "every"
 
@@ -42,6 +43,12 @@ class TopicTable:
         if topic not in self.topics:
             raise Refused(f"topic {topic!r} is not in topics.yaml")
         return self.count
+
+    def places(self) -> list[TopicPartition]:
+        """Every partition of every topic."""
+        return [
+            TopicPartition(name, number) for name in self.topics for number in range(self.count)
+        ]
 
     def read_by(self, core: str) -> tuple[str, ...]:
         """The input topics of a core."""

@@ -48,7 +48,7 @@ def find_supervisor(data_dir: Path) -> Supervising | None:
 
 
 def listen(run_dir: Path) -> tuple[socket.socket, str]:
-    """A socket that listens, and its path: in DATA/run, or in /tmp when that is too long."""
+    """A socket that listens, and its path: in DATA/run, elsewhere when that is too long."""
     path = run_dir / "supervisor.sock"
     if len(str(path).encode()) > _PATH_BYTES_MAX:
         path = Path(tempfile.mkdtemp(prefix=_OUTSIDE_PREFIX)) / "supervisor.sock"

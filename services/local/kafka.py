@@ -3,7 +3,7 @@
 KRaft, loopback only, from the jars that `scripts/bootstrap.py kafka` fetched. The data directory
 remembers Kafka version, cluster id, node count and ports, so that a restart finds everything::
 
-    cluster = start_broker(Path("/tmp/try"), node_count=3)
+    cluster = start_broker(Path(".data/kafka"), node_count=3)
     cluster.kill(2); cluster.restart(2); cluster.stop()
 
 By hand: `python -m services.local.kafka start --data DIR --nodes 3`, ended by Ctrl-C.

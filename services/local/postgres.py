@@ -2,12 +2,12 @@
 
 Loopback only, one database and one role `gridledger`, password in DIR/server.json (mode 0600)::
 
-    server = start_postgres(Path("/tmp/try"))
+    server = start_postgres(Path(".data/postgres"))
     engine = sqlalchemy.create_engine(server.url)
     server.stop()
 
 PostgreSQL refuses to run as root, so for root the server runs as the user `postgres` or `nobody`.
-When that user cannot reach DIR (a checkout under /root), the files lie in /var/tmp and DIR
+When that user cannot reach DIR (a checkout in root's home), the files lie in /var/tmp and DIR
 remembers where.
 """
 

@@ -4,7 +4,11 @@ Starting Python and importing what a service needs costs more than a second of p
 each copy its own memory. The supervisor therefore imports it once and forks: the child calls the
 very command a container calls, `gridledger run SERVICE --ordinal N`. A fork is only safe while the
 supervisor has one thread and no client of a broker or database; `can_fork` looks, and otherwise
-the child becomes a new Python by exec. docs/adr says what was measured.
+the child becomes a new Python by exec. Measured with 20 services on two cores:
+
+                     all serve after   memory (PSS) of all   one killed serves again after
+    fork                     2.8 s             376 MB          0.6 s (0.5 s of it back-off)
+    a new Python            24.1 s           1,233 MB          2.5 s
 
 Either way the child waits at a gate until its pid is on record, so that a supervisor killed
 between fork and record leaves nobody behind.
@@ -40,8 +44,8 @@ _LIBRARIES = (
 def preload(targets: Iterable[str], *, libraries: bool = True) -> list[str]:
     """Import what services need, before any fork; returns the modules that could not be.
 
-    `libraries` are the heavy ones that every service uses. `targets` are `module:function`. What fails here fails again in the child, where the reason
-    lands in the service's own log.
+    `libraries` are the heavy ones that every service uses; `targets` are `module:function`. What
+    fails here fails again in the child, where the reason lands in the service's own log.
     """
     failed = []
     own = [target.partition(":")[0] for target in targets]

@@ -131,6 +131,15 @@ def test_feed_in_is_listed_and_the_import_is_billed() -> None:
     assert (bill.total_fen, bill.energy_wh) == (5_000, 100_000)
 
 
+def test_what_a_feed_in_point_drew_is_listed_too() -> None:
+    relation = PointRelation(point="P2", kind="feed_in")
+    agreed = terms(point_terms(), point_terms("P2"), relations=(relation,))
+    bill = bill_of(agreed, usage(point_usage("P2", import_wh=300), point_usage()))
+    assert is_withheld_by(bill)
+    assert gaps(bill) == [("feed_in", "P2", False), ("feed_in_import", "P2", False)]
+    assert "300 Wh" in bill.not_yet_rated[1].reason
+
+
 def test_the_export_of_a_main_point_is_listed_and_never_netted() -> None:
     bill = bill_of(terms(), usage(point_usage(export_wh=70_000)))
     assert gaps(bill) == [("feed_in", "P1", False)]

@@ -59,7 +59,11 @@ def test_a_negative_total_is_a_hit() -> None:
 def test_estimated_first_and_exchanged_are_hits() -> None:
     marked = replace(BILL, estimated=True, exchanged=True)
     found = check_bill(marked, (), RULES)
-    assert [each.check for each in found] == ["estimated", "first", "after_exchange"]
+    assert [(each.check, each.observed, each.limit, each.unit) for each in found] == [
+        ("estimated", 1, 0, "count"),
+        ("first", 0, 1, "count"),
+        ("after_exchange", 1, 0, "count"),
+    ]
     off = replace(RULES, estimated=False, first=False, after_exchange=False)
     assert check_bill(marked, (), off) == ()
 
@@ -70,22 +74,22 @@ def test_every_warning_is_a_hit_with_its_text() -> None:
         Finding(rule="power_factor_undefined", point="", text="no energy"),
     )
     found = check_bill(replace(BILL, warnings=warnings), (PAST,), RULES)
-    assert [each.text for each in found] == [
-        "P1: class_mismatch: wrong class",
-        "power_factor_undefined: no energy",
-    ]
+    text = "P1: class_mismatch: wrong class"
+    assert found[0] == CheckHit(check="warning", observed=1, limit=0, unit="count", text=text)
+    assert found[1].text == "power_factor_undefined: no energy"
     assert (
         check_bill(replace(BILL, warnings=warnings), (PAST,), replace(RULES, warning=False)) == ()
     )
 
 
 @pytest.mark.parametrize(
-    ("energy_kwh", "is_hit"), [(200, False), (201, True), (50, False), (49, False), (0, True)]
+    ("energy_kwh", "is_hit"),
+    [(200, False), (201, True), (50, False), (8, False), (7, True), (0, True)],
 )
 def test_a_jump_is_twice_or_half_the_daily_average_beyond_a_floor(
     energy_kwh: int, is_hit: bool
 ) -> None:
-    """100 kWh in 31 days; the floor of 3 kWh a day is 93 kWh, so 49 kWh is no jump yet, 0 is."""
+    """100 kWh in 31 days; the floor of 3 kWh a day is 93 kWh, so 8 kWh are no jump yet, 7 are."""
     found = [each.check for each in hits(energy_kwh * 1000)]
     assert ("jump" in found) == is_hit
 

@@ -294,7 +294,9 @@ def test_prices_of_the_correction_month_are_not_rated_yet() -> None:
     done = run(issue([600]), change("2026-10", 500, used="test@4"))
     assert done is not None
     assert (done.withheld, done.bills) == (True, ())
-    assert [each.what for each in done.not_yet_rated] == ["correction_month"]
+    assert [(each.what, each.withheld) for each in done.not_yet_rated] == [
+        ("correction_month", True)
+    ]
 
 
 def test_what_cannot_be_corrected_is_named() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.billing.agreement import PointRelation
@@ -73,6 +73,12 @@ def test_what_rounding_alone_takes_from_flat_the_largest_period_gives() -> None:
     """0.5 + 0.5 + 0 + 0.9 = 1.9 kWh: 2, but 1 + 1 + 1 are 3; the first of the largest gives."""
     energy = read(1_900, 500, 500, 0, 900)
     assert energy.by_period == {"sharp": 0, "peak": 1_000, "flat": 0, "valley": 1_000}
+
+
+def test_two_units_are_given_by_two_periods() -> None:
+    """0.5 + 0.5 + 0 + 0.5 of 1.499 kWh: 1, but 1 + 1 + 1 are 3; sharp and peak give one each."""
+    energy = read(1_499, 500, 500, 0, 500)
+    assert energy.by_period == {"sharp": 0, "peak": 0, "flat": 0, "valley": 1_000}
 
 
 def test_periods_that_exceed_the_total_by_more_than_rounding_are_a_finding() -> None:
@@ -222,7 +228,11 @@ def test_main_and_sub_meter_together_are_billed_what_the_main_meter_showed(
     assert bill.energy_wh == (main_wh + 500) // 1000 * 1000
 
 
-@given(st.lists(st.integers(0, 10**6), min_size=4, max_size=4), st.integers(-2, 2))
+@given(
+    st.lists(st.integers(0, 2_000) | st.integers(0, 10**6), min_size=4, max_size=4),
+    st.integers(-2, 2),
+)
+@example([500, 500, 0, 500], -1)
 def test_periods_always_add_up_to_the_rounded_total(energies: list[int], drift: int) -> None:
     total_wh = max(0, sum(energies) + drift)
     taken = point_usage(import_wh=total_wh, import_wh_by_rate=rates(*energies))

@@ -1,0 +1,180 @@
+"""What people do in the city: pay, serve notices, approve, read meters, publish books.
+
+Every act goes through the same door a real person or gateway would use: HTTP with a password, a
+signed callback, a command's function. Nothing here writes to a topic that people cannot write to.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from libs.events.edge import EdgeProducer
+from libs.events.kafka import TransactionalWriter
+from services.billing import books
+from services.billing.api import SOURCE, decide_release, publish_book
+from services.billing.events import edge_catalogue as billing_edge
+from services.billing.price_book_file import load_book
+from services.control.accounts import add_account
+from services.customers.api import submit
+from services.customers.events import catalogue as customers_catalogue
+from services.customers.import_files import read_import
+from services.customers.opening_files import read_opening
+from services.ingest.api import enter_reading
+from services.ingest.events import edge_catalogue as ingest_edge
+from services.metrology.events import CaseDecided
+from services.metrology.events import edge_catalogue as metrology_edge
+from services.payments.api import request_binding
+from services.payments.events import edge_catalogue as payments_edge
+from services.payments.order_number import make_order_number
+from services.settings import Settings
+from services.wiring import open_producer
+from simulators.city.stage import ControlPort, Stage, post
+
+STAFF = {
+    "requester": ("chen", "collection"),
+    "reviewer": ("li.na", "collection"),
+    "unit_head": ("wang", "collection"),
+    "server": ("zhou", "field"),
+    "works": ("sun", "works"),
+}
+PASSWORD = "demo-password-2026"  # noqa: S105  a demo's own people, made and forgotten with it
+
+
+def write_operators(path: Path) -> None:
+    """The local accounts of the demo's people, with argon2 hashes."""
+    for role, (person, unit) in STAFF.items():
+        add_account(path, person, "requester" if role == "works" else role, PASSWORD, unit)
+
+
+@dataclass(slots=True)
+class Acts:
+    """The doors of the installation, opened once."""
+
+    stage: Stage
+    settings: Settings
+    gateways: ControlPort
+    bench: ControlPort
+    meters: ControlPort
+    orders: int = 0
+    producers: dict[str, EdgeProducer] = field(default_factory=dict)
+    writer: TransactionalWriter | None = None
+
+    def producer(self, source: str, catalogue: Any) -> EdgeProducer:
+        """One producer per edge."""
+        if source not in self.producers:
+            self.producers[source] = open_producer(self.settings, source, catalogue)
+        return self.producers[source]
+
+    # -- files ------------------------------------------------------------------------------
+
+    def import_customers(self, directory: Path, by: str) -> tuple[int, int]:
+        """Import a directory; good rows and bad rows."""
+        found = read_import(directory, by)
+        submit(found.requests, self.producer("customers.edge", customers_catalogue).append)
+        return found.rows_good, len(found.defects)
+
+    def open_positions(self, directory: Path, by: str) -> list[str]:
+        """Take opening positions; the defects, empty when all were taken."""
+        found = read_opening(directory, by)
+        submit(found.requests, self.producer("customers.edge", customers_catalogue).append)
+        return [str(defect) for defect in found.defects]
+
+    def publish(self, name: str) -> None:
+        """Publish one of the shipped books."""
+        if self.writer is None:
+            self.writer = TransactionalWriter(self.settings.kafka(), SOURCE)
+        book = load_book(Path(books.__file__).parent / f"{name}.yaml")
+        publish_book(self.writer, book, "tariff desk", self.settings.partitions)
+
+    # -- money ------------------------------------------------------------------------------
+
+    def pay(
+        self,
+        account_no: str,
+        amount_fen: int,
+        channel: str,
+        at: str,
+        faults: Mapping[str, Any] | None = None,
+        *,
+        orderless: bool = False,
+    ) -> dict[str, Any]:
+        """Somebody pays; the gateway calls us back, with faults on demand."""
+        self.orders += 1
+        order = "" if orderless else make_order_number(account_no, f"{self.orders:06d}")
+        return self.gateways.ask(
+            "pay",
+            order=order,
+            amount_fen=amount_fen,
+            channel=channel,
+            at=at,
+            payer=f"payer-{account_no}",
+            faults=dict(faults or {}),
+        )
+
+    def bind(self, suspense_key: str, parts: Mapping[str, int]) -> None:
+        """A clerk binds money in suspense to accounts."""
+        producer = self.producer("payments.edge", payments_edge)
+        request_binding(producer, suspense_key, parts, "clerk", "the customer showed the slip")
+
+    # -- billing, metering, lab --------------------------------------------------------------
+
+    def release(self, bills: Iterable[Any], reason: str) -> int:
+        """A clerk releases held bills."""
+        producer = self.producer(SOURCE, billing_edge)
+        count = 0
+        for bill in bills:
+            decide_release(producer, bill.account_no, bill.bill_id, "release", "clerk", reason)
+            count += 1
+        return count
+
+    def read_by_hand(self, usage_point: str, meter_no: str, day_on: str, wh: int) -> None:
+        """A field reader enters what the meter showed at the end of a day."""
+        enter_reading(
+            self.producer("ingest.edge", ingest_edge),
+            usage_point=usage_point,
+            meter_no=meter_no,
+            day_on=day_on,
+            registers={"1-0:1.8.0": wh},
+            entered_by="zhou",
+        )
+
+    def decide_case(self, case_id: str, meter_no: str, decision: str) -> None:
+        """The head of the lab decides a proposed correction."""
+        body = CaseDecided(
+            case_id=case_id,
+            meter_no=meter_no,
+            decision=decision,
+            decided_by="lab head",
+            reason="certificate checked",
+        )
+        producer = self.producer("metrology.edge", metrology_edge)
+        producer.append("metrology.bench", meter_no, body)
+
+    # -- switching ---------------------------------------------------------------------------
+
+    def ask_control(self, role: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One request to the control edge, by an authenticated person."""
+        person = STAFF[role][0]
+        token = base64.b64encode(f"{person}:{PASSWORD}".encode()).decode()
+        answer: dict[str, Any] = post(
+            self.stage.url("control", path), body, headers={"Authorization": f"Basic {token}"}
+        )
+        return answer
+
+    def close(self) -> None:
+        """Hang up and write what waits."""
+        for producer in self.producers.values():
+            producer.close()
+        for port in (self.gateways, self.bench, self.meters):
+            port.close()
+
+
+def read_ready(path: Path) -> dict[str, Any]:
+    """A ready file."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
