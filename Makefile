@@ -37,7 +37,7 @@ bench:
 
 docs:  ## docs/asyncapi.yaml and one JSON Schema per type, from topics.yaml and the registry
 	@$(SETUP) dev
-	@$(BIN)/gridledger topics docs
+	@$(BIN)/gridledger catalogue generate
 
 clean:  ## what set-up and tests made; the data of a local installation (.data) stays
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

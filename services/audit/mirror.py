@@ -47,9 +47,7 @@ class MirrorReader:
 
 def open_reader(settings: KafkaSettings, table: TopicTable) -> MirrorReader | KafkaReader:
     """A mirror of the whole log, or the broker itself when the log is large."""
-    places = [
-        TopicPartition(name, number) for name in table.topics for number in range(table.count)
-    ]
+    places = table.places()
     ends = KafkaAdmin(settings).end_offsets(places)
     if sum(ends.values()) > RECORDS_MAX:
         return KafkaReader(settings)

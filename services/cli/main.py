@@ -23,6 +23,7 @@ from libs.events.errors import GridLedgerError
 
 # name -> (module:typer application, short help). The order is the one of `gridledger --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("services.cli.demo:app", "Three billing months of a small city, in minutes."),
     "local": ("services.cli.local:app", "A whole installation on this machine: up, status, down."),
     "run": ("services.cli.run:app", "Run one member of one service in the foreground."),
     "topics": ("services.cli.topics:app", "Topics: the table, the plan, applying it."),
@@ -30,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "book": ("services.cli.book:app", "Check price books and publish them."),
     "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
+    "reading": ("services.cli.reading:app", "Enter what a person read at a meter."),
+    "payments": ("services.cli.payments:app", "Money in suspense: list it, bind it."),
+    "catalogue": ("services.cli.catalogue:app", "The published catalogue: generate, check."),
+    "dlq": ("services.cli.dlq:app", "Dead letters: list, show, write back."),
     "config": ("services.cli.config_show:app", "Show every setting and where it came from."),
 }
 _COMPLETION = {"install_completion", "show_completion"}

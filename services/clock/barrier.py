@@ -21,9 +21,7 @@ class Barrier:
     """Looks at all topics and groups of an installation."""
 
     def __init__(self, settings: KafkaSettings, table: TopicTable) -> None:
-        self.places = [
-            TopicPartition(name, number) for name in table.topics for number in range(table.count)
-        ]
+        self.places = table.places()
         self.inputs = {
             reader: [
                 TopicPartition(name, number)

@@ -10,7 +10,6 @@ from importlib.resources import files
 from libs.events.errors import Unavailable
 from libs.events.host import StatusFile, StopSignal
 from libs.events.kafka import KafkaTail
-from libs.events.record import TopicPartition
 from libs.events.telemetry import logger
 from libs.events.topics import load_topics
 from services.console.views import StatusView
@@ -30,10 +29,7 @@ def run(settings: Settings, ordinal: int) -> int:
     server = ThreadingHTTPServer(address, _requests(view, guard))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="page", daemon=True).start()
-    places = [
-        TopicPartition(name, number) for name in table.topics for number in range(table.count)
-    ]
-    tail = KafkaTail(runtime.kafka, places)
+    tail = KafkaTail(runtime.kafka, table.places())
     while not stop.is_set:
         try:
             records = tail.poll(1000, 0.2)

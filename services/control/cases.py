@@ -80,16 +80,22 @@ def request_disconnect(draft: Draft, request: RequestMade) -> str:
     draft.note(judged)
     if not judged.allowed:
         return _reasons(judged)
-    amount_fen = draft.account.open_fen(invoice_nos)
-    noted = point.noted
+    _note_opened(draft, case_id, request, facts)
+    return ""
+
+
+def _note_opened(draft: Draft, case_id: str, request: RequestMade, facts: Facts) -> None:
+    """The case, and the notice that names its debt and its window."""
+    noted = facts.point
     assert noted is not None, case_id
+    amount_fen = draft.account.open_fen(facts.invoice_nos)
     draft.note(
         CaseOpened(
             case_id=case_id,
             account_no=draft.key,
             usage_point=request.usage_point,
             requested_by=request.person,
-            invoice_nos=invoice_nos,
+            invoice_nos=facts.invoice_nos,
             amount_fen=amount_fen,
             opened_at=draft.at,
             meter_no=noted.meter_no,
@@ -101,14 +107,13 @@ def request_disconnect(draft: Draft, request: RequestMade) -> str:
             case_id=case_id,
             account_no=draft.key,
             usage_point=request.usage_point,
-            invoice_nos=invoice_nos,
+            invoice_nos=facts.invoice_nos,
             amount_fen=amount_fen,
-            window_from_at=window_from_at,
-            window_to_at=window_to_at,
-            expires_at=window_to_at,
+            window_from_at=facts.window_from_at,
+            window_to_at=facts.window_to_at,
+            expires_at=facts.window_to_at,
         )
     )
-    return ""
 
 
 def _named_debts(draft: Draft, text: str) -> tuple[str, ...]:

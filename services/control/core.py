@@ -8,7 +8,6 @@ from libs.events.core import Core
 from services.control import decide as decisions
 from services.control.events import catalogue
 from services.control.policy import DEFAULT_POLICY, Policy, policy_digest
-from services.control.reactions import IGNORED_TYPES
 from services.control.state import Account, Shared, evolve
 
 PURE_MODULES: tuple[str, ...] = (
@@ -52,5 +51,4 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         evolve=evolve,
         due=partial(decisions.due, policy=policy),
         decider=f"{decider}+{digest}" if digest else decider,
-        ignored_types=IGNORED_TYPES,
     )

@@ -1,8 +1,9 @@
 """What control reads of other services, in the fields it needs, and what that means for control.
 
 The anti-corruption layer: foreign facts become own `..._noted` events here and nowhere else.
-Everything else on the topics that control reads is named in IGNORED_TYPES, so that a type nobody
-thought of goes to the dead letters instead of being passed over.
+
+    payments.balance_changed         -> control.arrears_noted
+    customers.agreement_published    -> control.account_noted
 """
 
 from __future__ import annotations
@@ -97,28 +98,6 @@ class PaymentCaptured:
     payment_id: str
     account_no: str
     amount_fen: int
-
-
-IGNORED_TYPES = frozenset(
-    f"payments.{name}.v1"
-    for name in (
-        "fence_set",
-        "notice_refused",
-        "notice_repeated",
-        "notice_conflicted",
-        "notice_noted",
-        "payment_suspended",
-        "suspense_bound",
-        "binding_rejected",
-        "transfer_made",
-        "receivable_opened",
-        "credit_taken",
-        "prepayment_opened",
-        "clearance_opened",
-        "step_taken",
-    )
-)
-"""Types on the topics control reads that mean nothing to it."""
 
 
 def arrears_noted(body: AccountOverdue | BalanceChanged, account: Account) -> ArrearsNoted:
@@ -275,15 +254,13 @@ def account_noted(body: AgreementPublished, now_at: str, policy: Policy) -> Acco
 
 
 def _point_noted(point: SwitchPoint, body: AgreementPublished, today: str) -> PointNoted:
-    """A point with the days it belongs to the account: the span of today, else the last one."""
-    spans = sorted(
-        (span.from_on, span.to_on, span.category)
-        for span in body.points
-        if span.usage_point == point.usage_point
-    )
-    begun = [span for span in spans if span[0] <= today]
+    """A point with the days it belongs to the account: the stay of today, else the next one."""
+    rows = [row for row in body.points if row.usage_point == point.usage_point]
+    stays = _stays(rows)
+    begun = [stay for stay in stays if stay[0] <= today]
     # A point that no row of the agreement names was never the account's.
-    from_on, to_on, category = begun[-1] if begun else (spans or [("9999-12-31", "", "")])[0]
+    from_on, to_on = begun[-1] if begun else (stays or [("9999-12-31", "")])[0]
+    categories = {row.category for row in rows if not row.to_on or row.to_on > today}
     return PointNoted(
         usage_point=point.usage_point,
         meter_no=point.meter_no,
@@ -292,10 +269,22 @@ def _point_noted(point: SwitchPoint, body: AgreementPublished, today: str) -> Po
         voltage_class=point.voltage_class,
         agreement_version=body.version,
         installed_from_at=point.installed_from_at,
-        category=category,
+        # Residential has the longer notice: it counts from when it is agreed.
+        category="residential" if "residential" in categories else min(categories, default=""),
         from_on=from_on,
         to_on=to_on,
     )
+
+
+def _stays(rows: list[PointTerms]) -> list[tuple[str, str]]:
+    """From when to when a point belongs to the account: rows that adjoin are one stay."""
+    stays: list[tuple[str, str]] = []
+    for row in sorted(rows, key=lambda row: row.from_on):
+        if stays and stays[-1][1] == row.from_on:
+            stays[-1] = (stays[-1][0], row.to_on)
+        else:
+            stays.append((row.from_on, row.to_on))
+    return stays
 
 
 def opening_holds(body: AccountOpened, now_at: str, policy: Policy) -> tuple[HoldPlaced, ...]:

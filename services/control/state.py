@@ -225,10 +225,15 @@ def evolve(state: Account | None, event: Any) -> Account:
             return replace(account, cases=left)
         case NoticeIssued() | NoticeServed() | ApprovalGiven() | ClearanceAsked():
             return _with_case(account, _evolve_case(account.cases[event.case_id], event))
-        case ClearanceNoted() | InterlocksJudged():
-            case = account.cases.get(event.case_id)
-            return account if case is None else _with_case(account, _evolve_case(case, event))
-    return account
+        case _:
+            return _evolve_closed_or_open(account, event)
+
+
+def _evolve_closed_or_open(account: Account, event: ClearanceNoted | InterlocksJudged) -> Account:
+    """Verdicts and answers may come before a case opens and after it closed."""
+    assert isinstance(event, ClearanceNoted | InterlocksJudged), event
+    case = account.cases.get(event.case_id)
+    return account if case is None else _with_case(account, _evolve_case(case, event))
 
 
 def _with_point(account: Account, point: Point) -> Account:
@@ -394,15 +399,15 @@ def _evolve_case(
             return replace(case, clearance=asked, clearance_count=case.clearance_count + 1)
         case ClearanceNoted():
             return _note_clearance(case, event)
-        case InterlocksJudged():
+        case _:
             denied = tuple(verdict.name for verdict in event.verdicts if not verdict.allows)
             return replace(case, denied_by=denied)
 
 
 def _note_clearance(case: Case, event: ClearanceNoted) -> Case:
     known = case.clearance
-    if known is None or known.clearance_id != event.clearance_id:
-        return case
+    assert known is not None, event
+    assert known.clearance_id == event.clearance_id, event
     answered = replace(
         known,
         answer=event.answer,

@@ -256,20 +256,18 @@ def on_report(draft: Draft, report: SwitchingReported) -> None:
 
 
 def heard(action: str, outcome: str, state: str) -> str:
-    """What a report proves: the relay's state decides, the outcome where no state was read.
+    """What a report proves: switched is only what was read back (invariant 7).
 
     confirmed, waiting_for_button, refused, not_confirmed; anything else is unknown.
     """
-    wanted, other = ("open", "closed") if action == OPEN else ("closed", "open")
+    wanted = "open" if action == OPEN else "closed"
     if state == wanted:
         return "confirmed"
     if outcome == "waiting_for_button" and action != OPEN:
         return "waiting_for_button"
     if outcome == "refused":
         return "refused"
-    if outcome == "confirmed" and state != other:
-        return "confirmed"
-    if outcome in ("confirmed", "not_confirmed", "waiting_for_button"):
+    if outcome in ("not_confirmed", "waiting_for_button") or (outcome == "confirmed" and state):
         return "not_confirmed"
     return "unknown"
 
@@ -347,8 +345,8 @@ def _end_unopened(
     draft.release_case_hold(where, command.case_id, "control")
     if outcome == "not_confirmed" or not command.cancelled:
         draft.ticket(where, "inspect_relay", f"{outcome}: {reason}", command.case_id)
-    if case is not None:
-        _end_case(draft, case, command.cancelled, outcome, reason)
+    assert case is not None, "a case outlives its command"
+    _end_case(draft, case, command.cancelled, outcome, reason)
     reconnect(draft, where)
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from libs.events.errors import BadInput
 from services.customers.columns import CHANGE, CORRECTION, FILES, WAS, natural_key, read_row
 from services.customers.events import Row
-from services.customers.meter_chain import check_meter_once, meter_chain, points_of
+from services.customers.meter_chain import check_meter_once, meter_chain, points_with
 from services.customers.rows import (
     AccountRow,
     AgreementRow,
@@ -151,6 +151,9 @@ def _place(state: Account, account_no: str, row: Row) -> Placed | Refusal | None
     ):
         text = f"{row.valid_from_on} was corrected to another day"
         return Refusal("valid_from", f"{text}; if it was right, correct that row back with {WAS}")
+    if isinstance(record, MeterRow) and not state.accounts:
+        text = f"account {account_no}, to which it belongs, is not known"
+        return Refusal("meter_no", f"{text}; give its row in accounts.csv")
     refusal = _not_stated(row, record, known) or _after_end(state, record)
     if refusal is not None:
         return refusal
@@ -278,8 +281,7 @@ def _check_relation(state: Account, record: RelationRow) -> None:
             problem = f"{usage_point} is known from {points[0].valid_from_on} on"
             raise BadInput("valid_from", problem, "correct the day of one of them")
     for day_on in sorted({row.valid_from_on for row in state.point_relations}):
-        if day_on >= record.valid_from_on:
-            _check_no_circle(state, record.usage_point, day_on)
+        _check_no_circle(state, record.usage_point, day_on)
 
 
 def _related(record: RelationRow) -> Iterator[tuple[str, str]]:
@@ -302,7 +304,7 @@ def _check_no_circle(state: Account, usage_point: str, day_on: str) -> None:
 
 
 def _check_meter(state: Account, record: MeterRow) -> None:
-    for points in points_of(state):
+    for points in points_with(state, record.meter_no):
         meter_chain(state, points)
 
 

@@ -85,8 +85,9 @@ def decode(file: str, content: bytes) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _Unreadable(file, 1, "is UTF-16", _SAVE_AS)
     marked = content.startswith(codecs.BOM_UTF8)
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
     if marked:

@@ -350,7 +350,10 @@ def _judged(groups: Mapping[str, list[Row]]) -> tuple[dict[str, list[Row]], list
             if len(rest) < len(rows):
                 kept[account_no] = rest
                 waiting.append(account_no)
-    return {account_no: rows for account_no, rows in kept.items() if rows}, list(defects.values())
+    # A row of two accounts that one of them takes is a good row; what ails the other is named.
+    good = {_Place(row.file, row.line) for rows in kept.values() for row in rows}
+    named = [defect for place, defect in defects.items() if place not in good]
+    return {account_no: rows for account_no, rows in kept.items() if rows}, named
 
 
 def _preview(account_no: str, rows: list[Row]) -> tuple[Account, dict[_Place, Defect]]:

@@ -73,7 +73,7 @@ def check_meter_once(state: Account, column: str, meter_no: str) -> None:
     """BadInput (naming the column) when a meter is at two usage points of the account at once."""
     stays = sorted(
         (from_at, to_at, points[0].usage_point)
-        for points in points_of(state)
+        for points in points_with(state, meter_no)
         for stay, from_at, to_at in supplied_stays(state, points)
         if stay.meter_no == meter_no
     )
@@ -82,6 +82,15 @@ def check_meter_once(state: Account, column: str, meter_no: str) -> None:
             problem = f"{meter_no} is at {there} until {to_at or 'further notice'}"
             fix = f"take it away there before {from_at}, when it is to be at {here}"
             raise BadInput(column, problem, fix)
+
+
+def points_with(state: Account, meter_no: str) -> list[list[PointRow]]:
+    """The rows of the usage points at which a meter ever was, by point."""
+    named = {row.usage_point for row in state.installations if row.meter_no == meter_no}
+    for row in state.exchanges:
+        if meter_no in (row.old_meter_no, row.new_meter_no):
+            named.add(row.usage_point)
+    return [points for points in points_of(state) if points[0].usage_point in named]
 
 
 def points_of(state: Account) -> list[list[PointRow]]:

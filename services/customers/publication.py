@@ -26,7 +26,7 @@ from services.customers.events import (
     Terms,
     Transformer,
 )
-from services.customers.meter_chain import meter_chain, points_of, supplied_stays
+from services.customers.meter_chain import meter_chain, points_of, points_with, supplied_stays
 from services.customers.rows import AgreementRow, AnyRow, MeterRow, PointRow, RelationRow
 from services.customers.state import Account, closed_on, in_force, supplied_span, timeline
 
@@ -256,7 +256,7 @@ def meter_of(state: Account, account_no: str, meter_no: str, day_on: str) -> Met
         MeterUse(
             usage_point=points[0].usage_point, account_no=account_no, from_at=from_at, to_at=to_at
         )
-        for points in points_of(state)
+        for points in points_with(state, meter_no)
         for stay, from_at, to_at in supplied_stays(state, points)
         if stay.meter_no == meter_no
     ]

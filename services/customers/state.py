@@ -80,8 +80,6 @@ def evolve(state: Any, event: Any) -> Any:
 
 def due(state: Account) -> str:
     """When a row comes into force that changes what stands today at a point or meter."""
-    if not state.day_on:
-        return ""
     rows: list[AnyRow] = [*state.agreements, *state.points, *state.meters]
     rows += [*state.installations, *state.exchanges]
     later = [row.valid_from_on for row in rows if row.valid_from_on > state.day_on]

@@ -80,8 +80,9 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             receivables.on_opening(draft, item.body.opening)
         case ClearanceAsked():
             clearance.on_asked(draft, item.body)
-        case FenceSet():
-            clearance.on_fence(draft, item.body, item.offset)
+        case fence:
+            assert isinstance(fence, FenceSet), item.type
+            clearance.on_fence(draft, fence, item.offset)
     return draft.emits
 
 

@@ -198,9 +198,13 @@ def _order_reversal(
     transfer_id: str,
     clearing: str,
 ) -> None:
-    holder = "another account" if clearing else f"account {claim.account_no}"
+    """What was taken back: a transfer, or without one the capture behind a claim that came second.
+
+    An account may have both of one transaction, so their reversals have different ids.
+    """
+    holder = f"account {claim.account_no}" if transfer_id else "another account"
     order = ReversalOrdered(
-        reversal_id=f"{claim.payment_id}/{account_no}/reversal",
+        reversal_id=f"{transfer_id or f'{claim.payment_id}/{account_no}/claim'}/reversal",
         account_no=account_no,
         payment_id=claim.payment_id,
         transfer_id=transfer_id,

@@ -15,10 +15,12 @@ from typing import Any
 
 from libs.events.edge import EdgeProducer
 from libs.events.kafka import TransactionalWriter
+from libs.events.quantities import format_yuan
 from services.billing import books
 from services.billing.api import SOURCE, decide_release, publish_book
 from services.billing.events import edge_catalogue as billing_edge
 from services.billing.price_book_file import load_book
+from services.cli.payments import make_request
 from services.control.accounts import add_account
 from services.customers.api import submit
 from services.customers.events import catalogue as customers_catalogue
@@ -28,7 +30,6 @@ from services.ingest.api import enter_reading
 from services.ingest.events import edge_catalogue as ingest_edge
 from services.metrology.events import CaseDecided
 from services.metrology.events import edge_catalogue as metrology_edge
-from services.payments.api import request_binding
 from services.payments.events import edge_catalogue as payments_edge
 from services.payments.order_number import make_order_number
 from services.settings import Settings
@@ -42,7 +43,7 @@ STAFF = {
     "server": ("zhou", "field"),
     "works": ("sun", "works"),
 }
-PASSWORD = "demo-password-2026"  # noqa: S105  a demo's own people, made and forgotten with it
+PASSWORD = "demo-password-2026"
 
 
 def write_operators(path: Path) -> None:
@@ -118,8 +119,11 @@ class Acts:
 
     def bind(self, suspense_key: str, parts: Mapping[str, int]) -> None:
         """A clerk binds money in suspense to accounts."""
+        to = [f"{account}={format_yuan(amount)}" for account, amount in parts.items()]
+        reason = "the customer showed the slip"
+        request = make_request(suspense_key, to, "clerk", reason, f"bind/{suspense_key}")
         producer = self.producer("payments.edge", payments_edge)
-        request_binding(producer, suspense_key, parts, "clerk", "the customer showed the slip")
+        producer.append("payments.notices", suspense_key, request)
 
     # -- billing, metering, lab --------------------------------------------------------------
 

@@ -1,0 +1,59 @@
+"""One member of the control edge as a process: people's requests over HTTP, by local accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from libs.events.edge import EdgeProducer
+from libs.events.errors import Refused
+from libs.events.host import StatusFile, StopSignal
+from services.control.accounts import Accounts
+from services.control.api import create_app
+from services.control.events import RequestMade, edge_catalogue
+from services.settings import Settings
+from services.wiring import open_producer, runtime_of
+
+NAME = "control-edge"
+REQUESTS = "control.requests"
+
+
+def run(settings: Settings, ordinal: int) -> int:
+    """Serve until told to stop; the exit status."""
+    if settings.operators_file is None:
+        raise Refused("GRIDLEDGER_OPERATORS_FILE is not set: nobody could sign in; name the file")
+    runtime = runtime_of(settings, NAME)
+    stop = StopSignal()
+    status = StatusFile(runtime.run_dir, f"{NAME}-{ordinal}")
+    producer = open_producer(settings, "control.edge", edge_catalogue)
+    app = create_app(Accounts(settings.operators_file), _append(producer))
+    port = settings.port_of(NAME, ordinal)
+    config = uvicorn.Config(
+        app, host=settings.http_host, port=port, log_config=None, lifespan="off", access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=_serve, args=(server,), name="http", daemon=True)
+    thread.start()
+    while not stop.is_set and thread.is_alive():
+        state = "ready" if server.started else "starting"
+        status.write({"state": state, "partitions": [], "port": port})
+        stop.wait(0.2)
+    server.should_exit = True
+    thread.join(10)
+    producer.close()
+    return 0 if stop.is_set else 1
+
+
+def _serve(server: uvicorn.Server) -> None:
+    """The server in a side thread: signals belong to the main one."""
+    asyncio.run(server._serve())
+
+
+def _append(producer: EdgeProducer) -> Callable[[str, RequestMade], None]:
+    def append(account_no: str, body: RequestMade) -> None:
+        producer.append(REQUESTS, account_no, body)
+
+    return append

@@ -1,0 +1,335 @@
+"""The demo: three billing months of a small city on real Kafka, with everything that goes wrong.
+
+run_demo(DemoOptions(seed=1)) -> DemoResult      status 0 only if every expectation holds
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+from libs.events.audit import balance, replay
+from libs.events.errors import Unavailable
+from libs.events.topics import load_topics
+from services.audit.mirror import open_reader
+from services.cli.audit import balance_document, replay_document
+from services.cores import CORES, EFFECTS, load_core
+from simulators.city.acts import Acts, write_operators
+from simulators.city.files import meters_config, write_import
+from simulators.city.memory import Memory
+from simulators.city.openings import write_openings
+from simulators.city.plan import DEBTORS, Plan, instant
+from simulators.city.population import START_AT, City, make_city
+from simulators.city.report import Expectation, Facts, expectations
+from simulators.city.stage import ControlPort, Stage, on_stage, post
+from simulators.gateways.keys import generate_keys
+
+PARTITIONS = 2
+FIRST = date(2026, 2, 2)
+LAST = date(2026, 5, 4)
+MEMBERS = (
+    "clock",
+    "customers",
+    "ingest",
+    "ingest-field",
+    "validation",
+    "billing",
+    "payments",
+    "payments-edge",
+    "control",
+    "control-edge",
+    "metrology",
+    "metrology-edge",
+    "console",
+)
+BUSINESS = (
+    "validation.usage_established",
+    "billing.invoice_issued",
+    "billing.correction_issued",
+    "payments.payment_captured",
+    "payments.receivable_opened",
+    "control.case_closed",
+    "metrology.meter_judged",
+)
+"""What the digest of the business result is made of."""
+
+
+class Teller(Protocol):
+    """Shows progress: bars on a terminal, lines elsewhere."""
+
+    def say(self, text: str) -> None:
+        """One thing that happened."""
+        ...
+
+    def day(self, done: int, total: int, text: str) -> None:
+        """Another day passed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """data_dir: where everything is written; days: for tests, fewer than the whole three months."""
+
+    data_dir: Path = Path(".data/demo")
+    seed: int = 1
+    keep: bool = False
+    kills: bool = True
+    database: str = "sqlite"
+    last: date = LAST
+
+
+@dataclass(slots=True)
+class DemoResult:
+    """Everything the last screen shows."""
+
+    expectations: list[Expectation] = field(default_factory=list)
+    balance: dict[str, Any] = field(default_factory=dict)
+    replay: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    console_url: str = ""
+    an_invoice: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every expectation holds."""
+        return (
+            all(found.holds for found in self.expectations)
+            and not self.balance["lost"]
+            and not self.balance["doubled"]
+            and not any(core["problems"] for core in self.balance["cores"])
+            and bool(self.replay["identical"])
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The result as stable data."""
+        return {
+            "holds": self.holds,
+            "expectations": [asdict(found) for found in self.expectations],
+            "balance": self.balance,
+            "replay": self.replay,
+            "business_digest": self.digest,
+            "seconds": self.seconds,
+        }
+
+
+def run_demo(options: DemoOptions, teller: Teller) -> DemoResult:
+    """Play the whole demo; raises Unavailable when a part of it does not answer."""
+    files = options.data_dir / "files"
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir(parents=True)
+    stage = Stage(options.data_dir / "installation", files, options.database)
+    city = make_city(options.seed)
+    began = time.monotonic()
+    with on_stage(stage, keep=options.keep):
+        teller.say("starting Kafka, 13 services and the simulators")
+        _start_simulators(stage, city, files)
+        stage.set_up(_environment(files, options))
+        _start_gateways(stage, files)
+        stage.wait_ready({f"{name}-0" for name in MEMBERS})
+        up_s = time.monotonic() - began
+        result = _play(stage, city, files, options, teller)
+        result.seconds = {"up": round(up_s, 1), **result.seconds}
+    return result
+
+
+def _start_simulators(stage: Stage, city: City, files: Path) -> None:
+    exchanged = city.point_of("exchange")
+    new_meter = {
+        "line": exchanged.line,
+        "id": f"{exchanged.meter_no}-N",
+        "address": exchanged.address,
+        "annual_kwh": exchanged.annual_kwh,
+        "installed_at": "2026-03-10T02:30:00Z",
+        "initial_wh": {"1-0:1.8.0": 0},
+    }
+    config = meters_config(city, files, [new_meter])
+    for line in config["lines"]:
+        for meter in line["meters"]:
+            if meter["id"] == exchanged.meter_no:
+                meter["removed_at"] = "2026-03-10T02:30:00Z"
+    (files / "meters.json").write_text(json.dumps(config), encoding="utf-8")
+    stage.start("meters", "simulators.meters", str(files / "meters.json"))
+    generate_keys(files / "keys")
+    write_operators(files / "operators.json")
+    (files / "meter_passwords.json").write_text(
+        json.dumps({"level": "02", "password": "000000", "operator": "00000001"}), encoding="utf-8"
+    )
+
+
+def _environment(files: Path, options: DemoOptions) -> dict[str, str]:
+    return {
+        "GRIDLEDGER_CLOCK_MODE": "simulated",
+        "GRIDLEDGER_PARTITIONS": str(PARTITIONS),
+        "GRIDLEDGER_LOG_LEVEL": "warning",
+        "GRIDLEDGER_PAYMENT_PROFILES_FILE": str((files / "keys" / "keys.json").resolve()),
+        "GRIDLEDGER_OPERATORS_FILE": str((files / "operators.json").resolve()),
+        "GRIDLEDGER_METER_PASSWORDS_FILE": str((files / "meter_passwords.json").resolve()),
+        "GRIDLEDGER_RELEASE_ID": f"demo-{options.seed}",
+    }
+
+
+def _start_gateways(stage: Stage, files: Path) -> None:
+    config = {
+        "keys": str(files / "keys"),
+        "target": stage.url("payments", ""),
+        "journal": str(files / "gateways.jsonl"),
+        "retry_delays_s": [0.2, 0.5, 1, 2, 4, 8, 8, 8],
+        "seed": 1,
+    }
+    (files / "gateways.json").write_text(json.dumps(config), encoding="utf-8")
+    stage.start("gateways", "simulators.gateways", str(files / "gateways.json"))
+    bench = {
+        "bench_no": "B1",
+        "reference_meter_no": "R-77",
+        "reference_class": "0.05",
+        "reference_due_on": "2027-03-01",
+        "operator": "lab-3",
+        "edge_port": stage.ports["metrology"],
+        "journal": str(files / "bench.jsonl"),
+        "ready_file": str(files / "bench.ready.json"),
+        "seed": 1,
+    }
+    (files / "bench.json").write_text(json.dumps(bench), encoding="utf-8")
+    stage.start("bench", "simulators.bench", str(files / "bench.json"))
+
+
+def _lines(ready: Mapping[str, Any]) -> dict[str, str]:
+    """Where each simulated line is reached."""
+    return {
+        line["name"]: f"serial:{line['path']}:115200"
+        if line["kind"] == "pty"
+        else f"tcp:{line['host']}:{line['port']}"
+        for line in ready["lines"]
+    }
+
+
+def _play(
+    stage: Stage, city: City, files: Path, options: DemoOptions, teller: Teller
+) -> DemoResult:
+    ready = stage.wait_file(files / "meters.ready.json")
+    meters = ControlPort(ready["control"]["host"], int(ready["control"]["port"]))
+    gateways = ControlPort("127.0.0.1", int(stage.ready_line("gateways")["control_port"]))
+    bench_ready = stage.wait_file(files / "bench.ready.json")
+    bench = ControlPort("127.0.0.1", int(bench_ready["control_port"]))
+    settings = stage.settings
+    assert settings is not None
+    acts = Acts(stage, settings, gateways, bench, meters)
+    memory = Memory(settings, load_topics(PARTITIONS))
+
+    def tick(at: str) -> None:
+        meters.ask("time", at=at)
+        _at_rest(stage, "/advance", at=at)
+
+    def rest() -> None:
+        _at_rest(stage, "/rest")
+
+    plan = Plan(
+        city=city,
+        acts=acts,
+        memory=memory,
+        files=files,
+        tick=tick,
+        rest=rest,
+        kill=lambda name: _kill(stage, name, teller),
+        seed=options.seed,
+        kills=options.kills,
+    )
+    began = time.monotonic()
+    _move_in(plan, _lines(ready), teller)
+    _live(plan, options.last, teller)
+    lived_s = time.monotonic() - began
+    memory.follow()
+    result = DemoResult(expectations=expectations(Facts(city, memory, plan)))
+    teller.say("auditing: balance and replay")
+    result.digest = business_digest(memory)
+    _audit(stage, result)
+    result.seconds = {
+        "months": round(lived_s, 1),
+        "audit": round(time.monotonic() - began - lived_s, 1),
+    }
+    result.console_url = stage.url("console", "/")
+    result.an_invoice = f"{city.cast['late_actual']}-2026-02"
+    acts.close()
+    memory.close()
+    return result
+
+
+def _at_rest(stage: Stage, path: str, **fields: Any) -> None:
+    """Ask the clock; a service that was just killed may take a while to come back."""
+    for attempt in range(3):
+        try:
+            post(stage.url("clock", path), {"timeout_s": 90, **fields}, timeout_s=300)
+            return
+        except Unavailable:
+            if attempt == 2:
+                raise
+            time.sleep(1)
+
+
+def _kill(stage: Stage, name: str, teller: Teller) -> None:
+    stage.kill(name)
+    teller.say(f"SIGKILL {name}")
+
+
+def _move_in(plan: Plan, lines: Mapping[str, str], teller: Teller) -> None:
+    """Customers, openings, three of the four books; business time begins."""
+    write_import(plan.city, plan.files / "import", lines)
+    good, bad = plan.acts.import_customers(plan.files / "import", "demo")
+    write_openings(plan.city, plan.files / "openings", DEBTORS)
+    defects = plan.acts.open_positions(plan.files / "openings", "demo")
+    assert not bad, f"{bad} rows of the city's own files were refused"
+    assert not defects, defects
+    for name in ("cq_residential", "cq_commercial", "cq_industry_10kv"):
+        plan.acts.publish(name)
+    teller.say(f"{good} rows imported: {len(plan.city.points)} usage points")
+    plan.tick(START_AT)
+
+
+def _live(plan: Plan, last: date, teller: Teller) -> None:
+    """Day by day: the morning's tick, then what people do."""
+    total = (last - FIRST).days + 1
+    for number in range(total):
+        day = FIRST + timedelta(days=number)
+        plan.tick(instant(day, "00:30"))
+        plan.on_day(day)
+        teller.day(number + 1, total, day.isoformat())
+
+
+def business_digest(memory: Memory) -> str:
+    """A hash of the business result, whatever the offsets, crashes and wall times were."""
+    lines = []
+    for name in BUSINESS:
+        for body in memory.of(name):
+            kept = {k: v for k, v in body.items() if not k.startswith("_") and k not in VOLATILE}
+            lines.append(json.dumps([name, body["_key"], kept], sort_keys=True))
+    return sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+VOLATILE = frozenset({"evidence_id", "payment_id", "readings", "inputs", "bill", "correction"})
+"""Fields that name frames, random transaction numbers or attempts."""
+
+
+def _audit(stage: Stage, result: DemoResult) -> None:
+    settings = stage.settings
+    assert settings is not None
+    table = load_topics(PARTITIONS)
+    reader = open_reader(settings.kafka(), table)
+    known = {name: load_core(name, PARTITIONS) for name in CORES}
+    result.balance = balance_document(
+        [balance(reader, k.core, table.partitions, k.written) for k in known.values()]
+    )
+    result.replay = replay_document(
+        [
+            replay(reader, k.core, table.partitions, k.written)
+            for name, k in known.items()
+            if name not in EFFECTS
+        ]
+    )

@@ -1,0 +1,397 @@
+"""The plan of the demo: which day brings what. Days are of the utility's zone.
+
+Each method is one person's or device's story; `on_day` calls those whose day it is. Nothing is
+decided here that the services decide: people look at what the topics say (memory) and act.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from simulators.city.acts import Acts
+from simulators.city.files import write_rows
+from simulators.city.memory import Memory
+from simulators.city.population import City, Point
+
+CUT_ON = date(2026, 2, 19)
+CHANNELS = ("wechat", "alipay", "pos")
+DEBTORS = ("cut_off", "race", "stuck_relay", "works")
+KILLS = {
+    date(2026, 2, 21): "validation-0",
+    date(2026, 3, 4): "billing-0",
+    date(2026, 3, 16): "ingest-field-0",
+    date(2026, 3, 27): "payments-0",
+    date(2026, 4, 9): "control-0",
+}
+
+
+def instant(day: date, hhmm: str) -> str:
+    """A local time of a day as an instant in UTC."""
+    hours, minutes = int(hhmm[:2]), int(hhmm[3:5])
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    at = midnight + timedelta(hours=hours - 8, minutes=minutes)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def local(day: date, hhmm: str) -> str:
+    """The same with its offset, as gateways write it."""
+    return f"{day.isoformat()}T{hhmm}:00+08:00"
+
+
+@dataclass(slots=True)
+class Plan:
+    """The stories, with what they must remember. `tick` advances business time to an instant."""
+
+    city: City
+    acts: Acts
+    memory: Memory
+    files: Path
+    tick: Callable[[str], None]
+    rest: Callable[[], None]
+    kill: Callable[[str], None]
+    seed: int
+    kills: bool = True
+    paid: set[str] = field(default_factory=set)
+    cases: dict[str, str] = field(default_factory=dict)
+    exchange_kwh: dict[str, str] = field(default_factory=dict)
+    killed: list[str] = field(default_factory=list)
+
+    # -- the day ----------------------------------------------------------------------------
+
+    def on_day(self, day: date) -> None:
+        """Everything that happens between this morning's tick and tomorrow's."""
+        self.memory.follow()
+        self._meters(day)
+        self._desk(day)
+        self._switching(day)
+        self._lab(day)
+        self._payers(day)
+        if self.kills and day in KILLS:
+            self.kill(KILLS[day])
+            self.killed.append(KILLS[day])
+
+    def _fault(self, role: str, kind: str, **options: Any) -> None:
+        self.acts.meters.ask("fault", meter=self.point(role).meter_no, kind=kind, **options)
+
+    def _heal(self, role: str) -> None:
+        self.acts.meters.ask("clear", meter=self.point(role).meter_no)
+
+    def point(self, role: str) -> Point:
+        """The point of a role."""
+        return self.city.point_of(role)
+
+    # -- meters -----------------------------------------------------------------------------
+
+    def _meters(self, day: date) -> None:
+        """Planted faults of meters, and the readers who go out."""
+        match (day.month, day.day):
+            case (2, 7):
+                self._fault("silent", "silent")
+            case (2, 12):
+                self._fault("spike", "spike", wh=900_000)
+            case (2, 13):
+                self._heal("spike")
+            case (2, 14):
+                self._fault("bad_frames", "wrong_checksum", count=12)
+            case (2, 15):
+                self._read_by_hand(day)
+            case (2, 16):
+                self._heal("silent")
+            case (2, 26):
+                self._fault("late_actual", "silent")
+            case (3, 7):
+                self._heal("late_actual")
+            case (3, 10):
+                self._exchange(day)
+
+    def _read_by_hand(self, day: date) -> None:
+        """The field order of the silent meter: somebody reads what it shows."""
+        point = self.point("silent")
+        eve = day - timedelta(days=1)
+        self.acts.meters.ask("clear", meter=point.meter_no)
+        shown = self.acts.meters.ask("state", meter=point.meter_no, at=instant(day, "00:00"))
+        wh = int(shown["registers_wh"]["1-0:1.8.0"])
+        self._fault("silent", "silent")
+        self.acts.read_by_hand(point.usage_point, point.meter_no, eve.isoformat(), wh)
+
+    def _exchange(self, day: date) -> None:
+        """A meter is changed at 10:30; the crew notes both meters' registers."""
+        point = self.point("exchange")
+        at = instant(day, "10:30")
+        self.tick(at)
+        shown = self.acts.meters.ask("state", meter=point.meter_no, at=at)
+        wh = int(shown["registers_wh"]["1-0:1.8.0"])
+        final = f"{wh // 1000}.{wh % 1000 // 10:02d}"
+        directory = self.files / "exchange"
+        new_meter = f"{point.meter_no}-N"
+        write_rows(
+            directory / "meters.csv",
+            [
+                {
+                    "meter_no": new_meter,
+                    "valid_from": day.isoformat(),
+                    "model": "DDZY102",
+                    "accuracy_class": "2",
+                    "connection": "direct",
+                    "verified_on": "2026-02-20",
+                }
+            ],
+        )
+        write_rows(
+            directory / "exchanges.csv",
+            [
+                {
+                    "usage_point": point.usage_point,
+                    "valid_from": day.isoformat(),
+                    "exchanged_at": f"{day.isoformat()} 10:30",
+                    "old_meter_no": point.meter_no,
+                    "old_ratio": "1",
+                    "old_final": f"1-0:1.8.0={final}",
+                    "new_meter_no": new_meter,
+                    "new_ratio": "1",
+                    "new_initial": "1-0:1.8.0=0",
+                }
+            ],
+        )
+        self.exchange_kwh["final"] = final
+        self.acts.import_customers(directory, "crew 7")
+        self.rest()
+
+    # -- the billing desk -------------------------------------------------------------------
+
+    def _desk(self, day: date) -> None:
+        """Books, held bills, and money without an order."""
+        if (day.month, day.day) == (3, 10):
+            self.acts.publish("zj_residential")
+            self.rest()
+        if day.day in (3, 4, 5, 11, 12):
+            self._release_held()
+
+    def _release_held(self) -> None:
+        self.memory.follow()
+        released = {body["bill_id"] for body in self.memory.of("billing.bill_released")}
+        latest = {body["bill_id"]: body for body in self.memory.of("billing.bill_calculated")}
+        held = [
+            SimpleNamespace(account_no=body["account_no"], bill_id=name)
+            for name, body in sorted(latest.items())
+            if body["hits"] and name not in released
+        ]
+        if held:
+            self.acts.release(held, "looked at, in order")
+            self.rest()
+
+    # -- switching --------------------------------------------------------------------------
+
+    def _switching(self, day: date) -> None:
+        """The four who owe: requests, notices, approvals, the day of the cut, and afterwards."""
+        match (day.month, day.day):
+            case (2, 11):
+                self._request_cases(day)
+            case (2, 12):
+                self._approve_cases()
+            case (2, 19):
+                self._cut(day)
+            case (2, 20):
+                self._hold_for_works()
+            case (2, 24):
+                self._pay_debt("cut_off", day)
+                self._pay_debt("works", day)
+            case (3, 11):
+                self._release_works()
+
+    def _request_cases(self, day: date) -> None:
+        for role in DEBTORS:
+            point = self.point(role)
+            answer = self.acts.ask_control(
+                "requester",
+                "/cases",
+                {
+                    "account_no": point.account_no,
+                    "usage_point": point.usage_point,
+                    "window_from_at": instant(CUT_ON, "10:00"),
+                    "window_to_at": instant(CUT_ON, "15:00"),
+                },
+            )
+            self.cases[role] = answer["case_id"]
+        self.rest()
+        for role in DEBTORS:
+            self._serve(role, instant(day, "00:30"), "notice-served")
+        self.rest()
+
+    def _serve(self, role: str, served_at: str, path: str) -> None:
+        self.acts.ask_control(
+            "server",
+            f"/cases/{self.cases[role]}/{path}",
+            {
+                "channel": "in person",
+                "recipient": "the account holder",
+                "served_at": served_at,
+                "evidence": f"receipt {self.cases[role]}",
+            },
+        )
+
+    def _approve_cases(self) -> None:
+        for role in DEBTORS:
+            for person in ("reviewer", "unit_head"):
+                self.acts.ask_control(person, f"/cases/{self.cases[role]}/approve", {})
+        self.rest()
+
+    def _cut(self, day: date) -> None:
+        """Final notices, one payment in time, then the window opens."""
+        self._fault("stuck_relay", "relay_stuck")
+        self.tick(instant(day, "09:00"))
+        for role in DEBTORS:
+            self._serve(role, instant(day, "09:00"), "final-notice-served")
+        self.rest()
+        self._pay_debt("race", day)
+        self.rest()
+        for hhmm in ("10:01", "10:20", "11:30"):
+            self.tick(instant(day, hhmm))
+
+    def _pay_debt(self, role: str, day: date) -> None:
+        """All that the account owes, at once."""
+        self.memory.follow()
+        point = self.point(role)
+        balances = self.memory.of("payments.balance_changed", account_no=point.account_no)
+        owed = balances[-1]["receivable_fen"] if balances else 0
+        assert owed > 0, f"{role} owes nothing on {day}"
+        self.acts.pay(point.account_no, owed, "wechat", local(day, "09:30"))
+        self.rest()
+
+    def _hold_for_works(self) -> None:
+        point = self.point("works")
+        self.acts.ask_control(
+            "works",
+            "/holds",
+            {
+                "account_no": point.account_no,
+                "usage_point": point.usage_point,
+                "reason": "works",
+                "note": "cable joint",
+            },
+        )
+        self.rest()
+
+    def _release_works(self) -> None:
+        point = self.point("works")
+        self.acts.ask_control(
+            "works",
+            "/holds/release",
+            {
+                "account_no": point.account_no,
+                "usage_point": point.usage_point,
+                "reason": "works",
+                "note": "joint done",
+            },
+        )
+        self.rest()
+
+    # -- the lab ----------------------------------------------------------------------------
+
+    def _lab(self, day: date) -> None:
+        if (day.month, day.day) == (4, 8):
+            self._bench_run(day)
+        elif (day.month, day.day) == (4, 10):
+            for case in self.memory.of("metrology.correction_proposed"):
+                self.acts.decide_case(case["case_id"], case["meter_no"], "approved")
+            self.rest()
+
+    def _bench_run(self, day: date) -> None:
+        """A meter that runs 3 % fast, class 2; one damaged line on the way."""
+        point = self.point("bench")
+        places = ("0.05Ib 1.0", "0.2Ib 1.0", "1Ib 1.0", "Imax 1.0", "0.2Ib 0.5L", "1Ib 0.5L")
+        self.acts.bench.ask(
+            "place_meter",
+            placement={
+                "meter_no": point.meter_no,
+                "accuracy_class": point.accuracy_class,
+                "measured_at": instant(day, "10:00"),
+                "base": "Ib",
+                "imax_multiple": "12",
+                "curve": [
+                    {"power_factor": factor, "load": "balanced", "knots": [["0.05", 30_000]]}
+                    for factor in ("1.0", "0.5L")
+                ],
+                "points": [
+                    dict(
+                        zip(
+                            ("current", "power_factor", "load"),
+                            (*place.split(), "balanced"),
+                            strict=True,
+                        )
+                    )
+                    for place in places
+                ],
+                "noise_e4_pct": 0,
+                "tests": {"start": "pass", "creep": "pass", "constant": "pass"},
+                "misbehaviours": ["garbled_line"],
+            },
+        )
+        self._wait_bench()
+        self.rest()
+
+    def _wait_bench(self) -> None:
+        for _ in range(600):
+            if self.acts.bench.ask("status")["idle"]:
+                return
+            time.sleep(0.05)
+        raise AssertionError("the bench never got an answer")
+
+    # -- payers -----------------------------------------------------------------------------
+
+    def _payers(self, day: date) -> None:
+        """Everybody pays ten days after the bill came; the planted ones in their own way."""
+        due = [
+            body
+            for body in self.memory.of("billing.invoice_issued")
+            if body["invoice_no"] not in self.paid and self._pays_on(body, day)
+        ]
+        for body in sorted(due, key=lambda found: found["invoice_no"]):
+            self.paid.add(body["invoice_no"])
+            if body["total_fen"] > 0:
+                self._pay_invoice(body, day)
+        if due:
+            self.rest()
+
+    def _pays_on(self, body: dict[str, Any], day: date) -> bool:
+        issued = date.fromisoformat(body["issued_on"])
+        wait = 10 + int(body["account_no"][-2:]) % 4
+        if body["account_no"] == self.city.cast["late_payment"] and body["month"] == "2026-02":
+            wait = 24
+        return day >= issued + timedelta(days=wait)
+
+    def _pay_invoice(self, body: dict[str, Any], day: date) -> None:
+        account_no, amount = body["account_no"], body["total_fen"]
+        roles = {self.city.cast[role]: role for role in ("repeated_payment", "forged_payment")}
+        roles[self.city.cast["altered_payment"]] = "altered_payment"
+        roles[self.city.cast["jump"]] = "orderless"
+        role = roles.get(account_no, "") if body["month"] == "2026-02" else ""
+        at = local(day, "11:00")
+        channel = random.Random(f"{self.seed}{body['invoice_no']}").choice(CHANNELS)
+        if role == "repeated_payment":
+            self.acts.pay(account_no, amount, "wechat", at, {"copies": 5})
+        elif role == "forged_payment":
+            self.acts.pay(account_no, amount, "wechat", at, {"forge": True})
+            self.acts.pay(account_no, amount, "wechat", at)
+        elif role == "altered_payment":
+            self.acts.pay(account_no, amount, "alipay", at, {"alter": True})
+            self.acts.pay(account_no, amount, "alipay", at)
+        elif role == "orderless":
+            self._pay_without_order(account_no, amount, at)
+        else:
+            self.acts.pay(account_no, amount, channel, at)
+
+    def _pay_without_order(self, account_no: str, amount: int, at: str) -> None:
+        self.acts.pay(account_no, amount, "pos", at, orderless=True)
+        self.rest()
+        self.memory.follow()
+        suspended = self.memory.of("payments.payment_suspended")[-1]
+        self.acts.bind(suspended["suspense_key"], {account_no: amount})
+        self.rest()
