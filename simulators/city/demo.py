@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
@@ -73,9 +73,13 @@ class Teller(Protocol):
         ...
 
 
+Nemesis = Callable[[Stage, date], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """data_dir: where everything is written; days: for tests, fewer than the whole three months."""
+    """data_dir: where everything is written; last: the last day that is played. For tests:
+    nemesis: what else goes wrong on a day; afterwards: what to look at before it all ends."""
 
     data_dir: Path = Path(".data/demo")
     seed: int = 1
@@ -83,6 +87,9 @@ class DemoOptions:
     kills: bool = True
     database: str = "sqlite"
     last: date = LAST
+    nemesis: Nemesis | None = None
+    afterwards: Callable[[Stage], None] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -131,12 +138,14 @@ def run_demo(options: DemoOptions, teller: Teller) -> DemoResult:
     with on_stage(stage, keep=options.keep):
         teller.say("starting Kafka, 13 services and the simulators")
         _start_simulators(stage, city, files)
-        stage.set_up(_environment(files, options))
+        stage.set_up({**_environment(files, options), **options.environment})
         _start_gateways(stage, files)
         stage.wait_ready({f"{name}-0" for name in MEMBERS})
         up_s = time.monotonic() - began
         result = _play(stage, city, files, options, teller)
         result.seconds = {"up": round(up_s, 1), **result.seconds}
+        if options.afterwards is not None:
+            options.afterwards(stage)
     return result
 
 
@@ -244,7 +253,7 @@ def _play(
     )
     began = time.monotonic()
     _move_in(plan, _lines(ready), teller)
-    _live(plan, options.last, teller)
+    _live(plan, options, stage, teller)
     lived_s = time.monotonic() - began
     memory.follow()
     result = DemoResult(expectations=expectations(Facts(city, memory, plan)))
@@ -293,13 +302,15 @@ def _move_in(plan: Plan, lines: Mapping[str, str], teller: Teller) -> None:
     plan.tick(START_AT)
 
 
-def _live(plan: Plan, last: date, teller: Teller) -> None:
+def _live(plan: Plan, options: DemoOptions, stage: Stage, teller: Teller) -> None:
     """Day by day: the morning's tick, then what people do."""
-    total = (last - FIRST).days + 1
+    total = (options.last - FIRST).days + 1
     for number in range(total):
         day = FIRST + timedelta(days=number)
         plan.tick(instant(day, "00:30"))
         plan.on_day(day)
+        if options.nemesis is not None:
+            options.nemesis(stage, day)
         teller.day(number + 1, total, day.isoformat())
 
 

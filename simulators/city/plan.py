@@ -7,6 +7,7 @@ decided here that the services decide: people look at what the topics say (memor
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -130,20 +131,10 @@ class Plan:
         wh = int(shown["registers_wh"]["1-0:1.8.0"])
         final = f"{wh // 1000}.{wh % 1000 // 10:02d}"
         directory = self.files / "exchange"
+        shutil.copytree(self.files / "import", directory, dirs_exist_ok=True)
         new_meter = f"{point.meter_no}-N"
-        write_rows(
-            directory / "meters.csv",
-            [
-                {
-                    "meter_no": new_meter,
-                    "valid_from": day.isoformat(),
-                    "model": "DDZY102",
-                    "accuracy_class": "2",
-                    "connection": "direct",
-                    "verified_on": "2026-02-20",
-                }
-            ],
-        )
+        with (directory / "meters.csv").open("a", encoding="utf-8") as file:
+            file.write(f"{new_meter},{day.isoformat()},DDZY102,2,direct,2026-02-20,6\n")
         write_rows(
             directory / "exchanges.csv",
             [
@@ -157,11 +148,13 @@ class Plan:
                     "new_meter_no": new_meter,
                     "new_ratio": "1",
                     "new_initial": "1-0:1.8.0=0",
+                    "address": point.address,
                 }
             ],
         )
         self.exchange_kwh["final"] = final
-        self.acts.import_customers(directory, "crew 7")
+        _, bad = self.acts.import_customers(directory, "crew 7")
+        assert not bad, f"{bad} rows of the exchange were refused"
         self.rest()
 
     # -- the billing desk -------------------------------------------------------------------
