@@ -95,14 +95,16 @@ def show(result: DemoResult, console: Console, *, keep: bool, data: Path) -> Non
     times = ", ".join(f"{name} {seconds} s" for name, seconds in result.seconds.items())
     console.print(f"{times}; business result {result.digest[:16]}", highlight=False)
     console.print("look further:")
-    installation = data / "installation"
+    export = f"--from-files {data / 'export'}"
+    command = "  .venv/bin/gridledger"
+    lines = [
+        f"{command} bill explain {result.an_invoice} --language en --frames {export}",
+        f"{command} audit balance {export}",
+        f"{command} audit replay {export}",
+    ]
     if keep:
-        console.print(f"  open {result.console_url}", highlight=False)
-    else:
-        console.print("  make demo ARGS=--keep        and leave it running", highlight=False)
-    prefix = f"  GRIDLEDGER_DATA_DIR={installation} .venv/bin/gridledger"
-    console.print(f"{prefix} bill explain {result.an_invoice} --frames", highlight=False)
-    console.print(f"{prefix} audit balance", highlight=False)
+        lines.append(f"  the status page: {result.console_url}")
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
     console.print("all expectations hold" if result.holds else "NOT all expectations hold")
 
 

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "payments": ("services.cli.payments:app", "Money in suspense: list it, bind it."),
     "catalogue": ("services.cli.catalogue:app", "The published catalogue: generate, check."),
     "dlq": ("services.cli.dlq:app", "Dead letters: list, show, write back."),
+    "simulate": ("services.cli.simulate:app", "Simulated meters, gateways and a bench."),
     "config": ("services.cli.config_show:app", "Show every setting and where it came from."),
 }
 _COMPLETION = {"install_completion", "show_completion"}

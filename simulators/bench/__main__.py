@@ -67,7 +67,7 @@ def _tell_ready(config: BenchConfig, port: int) -> None:
     print(line, flush=True)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Read the settings and serve; the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m simulators.bench",
@@ -78,7 +78,7 @@ def main() -> int:
         "config", type=Path, help="settings as JSON, see simulators/bench/config.py"
     )
     try:
-        asyncio.run(serve(load_config(parser.parse_args().config)))
+        asyncio.run(serve(load_config(parser.parse_args(arguments).config)))
     except BadInput as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

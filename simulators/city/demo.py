@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from libs.events.audit import balance, replay
 from libs.events.errors import Unavailable
 from libs.events.topics import load_topics
+from services.audit.files import export_topics
 from services.audit.mirror import open_reader
 from services.cli.audit import balance_document, replay_document
 from services.cores import CORES, EFFECTS, load_core
@@ -259,7 +260,7 @@ def _play(
     result = DemoResult(expectations=expectations(Facts(city, memory, plan)))
     teller.say("auditing: balance and replay")
     result.digest = business_digest(memory)
-    _audit(stage, result)
+    _audit(stage, options.data_dir / "export", result)
     result.seconds = {
         "months": round(lived_s, 1),
         "audit": round(time.monotonic() - began - lived_s, 1),
@@ -328,11 +329,14 @@ VOLATILE = frozenset({"evidence_id", "payment_id", "readings", "inputs", "bill",
 """Fields that name frames, random transaction numbers or attempts."""
 
 
-def _audit(stage: Stage, result: DemoResult) -> None:
+def _audit(stage: Stage, export_dir: Path, result: DemoResult) -> None:
+    """Balance and replay, and the topics as files that anybody can look into afterwards."""
     settings = stage.settings
     assert settings is not None
     table = load_topics(PARTITIONS)
     reader = open_reader(settings.kafka(), table)
+    shutil.rmtree(export_dir, ignore_errors=True)
+    export_topics(reader, table.partitions, table.topics, export_dir)
     known = {name: load_core(name, PARTITIONS) for name in CORES}
     result.balance = balance_document(
         [balance(reader, k.core, table.partitions, k.written) for k in known.values()]

@@ -24,6 +24,17 @@ from simulators.city.population import City, Point
 CUT_ON = date(2026, 2, 19)
 CHANNELS = ("wechat", "alipay", "pos")
 DEBTORS = ("cut_off", "race", "stuck_relay", "works")
+COPIES = 50
+FORGERIES: tuple[dict[str, Any], ...] = (
+    {"forge": True},
+    {"age_s": 600},
+    {"unknown_key": True},
+    {"other_merchant": True},
+    {"probe": True},
+)
+"""Callbacks that must be refused: a strange key, an old timestamp, an unknown key id, another
+merchant's, and the channel's own probe."""
+
 KILLS = {
     date(2026, 2, 21): "validation-0",
     date(2026, 3, 4): "billing-0",
@@ -369,9 +380,10 @@ class Plan:
         at = local(day, "11:00")
         channel = random.Random(f"{self.seed}{body['invoice_no']}").choice(CHANNELS)
         if role == "repeated_payment":
-            self.acts.pay(account_no, amount, "wechat", at, {"copies": 5})
+            self.acts.pay(account_no, amount, "wechat", at, {"copies": COPIES})
         elif role == "forged_payment":
-            self.acts.pay(account_no, amount, "wechat", at, {"forge": True})
+            for fault in FORGERIES:
+                self.acts.pay(account_no, amount, "wechat", at, fault)
             self.acts.pay(account_no, amount, "wechat", at)
         elif role == "altered_payment":
             self.acts.pay(account_no, amount, "alipay", at, {"alter": True})

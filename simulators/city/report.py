@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulators.city.memory import Memory
-from simulators.city.plan import Plan
+from simulators.city.plan import COPIES, Plan
 from simulators.city.population import MONTHS, City
 
 
@@ -171,28 +171,50 @@ def not_yet_rated(facts: Facts) -> Expectation:
 
 
 def repeated_payment(facts: Facts) -> Expectation:
-    """Five copies of one callback: one capture."""
+    """Fifty parallel copies of one callback: one capture."""
     captured = facts.of("payments.payment_captured", "repeated_payment")
     amounts = Counter(body["payment_id"] for body in captured)
     repeated = facts.of("payments.notice_repeated", "repeated_payment")
     found = f"{len(captured)} captures, {len(repeated)} repeats"
-    holds = max(amounts.values(), default=0) == 1 and len(repeated) >= 4
-    return _expect("repeated callback", "one capture, four repeats", found, holds)
+    holds = max(amounts.values(), default=0) == 1 and len(repeated) >= COPIES - 1
+    return _expect("repeated callback", f"one capture of {COPIES} copies", found, holds)
 
 
-def refused_payment(role: str, name: str) -> Check:
-    """A forged or altered callback: kept as evidence, no money; the true one is captured."""
+def forged_payment(facts: Facts) -> Expectation:
+    """A forged, old, foreign or unknown callback: evidence, no money; the true one counts."""
+    causes = Counter(body["cause"] for body in facts.memory.of("payments.notice_refused"))
+    missing = FORGED_CAUSES - causes.keys()
+    paid = _is_paid(facts, "forged_payment")
+    found = f"refused {sum(causes.values())} x for {len(causes)} causes, true one captured: {paid}"
+    if missing:
+        found += f"; not seen: {', '.join(sorted(missing))}"
+    return _expect("forged callbacks", "refused, evidence kept", found, paid and not missing)
 
-    def check(facts: Facts) -> Expectation:
-        refused = facts.memory.of("payments.notice_refused")
-        causes = sorted({body["cause"] for body in refused})
-        captured = facts.of("payments.payment_captured", role)
-        invoices = {a["invoice_no"] for body in captured for a in body["allocations"]}
-        paid = f"{facts.city.cast[role]}-{MONTHS[0]}" in invoices
-        found = f"refused for {', '.join(causes) or '-'}; the true one captured: {paid}"
-        return _expect(name, "refused, evidence kept", found, bool(refused) and paid)
 
-    return check
+FORGED_CAUSES = frozenset(
+    {
+        "signature_invalid",
+        "timestamp_outside_window",
+        "serial_unknown",
+        "merchant_mismatch",
+        "probe",
+    }
+)
+
+
+def altered_payment(facts: Facts) -> Expectation:
+    """An amount altered after signing: refused; the true one counts."""
+    refused = facts.memory.of("payments.notice_refused", channel="alipay")
+    paid = _is_paid(facts, "altered_payment")
+    found = f"refused {len(refused)} x, true one captured: {paid}"
+    return _expect("altered amount", "refused, evidence kept", found, bool(refused) and paid)
+
+
+def _is_paid(facts: Facts, role: str) -> bool:
+    """Whether the first month's invoice of a role was paid by a capture."""
+    captured = facts.of("payments.payment_captured", role)
+    invoices = {a["invoice_no"] for body in captured for a in body["allocations"]}
+    return f"{facts.city.cast[role]}-{MONTHS[0]}" in invoices
 
 
 def late_payment(facts: Facts) -> Expectation:
@@ -360,8 +382,8 @@ CHECKS: tuple[Check, ...] = (
     late_actual,
     not_yet_rated,
     repeated_payment,
-    refused_payment("forged_payment", "forged callback"),
-    refused_payment("altered_payment", "altered callback"),
+    forged_payment,
+    altered_payment,
     late_payment,
     orderless,
     journal,
