@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from services.payments.events import edge_catalogue as payments_edge
 from services.payments.order_number import make_order_number
 from services.settings import Settings
 from services.wiring import open_producer
-from simulators.city.stage import ControlPort, Stage, post
+from simulators.city.stage import ControlPort, Stage, insist, post
 
 STAFF = {
     "requester": ("chen", "collection"),
@@ -76,13 +78,15 @@ class Acts:
     def import_customers(self, directory: Path, by: str) -> tuple[int, int]:
         """Import a directory; good rows and bad rows."""
         found = read_import(directory, by)
-        submit(found.requests, self.producer("customers.edge", customers_catalogue).append)
+        append = self.producer("customers.edge", customers_catalogue).append
+        insist(lambda: submit(found.requests, append))
         return found.rows_good, len(found.defects)
 
     def open_positions(self, directory: Path, by: str) -> list[str]:
         """Take opening positions; the defects, empty when all were taken."""
         found = read_opening(directory, by)
-        submit(found.requests, self.producer("customers.edge", customers_catalogue).append)
+        append = self.producer("customers.edge", customers_catalogue).append
+        insist(lambda: submit(found.requests, append))
         return [str(defect) for defect in found.defects]
 
     def publish(self, name: str) -> None:
@@ -90,7 +94,8 @@ class Acts:
         if self.writer is None:
             self.writer = TransactionalWriter(self.settings.kafka(), SOURCE)
         book = load_book(Path(books.__file__).parent / f"{name}.yaml")
-        publish_book(self.writer, book, "tariff desk", self.settings.partitions)
+        writer = self.writer
+        insist(lambda: publish_book(writer, book, "tariff desk", self.settings.partitions))
 
     # -- money ------------------------------------------------------------------------------
 
@@ -123,7 +128,7 @@ class Acts:
         reason = "the customer showed the slip"
         request = make_request(suspense_key, to, "clerk", reason, f"bind/{suspense_key}")
         producer = self.producer("payments.edge", payments_edge)
-        producer.append("payments.notices", suspense_key, request)
+        insist(lambda: producer.append("payments.notices", suspense_key, request))
 
     # -- billing, metering, lab --------------------------------------------------------------
 
@@ -132,19 +137,25 @@ class Acts:
         producer = self.producer(SOURCE, billing_edge)
         count = 0
         for bill in bills:
-            decide_release(producer, bill.account_no, bill.bill_id, "release", "clerk", reason)
+            account_no, bill_id = bill.account_no, bill.bill_id
+            insist(
+                partial(decide_release, producer, account_no, bill_id, "release", "clerk", reason)
+            )
             count += 1
         return count
 
     def read_by_hand(self, usage_point: str, meter_no: str, day_on: str, wh: int) -> None:
         """A field reader enters what the meter showed at the end of a day."""
-        enter_reading(
-            self.producer("ingest.edge", ingest_edge),
-            usage_point=usage_point,
-            meter_no=meter_no,
-            day_on=day_on,
-            registers={"1-0:1.8.0": wh},
-            entered_by="zhou",
+        producer = self.producer("ingest.edge", ingest_edge)
+        insist(
+            lambda: enter_reading(
+                producer,
+                usage_point=usage_point,
+                meter_no=meter_no,
+                day_on=day_on,
+                registers={"1-0:1.8.0": wh},
+                entered_by="zhou",
+            )
         )
 
     def decide_case(self, case_id: str, meter_no: str, decision: str) -> None:
@@ -157,7 +168,7 @@ class Acts:
             reason="certificate checked",
         )
         producer = self.producer("metrology.edge", metrology_edge)
-        producer.append("metrology.bench", meter_no, body)
+        insist(lambda: producer.append("metrology.bench", meter_no, body))
 
     # -- switching ---------------------------------------------------------------------------
 
@@ -165,9 +176,9 @@ class Acts:
         """One request to the control edge, by an authenticated person."""
         person = STAFF[role][0]
         token = base64.b64encode(f"{person}:{PASSWORD}".encode()).decode()
-        answer: dict[str, Any] = post(
-            self.stage.url("control", path), body, headers={"Authorization": f"Basic {token}"}
-        )
+        headers = {"Authorization": f"Basic {token}", "Idempotency-Key": secrets.token_hex(16)}
+        url = self.stage.url("control", path)
+        answer: dict[str, Any] = insist(lambda: post(url, body, headers=headers))
         return answer
 
     def close(self) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from libs.events.audit import balance, replay
-from libs.events.errors import Unavailable
 from libs.events.topics import load_topics
 from services.audit.files import export_topics
 from services.audit.mirror import open_reader
@@ -29,7 +28,7 @@ from simulators.city.openings import write_openings
 from simulators.city.plan import DEBTORS, Plan, instant
 from simulators.city.population import START_AT, City, make_city
 from simulators.city.report import Expectation, Facts, expectations
-from simulators.city.stage import ControlPort, Stage, on_stage, post
+from simulators.city.stage import ControlPort, Stage, insist, on_stage, post
 from simulators.gateways.keys import generate_keys
 
 PARTITIONS = 2
@@ -252,8 +251,20 @@ def _play(
         seed=options.seed,
         kills=options.kills,
     )
+    try:
+        return _live_and_audit(plan, stage, _lines(ready), options, teller)
+    finally:
+        acts.close()
+        memory.close()
+
+
+def _live_and_audit(
+    plan: Plan, stage: Stage, lines: Mapping[str, str], options: DemoOptions, teller: Teller
+) -> DemoResult:
+    """The months, then what came of them."""
+    city, memory = plan.city, plan.memory
     began = time.monotonic()
-    _move_in(plan, _lines(ready), teller)
+    _move_in(plan, lines, teller)
     _live(plan, options, stage, teller)
     lived_s = time.monotonic() - began
     memory.follow()
@@ -267,21 +278,13 @@ def _play(
     }
     result.console_url = stage.url("console", "/")
     result.an_invoice = f"{city.cast['late_actual']}-2026-02"
-    acts.close()
-    memory.close()
     return result
 
 
 def _at_rest(stage: Stage, path: str, **fields: Any) -> None:
-    """Ask the clock; a service that was just killed may take a while to come back."""
-    for attempt in range(3):
-        try:
-            post(stage.url("clock", path), {"timeout_s": 90, **fields}, timeout_s=300)
-            return
-        except Unavailable:
-            if attempt == 2:
-                raise
-            time.sleep(1)
+    """Ask the clock; what was just killed may take a while to come back."""
+    url = stage.url("clock", path)
+    insist(lambda: post(url, {"timeout_s": 90, **fields}, timeout_s=300), 240.0)
 
 
 def _kill(stage: Stage, name: str, teller: Teller) -> None:

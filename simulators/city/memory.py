@@ -15,6 +15,7 @@ from libs.events.kafka import KafkaAdmin, KafkaTail
 from libs.events.record import Record
 from libs.events.topics import TopicTable
 from services.settings import Settings
+from simulators.city.stage import insist
 
 SKIPPED = ("ingest.readings",)
 """Frames are looked at only when somebody asks for them."""
@@ -32,7 +33,8 @@ class Memory:
 
     def follow(self) -> None:
         """Read on to the present end of all topics."""
-        for record in self.tail.follow_to(self.admin.end_offsets(self.places), 60.0):
+        ends = insist(lambda: self.admin.end_offsets(self.places))
+        for record in self.tail.follow_to(ends, 60.0):
             self._keep(record)
 
     def _keep(self, record: Record) -> None:

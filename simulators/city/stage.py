@@ -11,13 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from libs.events.errors import Refused, Unavailable
+from libs.events.errors import Refused, Unavailable, Unknown
 from services.local import control_socket
 from services.local.installation import UpOptions, bring_up, reset, runs, take_down
 from services.local.ports import free_ports
@@ -45,6 +45,7 @@ class ControlPort:
 
     def close(self) -> None:
         """Hang up."""
+        self._lines.close()
         self._socket.close()
 
 
@@ -64,6 +65,21 @@ def post(url: str, body: Mapping[str, Any], timeout_s: float = 120.0, headers: A
         raise Unavailable(f"{url} answered {error.code}: {text[:300]}") from None
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise Unavailable(f"{url}: {error}") from None
+
+
+T = TypeVar("T")
+
+
+def insist(action: Callable[[], T], timeout_s: float = 120.0) -> T:
+    """Do something again until it is answered: what people and gateways do when we are down."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return action()
+        except (Unavailable, Unknown):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 @dataclass(slots=True)
@@ -95,10 +111,10 @@ class Stage:
 
     def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         """Start a simulator as a process of its own."""
-        log = (self.files_dir / f"{name}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=log
-        )
+        with (self.files_dir / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=log
+            )
         self.started[name] = process
         return process
 
@@ -163,6 +179,9 @@ class Stage:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
         if not keep:
             take_down(self.data_dir)
 
