@@ -15,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs a
     ResourceType,
 )
 
+from libs.events.errors import Unavailable
 from libs.events.kafka.client import LATEST, LOGGER, Catalogue, KafkaSettings, result
 from libs.events.record import TopicPartition
 
@@ -33,9 +34,15 @@ class KafkaAdmin:
     """Looks at topics and groups and creates topics, each call with an end."""
 
     def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
         self._timeout_s = settings.request_timeout_ms / 1000
-        self._client = AdminClient(settings.client(), logger=LOGGER)
-        self._catalogue = Catalogue(self._client, settings)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Begin with a new client: an old one keeps the leader epochs of before a broker's crash,
+        and is refused for them (FENCED_LEADER_EPOCH) for as long as nobody else refreshes them."""
+        self._client = AdminClient(self._settings.client(), logger=LOGGER)
+        self._catalogue = Catalogue(self._client, self._settings)
 
     def partitions(self) -> dict[str, int]:
         """All topics but Kafka's own, with their partition counts."""
@@ -88,7 +95,13 @@ class KafkaAdmin:
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=self._timeout_s,
         )
-        return {
-            TopicPartition(p.topic, p.partition): result(f, f"end of {p}", self._timeout_s).offset
-            for p, f in asked.items()
-        }
+        try:
+            return {
+                TopicPartition(p.topic, p.partition): result(
+                    f, f"end of {p.topic}[{p.partition}]", self._timeout_s
+                ).offset
+                for p, f in asked.items()
+            }
+        except Unavailable:
+            self._renew()
+            raise

@@ -98,9 +98,19 @@ class KafkaReader:
             for spec, level in wanted
         ]
         doing = f"bounds of {topic}/{partition}"
-        low, stable, high = (result(f, doing, self._timeout_s + 1).offset for f in asked)
+        try:
+            low, stable, high = (result(f, doing, self._timeout_s + 1).offset for f in asked)
+        except Unavailable:
+            self._renew()
+            raise
         # Three questions, three instants: the high watermark never lies below a stable offset.
         return Bounds(low, stable, max(stable, high))
+
+    def _renew(self) -> None:
+        """Begin with a new client: the old one keeps the leader epochs of before a broker's crash,
+        and is refused for them (FENCED_LEADER_EPOCH) for as long as nobody else refreshes them."""
+        self._admin = AdminClient(self._settings.client(), logger=LOGGER)
+        self._catalogue = Catalogue(self._admin, self._settings)
 
     def close(self) -> None:
         """Give the connections back."""
