@@ -23,6 +23,7 @@ import yaml
 from libs.events.codec import json_schemas
 from libs.events.dead_letters import HEADERS_OF_A_DEAD_LETTER, REDRIVEN, catalogue
 from libs.events.registry import Catalogue, Document, EventType, split_full_name
+from libs.events.stream_map import render_topics
 from libs.events.topics import EVERY, Topic, TopicTable
 
 CONVENTIONS_VERSION = "1.0.0"
@@ -284,6 +285,8 @@ def _messages(
     }
     for full_name, schema in schemas.items():
         name, _ = split_full_name(full_name)
+        if not sources_of(name, table, parties):
+            continue  # on no topic: a contradiction, which compatibility.py names
         about = str(schema.get("description", "")).partition("\n")[0]
         messages[full_name] = {
             "name": full_name,
@@ -382,4 +385,5 @@ def generated_files(
     schemas = dict(sorted({**older, **current}.items()))
     files = {f"{SCHEMAS_DIR}/{name}.json": render_json(schemas[name]) for name in schemas}
     files["asyncapi.yaml"] = render_yaml(asyncapi_document(table, parties, schemas))
+    files["topics.md"] = render_topics(table)
     return files

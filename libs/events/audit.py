@@ -19,7 +19,7 @@ from libs.events.errors import Undecodable
 from libs.events.fold import Fold
 from libs.events.log import Bounds as Ends
 from libs.events.log import Slice
-from libs.events.record import Headers, Outgoing, Record, parse_cause
+from libs.events.record import Envelope, Headers, Outgoing, Record, parse_cause
 from libs.events.step import STEP, StepTaken
 
 READ_LIMIT = 2000
@@ -163,8 +163,8 @@ def _note_event(
     seen: set[str],
     causes: list[tuple[str, int, int]],
 ) -> None:
-    envelope = envelope_of(record.headers)
-    if envelope.source != core.name or not envelope.cause:
+    envelope = _envelope_or_none(record)
+    if envelope is None or envelope.source != core.name or not envelope.cause:
         return
     result.events += 1
     if envelope.id in seen:
@@ -174,6 +174,14 @@ def _note_event(
     seen.add(envelope.id)
     cause = parse_cause(envelope.cause)
     causes.append((cause.topic, cause.partition, cause.offset))
+
+
+def _envelope_or_none(record: Record) -> Envelope | None:
+    """None for bytes without an envelope: no core wrote them, its reader dead-letters them."""
+    try:
+        return envelope_of(record.headers)
+    except Undecodable:
+        return None
 
 
 def _hop(
@@ -262,8 +270,8 @@ def recorded_outgoing(
     for topic in written:
         for partition in range(partitions(topic)):
             for record in scan(reader, topic, partition):
-                envelope = envelope_of(record.headers)
-                if envelope.source == core.name and envelope.cause:
+                envelope = _envelope_or_none(record)
+                if envelope is not None and envelope.source == core.name and envelope.cause:
                     found[envelope.id] = (
                         topic,
                         partition,

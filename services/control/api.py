@@ -36,13 +36,18 @@ from libs.events.errors import BadInput, LogError, Unknown
 from services.control.accounts import Accounts, Staff
 from services.control.decide import ACTIONS
 from services.control.events import HOLD_REASONS, RequestMade
-from services.control.identifiers import account_of, case_id_of
+from services.control.identifiers import ACCOUNT_PATTERN, CASE_PATTERN, account_of, case_id_of
 from services.control.instant import parse_instant
 
 Append = Callable[[str, RequestMade], object]
 """Writes a request under its key to control.requests; returns after the broker's ack."""
 
 BODY_BYTES_MOST = 64 * 1024
+INSTANT_PATTERN = (
+    "^[12][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
+    "|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))"
+    "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
+)
 OPEN_PATHS = ("/healthz", "/openapi.json")
 _SCHEME = HTTPBasic(auto_error=False, realm="control")
 
@@ -55,28 +60,22 @@ def _instant(text: str) -> str:
     return text
 
 
-def _case_id(text: str) -> str:
-    try:
-        account_of(text)
-    except BadInput as wrong:
-        raise ValueError(str(wrong)) from None
-    return text
-
-
 def _hold_reason(text: str) -> str:
     if text not in HOLD_REASONS:
         raise ValueError(f"give one of {', '.join(HOLD_REASONS)}")
     return text
 
 
-Instant = Annotated[str, StringConstraints(max_length=20), AfterValidator(_instant)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Instant = Annotated[str, StringConstraints(pattern=INSTANT_PATTERN), AfterValidator(_instant)]
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"\S")
+]
 Name = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}$")]
-AccountNo = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,31}$")]
+AccountNo = Annotated[str, StringConstraints(pattern=f"^{ACCOUNT_PATTERN}$")]
 HoldReason = Annotated[
     str, Field(json_schema_extra={"enum": list(HOLD_REASONS)}), AfterValidator(_hold_reason)
 ]
-CaseId = Annotated[str, Path(max_length=128), AfterValidator(_case_id)]
+CaseId = Annotated[str, Path(pattern=f"^{CASE_PATTERN}$")]
 Key = Annotated[str | None, Header(pattern=r"^[!-~]{1,128}$")]
 
 
@@ -378,6 +377,7 @@ def create_app(accounts: Accounts, append: Append, now: Callable[[], str] | None
     app.state.edge = Edge(append, now or _wall_clock)
     app.include_router(router)
     app.get("/healthz")(healthz)
+    _describe_problems(app)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(LogError, _on_log_error)
@@ -402,6 +402,17 @@ def create_app(accounts: Accounts, append: Append, now: Callable[[], str] | None
         return await call_next(request)
 
     return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Say in the OpenAPI document that errors are application/problem+json."""
+    document = app.openapi()  # made once and kept by the application
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if not status.startswith("2"):
+                    content = response["content"]
+                    content["application/problem+json"] = content.pop("application/json")
 
 
 def _authenticated(request: Request, accounts: Accounts) -> Staff | None:
@@ -460,7 +471,9 @@ def _on_bad_request(_: Request, error: Exception) -> Response:
 
 def _on_http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), error.headers)
+    # FastAPI says 400 for bytes that are no text; for our callers that is a bad body like any.
+    status = 422 if error.status_code == 400 else error.status_code
+    return problem(status, str(error.detail), error.headers)
 
 
 def _on_log_error(_: Request, error: Exception) -> Response:

@@ -12,8 +12,8 @@ import re
 
 from libs.events.errors import BadInput
 
-_ACCOUNT = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,31}", re.ASCII)
-_CASE = re.compile(rf"({_ACCOUNT.pattern})\.[0-9A-Za-z_-]{{1,64}}", re.ASCII)
+ACCOUNT_PATTERN = "[0-9A-Za-z][0-9A-Za-z_-]{0,31}"
+CASE_PATTERN = rf"{ACCOUNT_PATTERN}\.[0-9A-Za-z_-]{{1,64}}"
 
 
 def case_id_of(account_no: str, request_id: str) -> str:
@@ -23,10 +23,9 @@ def case_id_of(account_no: str, request_id: str) -> str:
 
 def account_of(case_id: str) -> str:
     """The account of a case; BadInput when the id is none of ours."""
-    found = _CASE.fullmatch(case_id)
-    if found is None:
+    if re.fullmatch(CASE_PATTERN, case_id) is None:
         raise BadInput("case_id", f"{case_id!r} is no case id", "take it from the case's notice")
-    return found.group(1)
+    return case_id.partition(".")[0]
 
 
 def identity(person: str) -> str:

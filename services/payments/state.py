@@ -3,12 +3,14 @@
 Account numbers are the keys of accounts. A transaction without a valid order number is looked up in
 a page of its partition: `transactions/3fa` holds all whose digest begins so (transactions.py).
 
-A key costs (measured, MessagePack in checkpoints; about three times as much in memory):
-- an account about 150 bytes, 60 for each open debt, and 29 for each payment, invoice, transfer or
-  clearance of the last 431 days: 24 a year (12 bills, 12 payments) are 0.7 KB, and it stays there;
-- a page 29 bytes for each transaction of the last 431 days, and 300 for each suspense that nobody
-  bound yet. With 3.3 million payments in that time and 4 partitions, a page has 200 entries
-  (6 KB) and a partition 4096 pages (24 MB). Suspenses stay until they are bound.
+A key costs (measured, in a checkpoint and in memory):
+- an account 90 bytes and 0.4 KB, each open debt 90 and 160 bytes more, and each payment, invoice,
+  transfer, reversal or clearance of the last 431 days 29 bytes: 28 of them (14 bills, 14 payments)
+  are 0.8 KB, and there it stays. Opening ids stay for ever, one for each account;
+- a page 30 bytes and 0.3 KB, 29 bytes for each transaction of the last 431 days, and 210 and 300
+  for each suspense that nobody bound yet. With 3.3 million payments in that time and 4 partitions
+  a page has 200 transactions (6 KB) and a partition 4096 pages (24 MB). What grows for ever is
+  only the suspense that nobody binds.
 """
 
 from __future__ import annotations

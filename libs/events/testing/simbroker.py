@@ -122,7 +122,22 @@ class Group:
     rebalancing: bool = False
     members: dict[str, Member] = field(default_factory=dict)
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    pending: dict[int, dict[TopicPartition, int]] = field(default_factory=dict)
+    pending: dict[int, dict[TopicPartition, tuple[int, int]]] = field(default_factory=dict)
+    ranks: dict[TopicPartition, int] = field(default_factory=dict)
+    writes: int = 0
+
+    def send(self, producer_id: int, positions: Mapping[TopicPartition, int]) -> None:
+        """Keep offsets until their transaction ends, ranked by when they were sent."""
+        mine = self.pending.setdefault(producer_id, {})
+        for tp, offset in positions.items():
+            self.writes += 1
+            mine[tp] = self.writes, offset
+
+    def settle(self, producer_id: int, state: str) -> None:
+        """End a transaction on the offsets: of two commits the one *sent* last counts."""
+        for tp, (rank, offset) in self.pending.pop(producer_id, {}).items():
+            if state == COMMITTED and rank > self.ranks.get(tp, 0):
+                self.offsets[tp], self.ranks[tp] = offset, rank
 
 
 class Client:
@@ -317,7 +332,7 @@ class SimBroker:
             raise Aborted(f"{who.instance} is not in group {who.group}")
         if member.member_id != who.member_id or group.generation != who.generation:
             raise Aborted(f"{who.instance} is an old member of group {who.group}")
-        group.pending.setdefault(producer.producer_id, {}).update(positions)
+        group.send(producer.producer_id, positions)
 
     def end(self, session: Session, *, commit: bool) -> None:
         """Commit or abort the session's transaction."""
@@ -357,10 +372,7 @@ class SimBroker:
         if isinstance(marker.target, TopicPartition):
             self.partition(*marker.target).mark(marker.producer_id, marker.state)
             return
-        group = self.group(marker.target)
-        moved = group.pending.pop(marker.producer_id, {})
-        if marker.state == COMMITTED:
-            group.offsets.update(moved)
+        self.group(marker.target).settle(marker.producer_id, marker.state)
 
     # --- groups ---------------------------------------------------------------------------------
 

@@ -221,22 +221,38 @@ def test_the_answer_waits_for_the_ack(profiles: Profiles, keys: KeySet) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", PATHS["wechat"]),
-        ("PUT", PATHS["alipay"]),
         ("POST", "/notify/wechat/1900009999"),
         ("POST", "/notify/pos/unknown"),
         ("POST", "/notify/alipay/%2e%2e"),
         ("POST", "/notify/paypal/x"),
         ("POST", PATHS["wechat"] + "/"),  # no redirect: gateways do not follow any
-        ("POST", "/healthz"),
         ("GET", "/"),
     ],
 )
-def test_wrong_method_or_name_is_404(edge: Edge, method: str, path: str) -> None:
+def test_a_wrong_name_is_404(edge: Edge, method: str, path: str) -> None:
     response = edge.ask(lambda client: client.request(method, path))
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["status"] == 404
+    assert edge.records == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", PATHS["wechat"], "POST"),
+        ("PUT", PATHS["alipay"], "POST"),
+        ("DELETE", "/notify/pos/unknown", "POST"),
+        ("POST", "/healthz", "GET"),
+    ],
+)
+def test_a_wrong_method_is_405_and_names_the_right_one(
+    edge: Edge, method: str, path: str, allow: str
+) -> None:
+    response = edge.ask(lambda client: client.request(method, path))
+    assert (response.status_code, response.headers["allow"]) == (405, allow)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["title"] == "Method Not Allowed"
     assert edge.records == []
 
 

@@ -1,0 +1,329 @@
+"""Payments under seeded faults: crashes, zombies, unknown commits, lost checkpoints, poison.
+
+Few accounts and few transactions, so that copies, rows without an order, bindings and claims of two
+accounts meet often; clearances are asked while money comes. Whatever happens, the laws of the
+runtime hold, the books balance and equal the folds, and no transaction counts twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from libs.events.audit import scan
+from libs.events.codec import Codec, encode, envelope_of
+from libs.events.core import Tick
+from libs.events.record import Envelope, envelope_headers, partition_of
+from libs.events.registry import Catalogue
+from libs.events.testing.driver import Simulation
+from libs.events.testing.laws import check, rebuild
+from libs.events.testing.simlog import SimReader
+from services.payments import events as payments
+from services.payments.core import WRITTEN, make_core
+from services.payments.journal import sub_balances, trial_balance
+from services.payments.reactions import (
+    AccountOpened,
+    ClearanceAsked,
+    CorrectionIssued,
+    InvoiceIssued,
+    Opening,
+    OpeningReceivable,
+)
+from services.wiring import with_ignored
+from tests.unit.payments_core.world import A, B, C, order_of, received
+
+SEEDS = 120
+INPUTS = 70
+PARTITIONS = 2
+ACCOUNTS = (A, B, C)
+AMOUNTS = {"T1": 10000, "T2": 2500, "T3": 40, "T4": 7000, "T5": 3000}
+OLD = "T0"  # older than the horizon
+DUE = ("2026-01-20", "2026-03-01", "2026-03-03")
+FOREIGN = {
+    "billing.invoice_issued": InvoiceIssued,
+    "billing.correction_issued": CorrectionIssued,
+    "customers.account_opened": AccountOpened,
+    "control.clearance_asked": ClearanceAsked,
+}
+outside = Catalogue("outside")
+for _name, _body in FOREIGN.items():
+    outside.event(_name)(_body)
+
+
+@outside.event("customers.agreement_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementPublished:
+    """Means nothing to payments."""
+
+    account_no: str
+
+
+TYPES_SEEN: set[str] = set()
+SEEDS_SEEN: set[int] = set()
+
+
+class Town:
+    """Everybody outside: gateways, people, billing, customers, control, the clock."""
+
+    def __init__(self, seed: int) -> None:
+        self.core = with_ignored(make_core("test"), PARTITIONS)
+        self.sim = Simulation(seed, (self.core,), partitions=PARTITIONS)
+        self.random = self.sim.random
+        self.number = 0
+        self.minute = 0
+        self.told: set[str] = set()
+
+    def act(self) -> None:
+        """One random input."""
+        self.number += 1
+        acts = (
+            *(self.notice,) * 6,
+            *(self.row,) * 4,
+            *(self.bind,) * 4,
+            *(self.invoice,) * 3,
+            self.correct,
+            self.open_account,
+            *(self.ask,) * 2,
+            *(self.tick,) * 3,
+            self.poison,
+            self.publish,
+        )
+        self.random.choice(acts)()
+
+    def write(self, catalogue: Any, topic: str, key: str, body: object) -> None:
+        self.sim.feed(catalogue, topic, key, body, self.number)
+
+    def notice(self) -> None:
+        txn = self.random.choice((*AMOUNTS, OLD, ""))
+        kind = self.random.choice(("captured",) * 9 + ("refund", "closed"))
+        verdict = self.random.choice(("accepted",) * 9 + ("refused",))
+        # Mostly the transaction's own account; now and then another one claims it.
+        own = ACCOUNTS[len(txn) + ord(txn[-1]) & 1] if txn else A
+        account_no = self.random.choice((own,) * 9 + ACCOUNTS)
+        self._send(txn, order_of(account_no), kind, verdict)
+
+    def row(self) -> None:
+        self._send(self.random.choice((*AMOUNTS, OLD)), "", "captured", "accepted")
+
+    def _send(self, txn: str, order: str, kind: str, verdict: str) -> None:
+        more = self.random.choice((0,) * 12 + (1,))
+        body = received(
+            txn,
+            AMOUNTS.get(txn, 900) + more,
+            order,
+            evidence_id=f"ev-{self.number}",
+            kind=kind,
+            verdict=verdict,
+            cause="" if verdict == "accepted" else "signature_invalid",
+            occurred_at="2024-01-01T00:00:00Z" if txn == OLD else "2026-03-01T02:00:00Z",
+        )
+        if verdict == "accepted" and kind == "captured" and txn in AMOUNTS:
+            self.told.add(f"wechat:{txn}")
+        self.write(payments.edge_catalogue, "payments.notices", body.key, body)
+
+    def bind(self) -> None:
+        txn = self.random.choice(tuple(AMOUNTS))
+        to = self.random.sample(ACCOUNTS, self.random.choice((1, 1, 2)))
+        amounts = [AMOUNTS[txn] - 10 * (len(to) - 1), *(10 for _ in to[1:])]
+        request = payments.BindingRequested(
+            request_id=f"r{self.number // 2}",
+            suspense_key=f"wechat:{txn}",
+            parts=tuple(
+                payments.BindingPart(account_no=account_no, amount_fen=amount_fen)
+                for account_no, amount_fen in zip(to, amounts, strict=True)
+            ),
+            requested_by="wang",
+            reason="called",
+        )
+        self.write(payments.edge_catalogue, "payments.notices", request.suspense_key, request)
+
+    def invoice(self) -> None:
+        account_no = self.random.choice(ACCOUNTS)
+        body = InvoiceIssued(
+            invoice_no=f"I{self.random.randrange(12)}-{account_no}",
+            account_no=account_no,
+            total_fen=self.random.choice((0, -700, 500, 1500, 4000)),
+            due_on=self.random.choice(DUE),
+        )
+        self.write(outside, "billing.events", account_no, body)
+
+    def correct(self) -> None:
+        account_no = self.random.choice(ACCOUNTS)
+        body = CorrectionIssued(
+            correction_no=f"K{self.number}",
+            account_no=account_no,
+            difference_fen=self.random.choice((-900, 900)),
+            due_on=self.random.choice(DUE),
+        )
+        self.write(outside, "billing.events", account_no, body)
+
+    def open_account(self) -> None:
+        account_no = self.random.choice(ACCOUNTS)
+        debt = OpeningReceivable(invoice_no=f"O-{account_no}", amount_fen=800, due_on=DUE[0])
+        opening = Opening(
+            opening_id=f"open-{account_no}",
+            account_no=account_no,
+            receivables=(debt,),
+            prepayment_fen=300,
+        )
+        body = AccountOpened(opening=opening)
+        self.write(outside, "customers.agreements", account_no, body)
+
+    def publish(self) -> None:
+        """A type that means nothing to payments."""
+        body = AgreementPublished(account_no=A)
+        self.write(outside, "customers.agreements", A, body)
+
+    def ask(self) -> None:
+        account_no = self.random.choice(ACCOUNTS)
+        numbers = self.random.sample(range(12), 4)
+        body = ClearanceAsked(
+            clearance_id=f"c{self.number // 3}-{account_no}",
+            account_no=account_no,
+            invoice_nos=tuple(f"I{number}-{account_no}" for number in numbers),
+            threshold_fen=self.random.choice((0, 0, 500)),
+        )
+        self.write(outside, "control.clearances", account_no, body)
+
+    def tick(self) -> None:
+        self.minute += self.random.choice((1, 3, 600))
+        day, minute = divmod(self.minute, 1440)
+        at = f"2026-03-{2 + day:02d}T{minute // 60:02d}:{minute % 60:02d}:00Z"
+        for partition in range(PARTITIONS):
+            envelope = Envelope(f"tick/{self.number}", "clock.ticked.v1", "clock", at, "")
+            self.sim.append(
+                "calendar", partition, None, encode(Tick(at=at)), envelope_headers(envelope)
+            )
+
+    def poison(self) -> None:
+        """Bytes that are no event: without an envelope, or with one that promises another body."""
+        partition = self.random.randrange(PARTITIONS)
+        self.sim.append("billing.events", partition, A.encode(), b"\xff no json", ())
+        name = "payments.notice_received.v1"
+        envelope = Envelope(f"bad/{self.number}", name, "payments.edge", "", A)
+        headers = envelope_headers(envelope)
+        self.sim.append("payments.notices", partition, A.encode(), b'{"verdict": 1}', headers)
+
+
+def run_history(seed: int) -> Town:
+    town = Town(seed)
+    town.tick()
+    for _ in range(INPUTS):
+        if not town.sim.broker.down:
+            town.act()
+        town.sim.run(town.random.randrange(1, 5))
+    town.sim.finish()
+    return town
+
+
+def written(town: Town) -> list[tuple[str, Any]]:
+    """Topic and body of everything that payments wrote, steps left out, partition by partition."""
+    reader, codec = SimReader(town.sim.broker), Codec(town.core.catalogue)
+    found = []
+    for topic in ("payments.events", *WRITTEN):
+        for partition in range(PARTITIONS):
+            for record in scan(reader, topic, partition):
+                envelope = envelope_of(record.headers)
+                if envelope.source == "payments" and envelope.cause:
+                    body = codec.decode(envelope.type, record.value)
+                    found.append((topic, body))
+                    TYPES_SEEN.add(envelope.type.rpartition(".v")[0])
+    return found
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_any_history_keeps_the_laws(seed: int) -> None:
+    town = run_history(seed)
+    check(town.sim, {"payments": WRITTEN})
+    own = [body for topic, body in written(town) if topic == "payments.events"]
+    SEEDS_SEEN.add(seed)
+    books_balance(town, own)
+    no_transaction_counts_twice(town, own)
+    no_grant_outlives_its_debt(own)
+    each_debt_is_told_once(own)
+
+
+def books_balance(town: Town, own: list[Any]) -> None:
+    entries = [body.journal for body in own if hasattr(body, "journal")]
+    rows = trial_balance(entries)
+    assert sum(row.debit_fen for row in rows) == sum(row.credit_fen for row in rows)
+    assert sub_balances(entries, "transit") == {}
+    receivable = sub_balances(entries, "receivable")
+    prepayment = sub_balances(entries, "prepayment")
+    for account_no in ACCOUNTS:
+        fold = rebuild(town.sim, town.core, partition_of(account_no, PARTITIONS), None)
+        entry = fold.get(account_no)
+        if entry is not None:
+            assert entry.account.receivable_fen == receivable.get(account_no, 0)
+            assert entry.account.prepayment_fen == prepayment.get(account_no, 0)
+            assert not (entry.account.debts and entry.account.prepayment_fen)
+
+
+def no_transaction_counts_twice(town: Town, own: list[Any]) -> None:
+    entries = [body.journal for body in own if hasattr(body, "journal")]
+    suspense = sub_balances(entries, "suspense")
+    effect: dict[str, int] = {}
+    for body in own:
+        if isinstance(body, payments.PaymentCaptured):
+            effect[body.payment_id] = effect.get(body.payment_id, 0) + body.amount_fen
+        elif isinstance(body, payments.PaymentReversed):
+            effect[body.payment_id] = effect.get(body.payment_id, 0) - body.amount_fen
+    for payment_id in town.told:
+        amount_fen = AMOUNTS[payment_id.removeprefix("wechat:")]
+        total_fen = effect.get(payment_id, 0) + suspense.get(payment_id, 0)
+        assert total_fen in (amount_fen, amount_fen + 1), (payment_id, effect, suspense)
+    in_all = sum(effect.values()) + sum(suspense.values())
+    assert in_all == sum(sub_balances(entries, "channel_clearing").values())
+
+
+def no_grant_outlives_its_debt(own: list[Any]) -> None:
+    """A grant stands with a debt behind it, or was withdrawn by the very next balance."""
+    asked = {body.clearance_id: body for body in own if isinstance(body, payments.ClearanceOpened)}
+    for index, body in enumerate(own):
+        if not isinstance(body, payments.ClearanceGranted):
+            continue
+        question = asked[body.clearance_id]
+        assert body.open_fen > question.threshold_fen
+        for number, later in enumerate(own[index + 1 :], index + 1):
+            at = getattr(later, "captured_at", getattr(later, "taken_at", ""))
+            if at > body.valid_until_at and later.account_no == body.account_no:
+                break
+            if (
+                isinstance(later, payments.BalanceChanged)
+                and later.account_no == body.account_no
+                and sum(d.open_fen for d in later.debts if d.invoice_no in question.invoice_nos)
+                <= question.threshold_fen
+                and own[number - 1].__class__ in (payments.PaymentCaptured, payments.CreditTaken)
+            ):
+                ids = [
+                    each.clearance_id
+                    for each in own[number + 1 : number + 9]
+                    if isinstance(each, payments.ClearanceWithdrawn)
+                ]
+                assert body.clearance_id in ids, (body, later)
+                break
+
+
+def each_debt_is_told_once(own: list[Any]) -> None:
+    """Unless it was settled and opened again in between."""
+    told: set[str] = set()
+    for body in own:
+        if isinstance(body, payments.BalanceChanged):
+            open_nos = {debt.invoice_no for debt in body.debts}
+            told -= {n for n in told if n.endswith(body.account_no) and n not in open_nos}
+        elif isinstance(body, payments.AccountOverdue):
+            assert not told & set(body.invoice_nos)
+            told |= {n for n in body.invoice_nos if n.endswith(body.account_no)}
+
+
+def test_every_event_type_occurred() -> None:
+    if len(SEEDS_SEEN) < SEEDS:
+        pytest.skip("needs all seeds of this module")
+    wanted = {
+        name
+        for name, kind in make_core().catalogue.by_name.items()
+        if not kind.foreign and not name.endswith("step_taken")
+    }
+    assert wanted - TYPES_SEEN == set()

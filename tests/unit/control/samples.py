@@ -1,0 +1,331 @@
+"""A desk to try control's core at: one account, its inputs, and all that was decided.
+
+The account 1000000042 (residential, one low-voltage point P1 with a relay) owes INV1, 120 yuan, due
+on 2026-01-15. Business time starts on Monday 2026-03-02, 09:00 in Shanghai; the planned window is
+Thursday 2026-03-12, 10:00 to 14:00.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from libs.events.core import Core, Item, Tick
+from libs.events.fold import Fold
+from services.control.core import make_core
+from services.control.events import CommandIssued, RequestMade
+from services.control.reactions import (
+    AccountOverdue,
+    AgreementPublished,
+    BalanceChanged,
+    ClearanceGranted,
+    ClearanceRefused,
+    ClearanceWithdrawn,
+    OpenDebt,
+    PaymentCaptured,
+    PointTerms,
+    SwitchingReported,
+    SwitchPoint,
+    Terms,
+)
+from services.control.state import Account
+
+T = TypeVar("T")
+
+ACCOUNT = "1000000042"
+POINT = "P1"
+START = "2026-03-02T01:00:00Z"
+SERVED = "2026-03-03T01:00:00Z"
+WINDOW_FROM = "2026-03-12T02:00:00Z"
+WINDOW_TO = "2026-03-12T06:00:00Z"
+FINAL = "2026-03-12T01:00:00Z"
+IN_WINDOW = "2026-03-12T02:10:00Z"
+PAID_LATER = "2026-03-13T03:00:00Z"
+
+PEOPLE = {"requester": "wang", "reviewer": "li", "unit_head": "zhao", "server": "chen"}
+
+TOPICS = {
+    RequestMade: "control.requests",
+    Tick: "calendar",
+    SwitchingReported: "ingest.switching",
+    AgreementPublished: "customers.agreements",
+}
+
+
+def agreement(**changes: Any) -> AgreementPublished:
+    """The agreement; `category`, `protected`, `moved_out_on`, `method`, `voltage`, `meter_no` and
+    fields of the event can be changed."""
+    values: dict[str, Any] = {
+        "category": "residential",
+        "point_category": "",
+        "protected": "",
+        "moved_out_on": "",
+        "method": "meter_relay",
+        "voltage": "lt1kv",
+        "meter_no": "M1",
+        "to_on": "",
+        "version": 1,
+        "usage_points": (POINT,),
+        **changes,
+    }
+    return AgreementPublished(
+        account_no=ACCOUNT,
+        version=values["version"],
+        terms=(
+            Terms(
+                valid_from_on="2025-01-01",
+                category=values["category"],
+                payment_mode="postpaid",
+                protected=values["protected"],
+                moved_out_on=values["moved_out_on"],
+            ),
+        ),
+        points=tuple(
+            PointTerms(
+                usage_point=point,
+                category=values["point_category"],
+                from_on="2025-01-01",
+                to_on=values["to_on"],
+            )
+            for point in values["usage_points"]
+        ),
+        switch_points=tuple(
+            SwitchPoint(
+                usage_point=point,
+                meter_no=values["meter_no"],
+                address="000000000042",
+                installed_from_at="2025-01-01T00:00:00Z",
+                switching_method=values["method"],
+                voltage_class=values["voltage"],
+            )
+            for point in values["usage_points"]
+        ),
+    )
+
+
+def debts(*rows: tuple[str, int, str]) -> tuple[OpenDebt, ...]:
+    """Debts as (invoice_no, open_fen, due_on)."""
+    return tuple(
+        OpenDebt(invoice_no=number, open_fen=open_fen, due_on=due_on)
+        for number, open_fen, due_on in rows
+    )
+
+
+INV1 = ("INV1", 12_000, "2026-01-15")
+
+
+def overdue(*rows: tuple[str, int, str]) -> AccountOverdue:
+    """Payments say which debts are overdue."""
+    found = debts(*(rows or (INV1,)))
+    return AccountOverdue(
+        account_no=ACCOUNT,
+        overdue_fen=sum(debt.open_fen for debt in found),
+        oldest_due_on=min(debt.due_on for debt in found),
+        debts=found,
+    )
+
+
+def balance(*rows: tuple[str, int, str], prepayment_fen: int = 0) -> BalanceChanged:
+    """Payments say how the account stands; without rows everything is paid."""
+    found = debts(*rows)
+    return BalanceChanged(
+        account_no=ACCOUNT,
+        prepayment_fen=prepayment_fen,
+        overdue_fen=sum(debt.open_fen for debt in found),
+        debts=found,
+    )
+
+
+def granted(clearance_id: str, valid_until_at: str, fence_offset: int = 7) -> ClearanceGranted:
+    """Payments grant."""
+    return ClearanceGranted(
+        clearance_id=clearance_id,
+        account_no=ACCOUNT,
+        fence_offset=fence_offset,
+        open_fen=12_000,
+        valid_until_at=valid_until_at,
+    )
+
+
+def refused(clearance_id: str, open_fen: int) -> ClearanceRefused:
+    """Payments refuse."""
+    return ClearanceRefused(
+        clearance_id=clearance_id,
+        account_no=ACCOUNT,
+        fence_offset=7,
+        open_fen=open_fen,
+        reason="settled",
+    )
+
+
+def withdrawn(clearance_id: str) -> ClearanceWithdrawn:
+    """Payments withdraw."""
+    return ClearanceWithdrawn(clearance_id=clearance_id, account_no=ACCOUNT, payment_id="wx:1")
+
+
+def captured() -> PaymentCaptured:
+    """Money reached the account."""
+    return PaymentCaptured(payment_id="wx:1", account_no=ACCOUNT, amount_fen=100)
+
+
+class Desk:
+    """One account at one core: give it inputs, look at what was decided."""
+
+    def __init__(self, core: Core | None = None, at: str = START) -> None:
+        self.core = core or make_core()
+        self.fold = Fold(self.core, 0)
+        self.fold.as_of = at
+        self.own: list[Any] = []
+        self.outgoing: list[tuple[str, str, Any]] = []
+        self.last: Any = None
+        self.requests = 0
+        self.offset = 0
+
+    @property
+    def account(self) -> Account:
+        """The account as it stands."""
+        return self.fold.get(ACCOUNT) or Account()
+
+    def give(self, body: Any) -> list[Any]:
+        """Decide one input; the own events that follow."""
+        self.last = body
+        if isinstance(body, Tick):
+            self.fold.as_of = max(self.fold.as_of, body.at)
+        topic = TOPICS.get(type(body), "payments.events")
+        item = Item(topic, self.offset, ACCOUNT, "", body, self.fold.as_of)
+        self.offset += 1
+        noted: list[Any] = []
+        for key in self.core.concerned(self.fold, item):
+            for emit in self.core.decide(self.fold, key, item):
+                if emit.topic:
+                    self.outgoing.append((emit.topic, emit.key, emit.body))
+                else:
+                    self.fold.apply(key, emit.body)
+                    noted.append(emit.body)
+        self.own += noted
+        return noted
+
+    def tick(self, at: str) -> list[Any]:
+        """Time passes."""
+        return self.give(Tick(at=at))
+
+    def ask(self, action: str, role: str, **details: str) -> list[Any]:
+        """A person asks; `person`, `unit`, `case_id`, `usage_point`, `request_id` may be given."""
+        self.requests += 1
+        case_id = next(iter(self.account.cases), "")
+        values: dict[str, str] = {
+            "request_id": f"r{self.requests}",
+            "person": PEOPLE.get(role, role),
+            "unit": "",
+            "case_id": "" if action == "request_disconnect" else case_id,
+            "usage_point": POINT,
+            "account_no": ACCOUNT,
+        }
+        own = {name: details.pop(name) for name in list(details) if name in values}
+        values |= own
+        return self.give(
+            RequestMade(
+                action=action, role=role, details=details, requested_at=self.fold.as_of, **values
+            )
+        )
+
+    def noted(self, kind: type[T]) -> list[T]:
+        """All own events of a kind, in order."""
+        return [event for event in self.own if isinstance(event, kind)]
+
+    # -- the chain, step by step ------------------------------------------------------------
+
+    def know(self, **changes: Any) -> None:
+        """Agreement and debts are known."""
+        self.give(agreement(**changes))
+        self.give(overdue())
+
+    def open_case(self, **details: str) -> list[Any]:
+        """The requester asks for the disconnection."""
+        return self.ask(
+            "request_disconnect", "requester", **{"window_from_at": WINDOW_FROM, **details}
+        )
+
+    def serve(self, served_at: str = SERVED) -> list[Any]:
+        """The notice was served."""
+        self.tick(max(served_at, self.fold.as_of))
+        return self.ask("serve_notice", "server", **service(served_at))
+
+    def approve(self) -> None:
+        """Both others approve."""
+        self.ask("approve", "reviewer")
+        self.ask("approve", "unit_head")
+
+    def serve_final(self, served_at: str = FINAL) -> list[Any]:
+        """The final notice was served."""
+        self.tick(max(served_at, self.fold.as_of))
+        return self.ask("serve_final_notice", "server", **service(served_at))
+
+    def up_to_clearance(self, **changes: Any) -> str:
+        """The whole chain until clearance was asked; the clearance's id."""
+        self.know(**changes)
+        self.open_case()
+        self.serve()
+        self.approve()
+        self.serve_final()
+        self.tick(IN_WINDOW)
+        return self.clearance_id
+
+    @property
+    def clearance_id(self) -> str:
+        """The id of the last clearance asked."""
+        asked = [body for topic, _, body in self.outgoing if topic == "control.clearances"]
+        return str(asked[-1].clearance_id)
+
+    def up_to_command(self, **changes: Any) -> CommandIssued:
+        """The whole chain until the command was issued."""
+        clearance_id = self.up_to_clearance(**changes)
+        self.give(granted(clearance_id, "2026-03-12T02:11:00Z"))
+        return self.command
+
+    def up_to_cut(self) -> CommandIssued:
+        """The whole chain until the relay was read back open."""
+        command = self.up_to_command()
+        self.report("confirmed", "open")
+        return command
+
+    @property
+    def commands(self) -> list[CommandIssued]:
+        """All commands that went out."""
+        return [body for _, _, body in self.outgoing if isinstance(body, CommandIssued)]
+
+    @property
+    def command(self) -> CommandIssued:
+        """The last command that went out."""
+        return self.commands[-1]
+
+    def report(self, outcome: str, state: str = "", **changes: Any) -> list[Any]:
+        """Ingest reports what became of the last command."""
+        command = self.command
+        report = SwitchingReported(
+            command_id=command.command_id,
+            seq=command.seq,
+            account_no=ACCOUNT,
+            usage_point=command.usage_point,
+            action=command.action,
+            outcome=outcome,
+            state=state,
+            reason="",
+            reported_at=self.fold.as_of,
+        )
+        return self.give(replace(report, **changes))
+
+
+def service(served_at: str) -> dict[str, str]:
+    """The details of a served notice."""
+    return {
+        "channel": "handed_over",
+        "recipient": "the customer",
+        "served_at": served_at,
+        "evidence": "photo 17",
+    }
+
+
+def names(events: list[Any]) -> list[str]:
+    """The kinds of events, in order."""
+    return [type(event).__name__ for event in events]

@@ -1,0 +1,128 @@
+"""The relay opens in one corner only: all combinations of what the interlocks look at.
+
+Fourteen inputs, each right or wrong, 16,384 combinations in all. Every combination is decided by
+the core itself, at the moment when payments grant; only the one with everything right may command.
+Each wrong input alone is also said by the interlock that is meant to catch it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from libs.events.core import Item
+from services.control.decide import decide
+from services.control.events import CommandIssued, InterlocksJudged
+from services.control.state import Account, Case, Hold, Point
+from tests.unit.control.samples import ACCOUNT, IN_WINDOW, POINT, Desk, granted
+from tests.unit.control.test_interlocks import GRANT
+
+Change = Callable[[Account], Account]
+
+
+def with_case(account: Account, **changes: object) -> Account:
+    ((case_id, case),) = account.cases.items()
+    return replace(account, cases={case_id: replace(case, **changes)})
+
+
+def with_point(account: Account, **changes: object) -> Account:
+    point = replace(account.points[POINT], **changes)
+    return replace(account, points={**account.points, POINT: point})
+
+
+def case_of(account: Account) -> Case:
+    return next(iter(account.cases.values()))
+
+
+def point_of(account: Account) -> Point:
+    return account.points[POINT]
+
+
+WRONG: dict[str, Change] = {
+    "debt_still_open": lambda a: replace(
+        a, debts=tuple(replace(debt, open_fen=0) for debt in a.debts)
+    ),
+    "debt_old_enough": lambda a: replace(
+        a, debts=tuple(replace(debt, due_on="2026-02-10") for debt in a.debts)
+    ),
+    "debt_is_the_noticed_one": lambda a: with_case(a, noticed=("INV0",)),
+    "notice_served": lambda a: with_case(a, served_at=""),
+    "final_notice": lambda a: with_case(a, final_served_at="2026-03-12T02:00:00Z"),
+    "notice_not_expired": lambda a: with_case(a, expires_at=IN_WINDOW),
+    "within_window": lambda a: with_case(a, window_from_at="2026-03-12T02:10:01Z"),
+    "permitted_hour": lambda a: with_case(a, window_to_at="2026-03-12T09:00:01Z"),
+    "not_protected": lambda a: replace(
+        a, terms=tuple(replace(terms, protected="school") for terms in a.terms)
+    ),
+    "approvals_by_three_different_people": lambda a: with_case(a, unit_head="wang"),
+    "point_matches": lambda a: with_case(a, meter_no="M0"),
+    "not_cut_already": lambda a: with_point(a, holds=(Hold(reason="works", owner="works"),)),
+    "switching_method_remote": lambda a: with_point(
+        a,
+        noted=replace(point_of(a).noted, switching_method="field_ticket"),  # type: ignore[type-var]
+    ),
+    "clearance_fresh": lambda a: with_case(
+        a,
+        clearance=replace(case_of(a).clearance, invoice_nos=("INV0",)),  # type: ignore[type-var]
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    made = Desk()
+    made.up_to_clearance()
+    return made
+
+
+class Holding:
+    """A view that holds one account."""
+
+    as_of = IN_WINDOW
+    shared = None
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    def get(self, key: str) -> Account:
+        return self.account
+
+
+def decided(account: Account, clearance_id: str) -> list[object]:
+    body = granted(clearance_id, "2026-03-12T02:11:00Z")
+    item = Item("payments.events", 1, ACCOUNT, "", body, IN_WINDOW)
+    return [emit.body for emit in decide(Holding(account), ACCOUNT, item)]  # type: ignore[arg-type]
+
+
+def test_only_one_corner_opens(desk: Desk) -> None:
+    opened, walked = [], 0
+    for wrong, account in corners(desk.account, list(WRONG.items())):
+        walked += 1
+        if any(isinstance(body, CommandIssued) for body in decided(account, desk.clearance_id)):
+            opened.append(wrong)
+    assert walked == 2**14
+    assert opened == [()]
+
+
+def corners(
+    account: Account, rest: list[tuple[str, Change]], wrong: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Account]]:
+    """Every combination of right and wrong inputs, with the names of the wrong ones."""
+    if not rest:
+        yield wrong, account
+        return
+    (name, change), *others = rest
+    yield from corners(account, others, wrong)
+    yield from corners(change(account), others, (*wrong, name))
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_each_wrong_input_is_named_by_its_interlock(desk: Desk, name: str) -> None:
+    account = WRONG[name](desk.account)
+    (judged,) = [
+        body for body in decided(account, desk.clearance_id) if isinstance(body, InterlocksJudged)
+    ]
+    assert name in {verdict.name for verdict in judged.verdicts if not verdict.allows}
+    assert GRANT.answer == "granted"
