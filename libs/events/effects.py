@@ -10,7 +10,8 @@ outcome is never done again after a crash, only looked at. The functions:
                                          `fresh` is false after a crash: then only looking is safe
     conclude(view, key, item, result) -> emits    what the world answered
 
-Every key of an input is decided, acted on and concluded before the next one.
+Every key of an input is decided, acted on and concluded before the next one. Inputs that lead to
+no action share a transaction.
 """
 
 from __future__ import annotations
@@ -55,29 +56,35 @@ class EffectLoop(Loop):
     """
 
     perform: Perform
-    ahead_of: tuple[str, ...] = ()
 
     def _take(self, records: Sequence[Record]) -> bool:
+        batch = self._new_batch()
         for record in records:
             if record.partition not in self.ready:
                 continue
             fold = self.folds[record.partition]
             if record.offset < fold.positions.get(record.topic, 0):
                 continue
-            if not self._take_one(fold, record):
+            following = self._take_one(batch, fold, record)
+            if following is None:
                 return False
-        return True
+            batch = following
+            if batch.is_full():
+                if not self._commit(batch):
+                    return False
+                batch = self._new_batch()
+        return self._commit(batch)
 
-    def _take_one(self, fold: Fold, record: Record) -> bool:
-        batch = self._new_batch()
+    def _take_one(self, batch: Batch, fold: Fold, record: Record) -> Batch | None:
+        """Decide one input; the batch to go on with, None when an abort or rebalance cut it."""
         reading = batch.read(fold, record)
         item = reading.item
         if item is None:
             batch.dead_letter(fold, reading)
-            return self._commit(batch)
+            return batch
         if item.body is None:
             batch.close(fold, reading, "silent")
-            return self._commit(batch)
+            return batch
         pending = fold.pending
         index = pending.next_index if pending is not None else 0
         done_key = pending.after_key if pending is not None else None
@@ -88,11 +95,11 @@ class EffectLoop(Loop):
             index = batch.write(fold, reading, key, emits, index)
             outcome = self._act(batch, fold, reading, key, index, done_key, fresh=bool(emits))
             if outcome is None:
-                return False
+                return None
             batch, index = outcome
             done_key = key
         batch.close(fold, reading, "decided" if index else "silent")
-        return self._commit(batch)
+        return batch
 
     def _act(
         self,
@@ -105,26 +112,30 @@ class EffectLoop(Loop):
         *,
         fresh: bool,
     ) -> tuple[Batch, int] | None:
-        """Commit what was decided, do the action, write its conclusion; until there is no more."""
+        """Commit what was decided, do the action, write its conclusion; until there is no more.
+
+        A fresh action that comes too late is not done. A look is never too late: the world may
+        have been touched before, so "not done" would be a lie.
+        """
         core = self.core
         assert isinstance(core, EffectCore)
         assert reading.item is not None
         while (request := core.action(fold, key, reading.item, fresh)) is not None:
             record = reading.record
+            batch.touch(fold)
             fold.pending = Pending(
                 topic=record.topic,
                 offset=record.offset,
                 next_index=index,
                 after_key=done_key if done_key is not None else "",
             )
-            batch.touch(fold)
             if not self._commit(batch):
                 return None
             committed_at = self.now()
             if not self._keep_alive():
                 return None
             waited_s = self.now() - committed_at
-            late = waited_s > core.act_within_s
+            late = fresh and waited_s > core.act_within_s
             result = TooLate(waited_s) if late else self.perform(request)
             batch = self._new_batch()
             batch.touch(fold)
@@ -134,16 +145,17 @@ class EffectLoop(Loop):
             fresh = False
         return batch, index
 
-    def ahead(self, fold: Fold, topic: str, key: str) -> list[Any]:
-        """What is committed on an input after the present position for one key, not yet decided."""
+    def ahead(self, fold: Fold, topic: str, key: str | None) -> list[Any]:
+        """What is committed on an input and not decided yet, for one key (None: without a key)."""
         at = fold.positions.get(topic, 0)
+        wanted = key.encode() if key is not None else None
         found: list[Any] = []
         while True:
             piece = self.log.read(topic, fold.number, at, 1000)
-            if not piece.records:
+            if not piece.records and piece.next_offset <= at:
                 return found
             for record in piece.records:
-                if record.key is not None and record.key.decode() == key:
+                if record.key == wanted:
                     try:
                         envelope = envelope_of(record.headers)
                         found.append(self.codec.decode(envelope.type, record.value))

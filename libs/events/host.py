@@ -13,8 +13,9 @@ import importlib.util
 import json
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,13 @@ class Runtime:
     run_dir: Path | None = None
     health_host: str = "127.0.0.1"
     health_port: int | None = None
-    hung_after_s: float = 60.0
+
+    @property
+    def hung_after_s(self) -> float:
+        """After how long without a turn or a commit a loop counts as hung: longer than all calls
+        of one transaction may take together."""
+        kafka = self.kafka
+        return 10.0 + (2 * kafka.transaction_timeout_ms + kafka.request_timeout_ms) / 1000
 
 
 class StopSignal:
@@ -102,6 +109,29 @@ def loop_status(loop: Loop) -> dict[str, Any]:
     }
 
 
+HUNG = 75
+"""The exit status of a process that ended itself because a client call never came back."""
+
+
+def watch(loop: Loop, hung_after_s: float, end: Callable[[int], object] = os._exit) -> None:
+    """End the process when its loop hangs: a client call that never returns cannot be cancelled
+    (seen: send_offsets_to_transaction after the broker was killed), and recovery at the next start
+    is the path everybody tests."""
+
+    def look() -> None:
+        while True:
+            time.sleep(min(1.0, hung_after_s / 10))
+            age_s = time.monotonic() - loop.telemetry.heartbeat
+            if age_s > hung_after_s:
+                loop.telemetry.log.error(
+                    "the loop hangs, ending the process", age_s=round(age_s, 1)
+                )
+                end(HUNG)
+                return
+
+    threading.Thread(target=look, name="watchdog", daemon=True).start()
+
+
 def run_loop(loop: Loop, runtime: Runtime, name: str) -> int:
     """Run a loop as this process until it is told to stop; the exit status."""
     stop = StopSignal()
@@ -115,6 +145,7 @@ def run_loop(loop: Loop, runtime: Runtime, name: str) -> int:
             lambda: bool(loop.ready) and not loop.recovering,
             runtime.hung_after_s,
         )
+    watch(loop, runtime.hung_after_s)
     while not stop.is_set:
         loop.step()
         status.write(loop_status(loop))

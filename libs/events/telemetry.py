@@ -130,7 +130,8 @@ class Telemetry:
         self._lag.labels(self.name).set(self.lag_s)
 
     def committed(self, batch: Batch, took_s: float) -> None:
-        """Count a committed transaction."""
+        """Count a committed transaction; a long turn of many of them is alive."""
+        self.heartbeat = time.monotonic()
         self._commit.labels(self.name).observe(took_s)
         self._events.labels(self.name).inc(len(batch.outgoing))
         for verdict, count in batch.verdicts().items():
