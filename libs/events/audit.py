@@ -175,7 +175,11 @@ def _note_event(
 
 
 def _envelope_or_none(record: Record) -> Envelope | None:
-    """None for bytes without an envelope: no core wrote them, its reader dead-letters them."""
+    """None for what no core wrote: bytes without an envelope, which a reader dead-letters, and a
+    dead letter that was written back, a copy with the id of its original (docs/adr/0008).
+    """
+    if any(name == "dlq.redriven" for name, _ in record.headers):
+        return None
     try:
         return envelope_of(record.headers)
     except Undecodable:

@@ -83,10 +83,21 @@ class StatusFile:
         draft.replace(self.path)
 
 
+SHARED_PURE_MODULES = (
+    "libs.events.batch",
+    "libs.events.core",
+    "libs.events.fold",
+    "libs.events.quantities",
+    "libs.events.record",
+    "libs.events.step",
+)
+"""What every core decides with: a changed rounding is another decider too."""
+
+
 def decider_hash(modules: Iterable[str]) -> str:
     """The decider of a core: the hash of its pure modules' sources, as they are on disk."""
     sources = []
-    for name in modules:
+    for name in (*SHARED_PURE_MODULES, *modules):
         spec = importlib.util.find_spec(name)
         assert spec is not None, f"no module {name}"
         assert spec.origin is not None, f"{name} has no source file"

@@ -22,9 +22,18 @@ def publish_book(writer: WriterPort, book: PriceBook, published_by: str, partiti
 
 
 def decide_release(
-    producer: EdgeProducer, account_no: str, bill_id: str, decision: str, person: str, reason: str
+    producer: EdgeProducer,
+    account_no: str,
+    bill_id: str,
+    decision: str,
+    person: str,
+    reason: str,
+    calculation: int = 0,
 ) -> str:
-    """Write a person's decision about a held bill; the request's id."""
+    """Write a person's decision about a held bill; the request's id.
+
+    calculation: the one the person saw, 0 for whichever stands when it is decided.
+    """
     request_id = f"release/{secrets.token_hex(8)}"
     body = ReleaseDecided(
         request_id=request_id,
@@ -33,6 +42,7 @@ def decide_release(
         decision=decision,
         decided_by=person,
         reason=reason,
+        calculation=calculation,
     )
     producer.append(REQUESTS, account_no, body)
     return request_id

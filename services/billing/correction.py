@@ -46,7 +46,7 @@ class IssuedBill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """The inputs that an issued bill should have had, whole."""
+    """The inputs that an issued bill should have had, whole; none when nothing was to be billed."""
 
     bill_id: str
     inputs: tuple[RatingInput, ...]
@@ -133,7 +133,7 @@ def correct(
         inputs = each.inputs if change is None else change.inputs
         parts = _parts(inputs, books)
         gaps = _price_basis(parts)
-        bill = rate_parts(parts, positions)
+        bill = rate_parts(parts, positions) if parts else _nothing(each.bill)
         if bill.withheld or gaps:
             return _withheld(bill, number, cause, references, gaps)
         positions |= bill.tiers_after
@@ -177,6 +177,22 @@ def replace_usage(inputs: Sequence[RatingInput], usage: PointUsage) -> tuple[Rat
 
 def _is_same(usage: PointUsage, old: PointUsage) -> bool:
     return (usage.point, usage.from_on, usage.until_on) == (old.point, old.from_on, old.until_on)
+
+
+def _nothing(bill: Bill) -> Bill:
+    """A bill of days that turned out not to be the account's: it charges nothing."""
+    return Bill(
+        account=bill.account,
+        period=bill.period,
+        from_on=bill.from_on,
+        until_on=bill.until_on,
+        books=(),
+        lines=(),
+        total_fen=0,
+        energy_wh=0,
+        tiers_before={},
+        tiers_after={},
+    )
 
 
 def _place(issued: IssuedBill) -> tuple[str, str]:

@@ -7,18 +7,21 @@
     calendar           -> bill_calculated, invoice_issued, price_awaited, correction_issued
 
 Bills are made and corrected on ticks only, from all that was noted until then: the order in which
-books, agreements and usage arrived does not matter.
+books, agreements and usage arrived does not matter. Months are billed one after the other, because
+a bill rests on the tier positions before it: a month that is held or withheld holds the later ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from libs.events.core import SHARED, Emit, Item, Tick, View
-from services.billing.bill import Bill, RatingPart
+from services.billing.bill import RatingPart
 from services.billing.bill_checks import AUTOMATIC, check_bill, release_of
-from services.billing.correction import Change, RatingInput, correct
+from services.billing.book_defects import defects
+from services.billing.correction import RatingInput
 from services.billing.events import (
     BillCalculated,
     BillReleased,
@@ -28,7 +31,6 @@ from services.billing.events import (
     BookPublished,
     BookRejected,
     CaseNoted,
-    CorrectionIssued,
     CorrectionWithheld,
     InvoiceIssued,
     OpeningNoted,
@@ -36,16 +38,15 @@ from services.billing.events import (
     ReleaseDecided,
     ReleaseRejected,
 )
-from services.billing.meter_correction import adjustments
+from services.billing.meter_correction import adjusted, adjustment, adjustments, problem_of
+from services.billing.month_input import Lacking, NoBook, is_of, month_inputs, price_lists_of
 from services.billing.months import (
-    Incomplete,
-    NoBook,
+    PointMonth,
     add_days,
-    book_of,
     first_day,
-    month_inputs,
+    month_span,
     next_month,
-    span_of,
+    revision_of,
 )
 from services.billing.policy import DEFAULT, BillingPolicy
 from services.billing.price_book import PriceBook, book_key, content_hash
@@ -59,11 +60,19 @@ from services.billing.reactions import (
     agreement_noted,
     usage_noted,
 )
-from services.billing.state import Account, Shared
-from services.billing.tiers import TierPosition
+from services.billing.rounds import next_round, reasons_of, tiers_before
+from services.billing.state import (
+    Account,
+    Shared,
+    evolve,
+    is_closed,
+    month_to_bill,
+)
 
 POLICY: BillingPolicy = DEFAULT
 ZONE = timedelta(hours=8)
+AT_ONCE = "0001-01-01T00:00:00Z"
+RELEASE, HOLD = "release", "hold"
 
 
 def concerned(view: View, item: Item) -> Iterable[str]:
@@ -79,11 +88,11 @@ def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
     """Dispatch by what came in."""
     body = item.body
     if isinstance(body, BookPublished):
-        return _on_book(view, key, body)
+        return _on_book(view, key, body, item.offset)
     account: Account = view.get(key) or Account()
     match body:
         case UsageEstablished():
-            return [Emit(usage_noted(body))]
+            return list(_on_usage(account, key, body))
         case AgreementPublished():
             return _on_agreement(account, body)
         case AccountOpened():
@@ -92,19 +101,46 @@ def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
             return list(_on_case(account, body))
         case ReleaseDecided():
             return list(_on_release(account, body, item.at))
-        case Tick():
-            return list(_on_tick(account, key, view.shared, body.at))
-    return []
+    assert isinstance(body, Tick), f"nothing is decided about {type(body).__name__}"
+    return list(_on_tick(account, key, view.shared, body.at))
 
 
 # -- what is noted --------------------------------------------------------------------------------
 
 
+def _on_usage(account: Account, key: str, usage: UsageEstablished) -> Iterator[Emit]:
+    """Note a day's usage, and what approved cases make of it; a known revision is silent."""
+    month = usage.day_on[:7]
+    known = account.months.get(month, {}).get(usage.usage_point, PointMonth())
+    if is_closed(account, month):
+        reason = f"closed: {usage.usage_point} {usage.day_on} came after the month was put away"
+        withheld = CorrectionWithheld(
+            account_no=key, cause="late_actual", months=(month,), reasons=(reason,)
+        )
+        yield Emit(withheld)
+        return
+    if usage.revision <= revision_of(known, usage.day_on):
+        return
+    noted = usage_noted(usage)
+    yield Emit(noted)
+    changed = evolve(account, noted).months[month][usage.usage_point]
+    for _, case in sorted(account.cases.items()):
+        if case.usage_point == usage.usage_point:
+            before = adjustment(known, case, month, *month_span(month))
+            after = adjustment(changed, case, month, *month_span(month))
+            change = {name: wh - before.get(name, 0) for name, wh in after.items()}
+            if any(change.values()):
+                yield Emit(adjusted(case, month, change))
+
+
 def _on_agreement(account: Account, published: AgreementPublished) -> Sequence[Emit]:
-    known = account.agreement
-    if known is not None and published.version <= known.version:
-        return []
-    return [Emit(agreement_noted(published))]
+    """Note an agreement when it says something new that billing takes of it."""
+    known, noted = account.agreement, agreement_noted(published)
+    if known is not None:
+        is_same = (known.timeline, known.moved_out_on) == (noted.timeline, noted.moved_out_on)
+        if published.version <= known.version or is_same:
+            return []
+    return [Emit(noted)]
 
 
 def _on_opening(account: Account, opened: AccountOpened) -> Sequence[Emit]:
@@ -123,97 +159,108 @@ def _on_opening(account: Account, opened: AccountOpened) -> Sequence[Emit]:
     ]
 
 
-def _on_book(view: View, key: str, published: BookPublished) -> Sequence[Emit]:
-    """Adopt the book, then tell every account that waited for it or was billed without it."""
+def _on_book(view: View, key: str, published: BookPublished, offset: int) -> Sequence[Emit]:
+    """Adopt the book, then tell every account that waits for it or was billed without it."""
     shared: Shared = view.shared
     book = published.book
     if key == SHARED:
-        return _adopt(shared, published)
-    if shared.books.get(book_key(book)) != book:
-        return []  # it was rejected
+        return _adopt(shared, published, offset)
+    if shared.offsets.get(book_key(book)) != offset:
+        return []  # this record was rejected, or repeats a book
     account: Account = view.get(key)
     if account.agreement is None or not _is_concerned(account, book, shared):
         return []
-    return [Emit(BookNoted(account_no=account.agreement.account_no, book=book_key(book)))]
+    noted = BookNoted(
+        account_no=account.agreement.account_no,
+        book=book_key(book),
+        from_on=book.from_on,
+        until_on=book.until_on,
+    )
+    return [Emit(noted)]
 
 
-def _adopt(shared: Shared, published: BookPublished) -> Sequence[Emit]:
+def _adopt(shared: Shared, published: BookPublished, offset: int) -> Sequence[Emit]:
     book, claimed = published.book, published.content_hash
-    known = shared.books.get(book_key(book))
-    if known is not None and content_hash(known) == content_hash(book):
-        return []  # published again
+    known, found = shared.books.get(book_key(book)), content_hash(book)
     problem = ""
-    if content_hash(book) != claimed:
-        problem = f"the content has the hash {content_hash(book)}"
+    if found != claimed:
+        problem = f"the content has the hash {found}"
+    elif known is not None and content_hash(known) == found:
+        return []  # published again
     elif known is not None:
         problem = "another book has this id and version; raise the version"
+    else:
+        problem = "; ".join(f"{each.field}: {each.problem}" for each in defects(book)[:1])
     if problem:
         return [Emit(BookRejected(book_id=book_key(book), content_hash=claimed, problem=problem))]
-    return [Emit(BookAdopted(book=book, content_hash=claimed))]
+    return [Emit(BookAdopted(book=book, content_hash=claimed, offset=offset))]
 
 
 def _is_concerned(account: Account, book: PriceBook, shared: Shared) -> bool:
-    """Whether the account waits for a price, or has bills in the book's days by the same id."""
+    """Whether a bill waits, is held or was issued that this book may price."""
     assert account.agreement is not None
-    terms = account.agreement.timeline[-1].terms if account.agreement.timeline else None
-    if terms is None or book_of(terms, [book]) is None:
+    terms = [dated.terms for dated in account.agreement.timeline if is_of(dated.terms, book)]
+    wanted = {name for each in terms for name in price_lists_of(each)}
+    versions = [each for each in shared.books.values() if each.id == book.id]
+    if not any(wanted & each.price_lists.keys() for each in versions):
         return False
-    if account.waiting:
+    if account.waiting or account.draft is not None:
         return True
     return any(
-        bill.bill.until_on > book.from_on
-        and (not book.until_on or bill.bill.from_on < book.until_on)
-        for bill in account.issued
+        book.from_on < each.bill.until_on and each.bill.from_on < book.until_on
+        for each in account.issued
     )
 
 
 def _on_case(account: Account, case: CorrectionProposed | CorrectionDecided) -> Iterator[Emit]:
+    """Note a case; once it is decided it stays so. An approved one changes the energy at once."""
     known = account.cases.get(case.case_id)
-    status = case.decision if isinstance(case, CorrectionDecided) else "proposed"
-    if known is not None and status in (known.status, "proposed"):
+    if known is not None and known.status != "proposed":
         return
-    yield Emit(
-        CaseNoted(
-            case_id=case.case_id,
-            account_no=case.account_no,
-            usage_point=case.usage_point,
-            status=status,
-            error_e4_pct=case.error_e4_pct,
-            rule=case.rule,
-            from_on=case.from_on,
-            to_on=case.to_on,
-        )
+    noted = CaseNoted(
+        case_id=case.case_id,
+        account_no=case.account_no,
+        usage_point=case.usage_point,
+        status=case.decision if isinstance(case, CorrectionDecided) else "proposed",
+        error_e4_pct=case.error_e4_pct,
+        rule=case.rule,
+        from_on=case.from_on,
+        to_on=case.to_on,
     )
-    if status == "approved":
-        yield from (Emit(change) for change in adjustments(account, case))
+    if noted == known:
+        return
+    yield Emit(replace(noted, problem=problem_of(account.months, noted)))
+    yield from (Emit(change) for change in adjustments(account.months, noted))
 
 
 # -- release --------------------------------------------------------------------------------------
 
 
 def _on_release(account: Account, request: ReleaseDecided, now: str) -> Iterator[Emit]:
+    """Release a held bill and issue it; the decision to hold it on leaves all as it is."""
     draft = account.draft
-    problem = ""
     if draft is None or draft.bill_id != request.bill_id:
         problem = "no such bill is held"
-    elif request.decision not in ("release", "hold"):
-        problem = f"{request.decision!r} is no decision: release or hold"
-    elif request.decided_by in account.released_by:
-        problem = f"{request.decided_by} released it already"
-    if problem or draft is None:
-        yield Emit(
-            ReleaseRejected(
-                request_id=request.request_id,
-                account_no=request.account_no,
-                bill_id=request.bill_id,
-                problem=problem,
-            )
+    elif request.decision not in (RELEASE, HOLD):
+        problem = f"{request.decision!r} is no decision: {RELEASE} or {HOLD}"
+    elif request.calculation not in (0, draft.calculation):
+        problem = f"it was calculated anew: look at calculation {draft.calculation}"
+    elif account.news or account.to_correct:
+        problem = "something new came for it: look at it again when it is calculated anew"
+    elif request.decision == HOLD:
+        return
+    else:
+        yield Emit(_released(draft, request.decided_by, request.reason))
+        yield Emit(_invoice(account, draft, now))
+        return
+    yield Emit(
+        ReleaseRejected(
+            request_id=request.request_id,
+            account_no=request.account_no,
+            bill_id=request.bill_id,
+            problem=problem,
         )
-        return
-    if request.decision == "hold":
-        return
-    yield Emit(_released(draft, request.decided_by, request.reason))
-    yield Emit(_invoice(account, draft, now))
+    )
 
 
 def _released(draft: BillCalculated, released_by: str, reason: str) -> BillReleased:
@@ -247,41 +294,51 @@ def _invoice(account: Account, draft: BillCalculated, now: str) -> InvoiceIssued
 
 
 def _on_tick(account: Account, key: str, shared: Shared, now: str) -> Iterator[Emit]:
-    if account.agreement is None:
-        return
+    """All that is due, one thing after the other, so that a tick may come late."""
+    while emits := list(_next_due(account, key, shared, now)):
+        for emit in emits:
+            account = evolve(account, emit.body)
+        yield from emits
+
+
+def _next_due(account: Account, key: str, shared: Shared, now: str) -> Iterator[Emit]:
+    """Corrections first, since they move the tier positions; then the next month's bill."""
     if account.to_correct:
-        # The round moves tier positions: the next bill is made of them, at the next tick.
-        yield from _correct(account, key, shared, now)
+        issued_on = day_of(now)
+        due_on = add_days(issued_on, POLICY.pay_within_days)
+        yield from (
+            Emit(each) for each in next_round(account, key, shared.books, issued_on, due_on)
+        )
         return
-    month = month_to_bill(account)
-    if month and bill_at(month) <= now:
+    if not account.news:
+        return
+    month, draft = month_to_bill(account), account.draft
+    if draft is not None and draft.month != month:
+        reason = "not_supplied: none of its days, or an earlier month comes first"
+        yield Emit(BillWithheld(account_no=key, month=draft.month, reasons=(reason,)))
+    elif month and bill_at(month) <= now:
         yield from _bill(account, key, month, shared, now)
 
 
 def _bill(account: Account, key: str, month: str, shared: Shared, now: str) -> Iterator[Emit]:
-    """Calculate the month anew when something is new; issue it when nothing holds it."""
-    if not account.news:
-        return
+    """Calculate the month from what is known; issue it when nothing holds it."""
     inputs = month_inputs(account, month, shared.books)
-    if isinstance(inputs, Incomplete):
+    if isinstance(inputs, Lacking):
+        yield Emit(BillWithheld(account_no=key, month=month, reasons=inputs.reasons))
         return
     if isinstance(inputs, NoBook):
-        if account.waiting != month:
-            yield Emit(PriceAwaited(account_no=key, month=month, price_list=inputs.price_list))
+        yield Emit(PriceAwaited(account_no=key, month=month, price_list=inputs.price_list))
         return
-    bill = rate_parts(_parts(inputs, shared), tiers_before(account, month))
+    bill = rate_parts(_parts(inputs, shared), tiers_before(account, month, inputs, shared.books))
     if bill.withheld:
         yield Emit(BillWithheld(account_no=key, month=month, reasons=reasons_of(bill)))
-        return
-    draft = account.draft
-    if draft is not None and (draft.month, draft.inputs, draft.bill) == (month, inputs, bill):
         return
     hits = check_bill(bill, account.history, POLICY.checks)
     calculated = BillCalculated(
         bill_id=f"{key}-{month}",
         account_no=key,
         month=month,
-        calculation=draft.calculation + 1 if draft is not None else 1,
+        calculation=account.calculations + 1,
         inputs=inputs,
         bill=bill,
         total_fen=bill.total_fen,
@@ -293,83 +350,8 @@ def _bill(account: Account, key: str, month: str, shared: Shared, now: str) -> I
         yield Emit(_invoice(account, calculated, now))
 
 
-def _correct(account: Account, key: str, shared: Shared, now: str) -> Iterator[Emit]:
-    """One numbered round for all months whose inputs changed since they were issued."""
-    changes = []
-    for issued in account.issued:
-        month = issued.bill.period
-        if month not in account.to_correct:
-            continue
-        inputs = month_inputs(account, month, shared.books)
-        if not isinstance(inputs, (Incomplete, NoBook)) and inputs != issued.inputs:
-            changes.append(Change(bill_id=issued.bill_id, inputs=inputs))
-    months = tuple(sorted(account.to_correct))
-    cause = account.to_correct[months[0]]
-    done = None
-    if changes:
-        done = correct(
-            account.issued,
-            changes,
-            shared.books,
-            number=account.round_no + 1,
-            cause=cause,
-            references=months,
-            opening=tiers_before(account, account.issued[0].bill.period),
-        )
-    if done is None or done.withheld:
-        reasons = reasons_of(done) if done is not None else ("no difference",)
-        yield Emit(CorrectionWithheld(account_no=key, cause=cause, months=months, reasons=reasons))
-        return
-    issued_on = day_of(now)
-    yield Emit(
-        CorrectionIssued(
-            correction_no=f"{key}-K{done.number:03d}",
-            round_no=done.number,
-            account_no=key,
-            cause=cause,
-            reference=",".join(months),
-            correction=done,
-            difference_fen=done.total_fen,
-            issued_on=issued_on,
-            due_on=add_days(issued_on, POLICY.pay_within_days),
-        )
-    )
-
-
 def _parts(inputs: Sequence[RatingInput], shared: Shared) -> tuple[RatingPart, ...]:
     return tuple(RatingPart(each.usage, shared.books[each.book], each.terms) for each in inputs)
-
-
-def reasons_of(bill: Bill | object) -> tuple[str, ...]:
-    """Why a bill or a round is withheld, one line each."""
-    findings = [f"{found.rule}: {found.text}" for found in getattr(bill, "findings", ())]
-    gaps = [f"not_yet_rated {gap.what}: {gap.reason}" for gap in getattr(bill, "not_yet_rated", ())]
-    return (*findings, *gaps)
-
-
-def tiers_before(account: Account, month: str) -> dict[str, TierPosition]:
-    """The tier positions before a month: from the bills before it, or from the opening."""
-    positions: dict[str, TierPosition] = {}
-    opening = account.opening
-    if opening is not None and account.agreement is not None and account.agreement.timeline:
-        for point in account.agreement.timeline[-1].terms.points[:1]:
-            year = opening.billed_to_on[:4]
-            positions[point.point] = TierPosition(key=year, used_wh=opening.tier_year_to_date_wh)
-    for issued in account.issued:
-        if issued.bill.period < month:
-            positions |= issued.bill.tiers_after
-    return positions
-
-
-def month_to_bill(account: Account) -> str:
-    """The first month that is not billed, "" when there is none under the agreement."""
-    agreement = account.agreement
-    if agreement is None or not agreement.timeline:
-        return ""
-    month = (
-        next_month(account.billed_to) if account.billed_to else agreement.timeline[0].from_on[:7]
-    )
-    return month if span_of(agreement, month) is not None else ""
 
 
 def bill_at(month: str) -> str:
@@ -385,10 +367,13 @@ def day_of(at: str) -> str:
 
 
 def due(state: Account) -> str:
-    """When a tick must look at the account: its next bill, or at once for a correction."""
+    """When a tick must look at the account: its next bill, or at once for a correction; "" when
+    nothing new came since it was last looked at."""
     if state.to_correct:
-        return "0001-01-01T00:00:00Z"
-    month = month_to_bill(state)
-    if not month or not state.news:
+        return AT_ONCE
+    if not state.news:
         return ""
-    return bill_at(month)
+    month = month_to_bill(state)
+    if state.draft is not None and state.draft.month != month:
+        return AT_ONCE
+    return bill_at(month) if month else ""

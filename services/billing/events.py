@@ -34,7 +34,10 @@ class BookPublished:
 @edge_catalogue.event("billing.release_decided")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseDecided:
-    """A person releases or refuses a held bill (billing.requests, by account)."""
+    """A person releases or refuses a held bill (billing.requests, by account).
+
+    decision: release or hold; calculation: the one the person saw, 0 for whichever stands.
+    """
 
     request_id: str
     account_no: str
@@ -42,6 +45,7 @@ class ReleaseDecided:
     decision: str
     decided_by: str
     reason: str
+    calculation: int = 0
 
 
 catalogue.reads("billing.book_published")(BookPublished)
@@ -51,16 +55,21 @@ catalogue.reads("billing.release_decided")(ReleaseDecided)
 @catalogue.event("billing.book_adopted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookAdopted:
-    """A price book became part of what this partition decides with."""
+    """A price book became part of what this partition decides with.
+
+    offset: of its record on `tariffs`; the same book published again is another record.
+    """
 
     book: PriceBook
     content_hash: str
+    offset: int = -1
 
 
 @catalogue.event("billing.book_rejected")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookRejected:
-    """A book whose content does not have the hash it claims, or whose id has another content."""
+    """A book with a defect, with another hash than it claims, or under an id and version that has
+    another content already."""
 
     book_id: str
     content_hash: str
@@ -70,13 +79,16 @@ class BookRejected:
 @catalogue.event("billing.usage_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageNoted:
-    """A day's usage of a point as far as billing needs it; see validation.usage_established."""
+    """A day's usage of a point as far as billing needs it; see validation.usage_established.
+
+    energy: OBIS -> Wh or varh of the day; a higher revision of the day takes its place.
+    """
 
     usage_point: str
     day_on: str
     revision: int
     quality: str
-    change: dict[str, int]
+    energy: dict[str, int]
     demand_w: int
     demand_at: str
     after_exchange: bool
@@ -115,7 +127,11 @@ class BillCalculated:
 @catalogue.event("billing.bill_withheld")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillWithheld:
-    """A bill that must not be made as things are: a finding, with its reasons."""
+    """A bill that cannot be made as things are, with its reasons; a draft of it is withdrawn.
+
+    Days without usage, usage without an agreement, what is not rated yet, findings of the rating.
+    It is looked at again when something new comes that concerns the month.
+    """
 
     account_no: str
     month: str
@@ -167,7 +183,8 @@ class InvoiceIssued:
 class CorrectionIssued:
     """A numbered round: a cause and the difference it makes to this and every later invoice.
 
-    reference: the id of what caused it; difference_fen: to be paid (positive) or given back
+    reference: what caused it (point/day/revision of usage, a case, a book, an agreement's version),
+    comma-separated where several did; difference_fen: to be paid (positive) or given back
     (negative); correction: every invoice of the round with its lines and what it is now.
     """
 
@@ -185,12 +202,17 @@ class CorrectionIssued:
 @catalogue.event("billing.correction_withheld")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionWithheld:
-    """A correction that cannot be rated as things are, with its reasons."""
+    """No correction of these months, with the reasons.
+
+    is_needless: what came makes no difference to any invoice; else the correction cannot be rated
+    as things are and is looked at again when something new comes.
+    """
 
     account_no: str
     cause: str
     months: tuple[str, ...]
     reasons: tuple[str, ...]
+    is_needless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,16 +248,24 @@ class OpeningNoted:
 @catalogue.event("billing.book_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookNoted:
-    """A book came that concerns this account: a month waited for it, or was billed without it."""
+    """A book came that concerns this account: a month waits or is held, or was billed without it.
+
+    from_on, until_on: the days in which the book is in force.
+    """
 
     account_no: str
     book: str
+    from_on: str = ""
+    until_on: str = ""
 
 
 @catalogue.event("billing.usage_adjusted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageAdjusted:
-    """An approved case changes the energy of a month: OBIS -> Wh or varh to be added."""
+    """An approved case changes the energy of a month: OBIS -> Wh or varh to be added.
+
+    Later usage of days of the case adds to it: the sum over all of them is what counts.
+    """
 
     account_no: str
     case_id: str
@@ -247,7 +277,10 @@ class UsageAdjusted:
 @catalogue.event("billing.case_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseNoted:
-    """A metrology case about the account: proposed, approved or refused."""
+    """A metrology case about the account: proposed, approved or refused.
+
+    problem: what of an approved case billing cannot correct, "" when nothing.
+    """
 
     case_id: str
     account_no: str
@@ -257,3 +290,4 @@ class CaseNoted:
     rule: str
     from_on: str
     to_on: str
+    problem: str = ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from services.billing.agreement import (
     AgreementTerms,
@@ -25,7 +26,10 @@ VOLTAGE_CLASS = {"10kv": "1_10kv"}
 LARGE_HOUSEHOLD = 5
 """People from whom the large-household allowance counts (UNCONFIRMED, differs by province)."""
 
-WH_PER_KVA = 1000
+VA_PER_KVA = 1000
+
+IMPORT_DEMAND = "1-0:1.6."
+"""Registers of maximum demand that count for the basic charge; a producer has others as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +44,14 @@ class UsageDemand:
 @catalogue.reads("validation.usage_established")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEstablished:
-    """Usage of one point on one day; `change` is the difference to the revision before."""
+    """Usage of one point on one day; a higher revision takes the place of a lower one."""
 
     usage_point: str
     account_no: str
     day_on: str
     revision: int
     quality: str
-    change: dict[str, int]
+    energy: dict[str, int]
     demands: tuple[UsageDemand, ...]
     after_exchange: bool
     readings: tuple[str, ...]
@@ -162,14 +166,15 @@ class CorrectionDecided:
 
 
 def usage_noted(usage: UsageEstablished) -> UsageNoted:
-    """The own event of a day's usage."""
-    peak = max(usage.demands, key=lambda found: found.demand_w, default=None)
+    """The own event of a day's usage, with the highest demand of import."""
+    demands = (found for found in usage.demands if found.register.startswith(IMPORT_DEMAND))
+    peak = min(demands, key=lambda found: (-found.demand_w, found.occurred_at), default=None)
     return UsageNoted(
         usage_point=usage.usage_point,
         day_on=usage.day_on,
         revision=usage.revision,
         quality=usage.quality,
-        change=usage.change,
+        energy=usage.energy,
         demand_w=peak.demand_w if peak else 0,
         demand_at=peak.occurred_at if peak else "",
         after_exchange=usage.after_exchange,
@@ -184,21 +189,37 @@ def agreement_noted(published: AgreementPublished) -> AgreementNoted:
     list is known only with the books.
     """
     ordered = sorted(published.terms, key=lambda terms: terms.valid_from_on)
+    allowances = _allowances(ordered)
     return AgreementNoted(
         account_no=published.account_no,
         version=published.version,
         timeline=tuple(
-            DatedTerms(from_on=terms.valid_from_on, terms=_terms(published, terms))
+            DatedTerms(from_on=terms.valid_from_on, terms=_terms(published, terms, allowances))
             for terms in ordered
         ),
         moved_out_on=ordered[-1].moved_out_on if ordered else "",
     )
 
 
-def _terms(published: AgreementPublished, terms: ForeignTerms) -> AgreementTerms:
-    allowances: tuple[HouseholdAllowance, ...] = ()
-    if terms.household_size >= LARGE_HOUSEHOLD and terms.category == "residential":
-        allowances = (HouseholdAllowance(rule="large_household", from_on=terms.valid_from_on),)
+def _allowances(ordered: Sequence[ForeignTerms]) -> tuple[HouseholdAllowance, ...]:
+    """The times in which the household is a large one, whatever else changed meanwhile.
+
+    All terms carry all of them: an annual boundary is raised by the months of the whole year.
+    """
+    found: list[HouseholdAllowance] = []
+    for terms in ordered:
+        is_large = terms.household_size >= LARGE_HOUSEHOLD and terms.category == "residential"
+        is_open = bool(found) and not found[-1].until_on
+        if is_large and not is_open:
+            found.append(HouseholdAllowance(rule="large_household", from_on=terms.valid_from_on))
+        elif is_open and not is_large:
+            found[-1] = replace(found[-1], until_on=terms.valid_from_on)
+    return tuple(found)
+
+
+def _terms(
+    published: AgreementPublished, terms: ForeignTerms, allowances: tuple[HouseholdAllowance, ...]
+) -> AgreementTerms:
     return AgreementTerms(
         account=published.account_no,
         price_book=terms.region,
@@ -217,12 +238,12 @@ def _terms(published: AgreementPublished, terms: ForeignTerms) -> AgreementTerms
             if point.relation != "main"
         ),
         payment_mode=terms.payment_mode,
-        basic_charge=BASIC_CHARGE[terms.demand_mode],
+        basic_charge=BASIC_CHARGE.get(terms.demand_mode, terms.demand_mode),
         contract_demand_w=terms.contract_demand_w or None,
         transformers=tuple(
             Transformer(
                 id=found.transformer_no,
-                capacity_va=found.kva * WH_PER_KVA,
+                capacity_va=found.kva * VA_PER_KVA,
                 state=found.state,
                 model=found.model,
                 from_on=found.from_on,

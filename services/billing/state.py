@@ -1,8 +1,10 @@
-"""What billing knows of an account: its agreement, its months' usage, its issued bills.
+"""What billing knows of an account: its agreement, its usage by day, its issued bills.
 
-Usage is kept as sums by month and point. A month costs about 0.4 KB a point with one register and
-1.2 KB with five; an issued bill about 3 KB (5 to 15 lines with the inputs behind them). Bills are
-kept for `MONTHS_KEPT`, since a correction cascades within its tier year: about 80 KB an account.
+Usage is kept by day and register, so that a month can be cut at any day and a revision takes the
+place of the one before. A point's month costs about 1.3 KB with one register and 6 KB with five; an
+issued bill about 3 KB (5 to 15 lines with the inputs behind them). Both are kept for `MONTHS_KEPT`
+issued months, since a correction cascades within its tier year: about 110 KB an account, after
+which it no longer grows. An account that cannot be billed keeps its usage until it can.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from services.billing.correction import IssuedBill, apply_round
 from services.billing.events import (
     AgreementNoted,
     BillCalculated,
-    BillReleased,
     BillWithheld,
     BookAdopted,
     BookNoted,
@@ -28,84 +29,144 @@ from services.billing.events import (
     UsageAdjusted,
     UsageNoted,
 )
+from services.billing.months import (
+    MonthRange,
+    PointMonth,
+    Span,
+    TermsPart,
+    days_of,
+    months_with,
+    next_to_bill,
+    noted,
+    supplied,
+    terms_parts,
+)
 from services.billing.price_book import PriceBook, book_key
 
 MONTHS_KEPT = 25
+HISTORY_KEPT = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The price books adopted in this partition, by `id@version`."""
+    """The price books adopted in this partition by `id@version`, and the offset each came at."""
 
     books: dict[str, PriceBook] = field(default_factory=dict)
+    offsets: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PointMonth:
-    """A point's month: which days are there (bit 0 is the 1st), and the sums over them."""
+class Reason:
+    """Why an issued month must be looked at again: a cause of corrections, and what it was."""
 
-    days: int = 0
-    estimated_days: int = 0
-    energy: dict[str, int] = field(default_factory=dict)
-    adjustment: dict[str, int] = field(default_factory=dict)
-    demand_w: int = 0
-    demand_at: str = ""
-    exchanged: bool = False
-    first_reading: str = ""
-    last_reading: str = ""
+    cause: str
+    reference: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account. months: month -> point -> sums; draft: the bill that is calculated and not
-    issued; issued: bills in order with all rounds applied; to_correct: months whose inputs changed
-    after issue; billed_to: the last month that was billed (or opened with)."""
+    """One account.
+
+    months: month -> point -> usage; billed: the months that have an invoice; draft: the bill that
+    is calculated and not issued, the last of `calculations`; issued: bills by month with all rounds
+    applied; to_correct: issued months whose inputs changed, stuck: those whose correction could not
+    be rated; waiting: the month that cannot be billed as things are; news: something came that
+    concerns the month to bill.
+    """
 
     agreement: AgreementNoted | None = None
+    opening: OpeningNoted | None = None
     months: dict[str, dict[str, PointMonth]] = field(default_factory=dict)
+    cases: dict[str, CaseNoted] = field(default_factory=dict)
+    billed: tuple[MonthRange, ...] = ()
     draft: BillCalculated | None = None
-    released_by: tuple[str, ...] = ()
+    calculations: int = 0
     issued: tuple[IssuedBill, ...] = ()
     history: tuple[PastBill, ...] = ()
-    to_correct: dict[str, str] = field(default_factory=dict)
-    billed_to: str = ""
+    to_correct: dict[str, Reason] = field(default_factory=dict)
+    stuck: dict[str, Reason] = field(default_factory=dict)
     round_no: int = 0
     waiting: str = ""
-    opening: OpeningNoted | None = None
-    cases: dict[str, CaseNoted] = field(default_factory=dict)
     news: bool = False
+
+
+# -- what follows from it -------------------------------------------------------------------------
+
+
+def supplied_days(account: Account) -> Span | None:
+    """The days that are ours to bill."""
+    opening = account.opening
+    return supplied(account.agreement, opening.billed_to_on if opening is not None else "")
+
+
+def month_to_bill(account: Account) -> str:
+    """The first month with supply that has no invoice, "" when there is none."""
+    return next_to_bill(supplied_days(account), account.billed)
+
+
+def parts_of(account: Account, month: str) -> tuple[TermsPart, ...]:
+    """The days of a month that are ours to bill, cut where the terms change; () when none are."""
+    days = days_of(supplied_days(account), month)
+    if days is None:
+        return ()
+    assert account.agreement is not None, "days are supplied under an agreement"
+    return terms_parts(account.agreement, *days)
+
+
+def is_closed(account: Account, month: str) -> bool:
+    """Whether the month's bill is so old that its usage and lines are no longer kept."""
+    return (
+        bool(account.issued)
+        and _is_billed(account, month)
+        and month < account.issued[0].bill.period
+    )
+
+
+def _is_billed(account: Account, month: str) -> bool:
+    return any(first <= month <= last for first, last in account.billed)
+
+
+# -- the fold -------------------------------------------------------------------------------------
 
 
 def evolve(state: Any, event: Any) -> Any:
     """Fold one own event into the partition's or the account's state."""
     if isinstance(event, BookAdopted):
-        return Shared({**state.books, book_key(event.book): event.book})
+        key = book_key(event.book)
+        return Shared({**state.books, key: event.book}, {**state.offsets, key: event.offset})
     account: Account = state or Account()
     match event:
         case UsageNoted():
             return _used(account, event)
         case AgreementNoted():
-            return _with_causes(replace(account, agreement=event, news=True), "wrong_agreement")
+            reason = Reason(cause="wrong_agreement", reference=f"agreement@{event.version}")
+            return _agreed(account, replace(account, agreement=event, news=True), reason)
         case OpeningNoted():
-            return replace(account, opening=event, billed_to=event.billed_to_on[:7], news=True)
+            return _opened(account, event)
         case BookNoted():
-            return _with_causes(replace(account, news=True), "book_superseded")
+            return _priced(account, event)
+        case CaseNoted():
+            return replace(account, cases={**account.cases, event.case_id: event})
         case UsageAdjusted():
-            return _adjusted(account, event)
-        case PriceAwaited() | BillWithheld():
-            return replace(account, waiting=event.month, draft=None, released_by=(), news=False)
+            reason = Reason(cause="metrology", reference=event.case_id)
+            return _changed(account, event.month, reason)
+        case PriceAwaited():
+            return replace(account, waiting=event.month, draft=None, news=False)
+        case BillWithheld():
+            is_other = event.month != month_to_bill(account)
+            return replace(account, waiting=event.month, draft=None, news=is_other)
         case BillCalculated():
-            return replace(account, draft=event, released_by=(), waiting="", news=False)
-        case BillReleased():
-            return replace(account, released_by=(*account.released_by, event.released_by))
+            calculations = event.calculation
+            return replace(account, draft=event, calculations=calculations, waiting="", news=False)
         case InvoiceIssued():
             return _issued(account, event)
         case CorrectionIssued():
-            return _corrected(account, event)
+            issued = apply_round(account.issued, event.correction)
+            return replace(
+                account, issued=issued, round_no=event.round_no, to_correct={}, news=True
+            )
         case CorrectionWithheld():
-            return replace(account, to_correct={})
-        case CaseNoted():
-            return replace(account, cases={**account.cases, event.case_id: event})
+            return _withheld(account, event)
     return state
 
 
@@ -113,96 +174,96 @@ def _used(account: Account, event: UsageNoted) -> Account:
     month = event.day_on[:7]
     points = account.months.get(month, {})
     known = points.get(event.usage_point, PointMonth())
-    bit = 1 << (int(event.day_on[8:10]) - 1)
-    is_estimated = event.quality != "actual"
-    energy = dict(known.energy)
-    for register, change in event.change.items():
-        energy[register] = energy.get(register, 0) + change
-    is_peak = event.demand_w > known.demand_w
-    changed = replace(
-        known,
-        days=known.days | bit,
-        estimated_days=known.estimated_days | bit if is_estimated else known.estimated_days & ~bit,
-        energy=energy,
-        demand_w=event.demand_w if is_peak else known.demand_w,
-        demand_at=event.demand_at if is_peak else known.demand_at,
-        exchanged=known.exchanged or event.after_exchange,
-        first_reading=_first(known, event, bit),
-        last_reading=_last(known, event, bit),
-    )
+    changed = noted(known, event)
     months = {**account.months, month: {**points, event.usage_point: changed}}
-    account = replace(account, months=_recent(months), news=True)
-    if any(event.change.values()) or is_peak:
-        return _to_correct(account, month, "late_actual")
-    return account
+    account = replace(account, months=months)
+    if (known.days, known.energy, known.demands) != (changed.days, changed.energy, changed.demands):
+        reference = f"{event.usage_point}/{event.day_on}/{event.revision}"
+        return _changed(account, month, Reason(cause="late_actual", reference=reference))
+    return replace(account, news=account.news or month == month_to_bill(account))
 
 
-def _first(known: PointMonth, event: UsageNoted, bit: int) -> str:
-    """The reading before the month's first day that is there."""
-    if not event.readings or (known.days and bit > known.days & -known.days):
-        return known.first_reading
-    return event.readings[0]
+def _changed(account: Account, month: str, reason: Reason) -> Account:
+    """The inputs of a month are others now."""
+    if _issued_bill(account, month) is not None:
+        return _to_correct(account, month, reason)
+    return replace(account, news=account.news or month == month_to_bill(account))
 
 
-def _last(known: PointMonth, event: UsageNoted, bit: int) -> str:
-    """The reading after the month's last day that is there."""
-    if not event.readings or known.days >= 2 * bit:
-        return known.last_reading
-    return event.readings[-1]
+def _issued_bill(account: Account, month: str) -> IssuedBill | None:
+    return next((each for each in account.issued if each.bill.period == month), None)
 
 
-def _adjusted(account: Account, event: UsageAdjusted) -> Account:
-    points = account.months.get(event.month, {})
-    known = points.get(event.usage_point, PointMonth())
-    adjustment = dict(known.adjustment)
-    for register, change in event.change.items():
-        adjustment[register] = adjustment.get(register, 0) + change
-    months = {
-        **account.months,
-        event.month: {**points, event.usage_point: replace(known, adjustment=adjustment)},
-    }
-    return _to_correct(replace(account, months=months, news=True), event.month, "metrology")
+def _to_correct(account: Account, month: str, reason: Reason) -> Account:
+    """Remember that an issued month's inputs changed; the first reason stands.
+
+    What is stuck is looked at again with it.
+    """
+    return replace(
+        account, to_correct={month: reason, **account.to_correct, **account.stuck}, stuck={}
+    )
 
 
-def _to_correct(account: Account, month: str, cause: str) -> Account:
-    """Remember that an issued month's inputs changed; the first cause stands."""
-    if all(bill.bill.period != month for bill in account.issued):
-        return account
-    causes = {**account.to_correct, month: account.to_correct.get(month, cause)}
-    return replace(account, to_correct=causes)
+def _agreed(before: Account, after: Account, reason: Reason) -> Account:
+    """Other terms, or other days that are ours to bill."""
+    for bill in before.issued:
+        month = bill.bill.period
+        if parts_of(before, month) != parts_of(after, month):
+            after = _to_correct(after, month, reason)
+    return after
 
 
-def _with_causes(account: Account, cause: str) -> Account:
-    for bill in account.issued:
-        account = _to_correct(account, bill.bill.period, cause)
+def _opened(account: Account, event: OpeningNoted) -> Account:
+    reason = Reason(cause="wrong_agreement", reference=event.opening_id)
+    opened = _agreed(account, replace(account, opening=event, news=True), reason)
+    if opened.issued:  # its tier year so far was not known when these were billed
+        return _to_correct(opened, opened.issued[0].bill.period, reason)
+    return opened
+
+
+def _priced(account: Account, event: BookNoted) -> Account:
+    account = replace(account, news=True)
+    reason = Reason(cause="book_superseded", reference=event.book)
+    for issued in account.issued:
+        bill = issued.bill
+        if bill.from_on < event.until_on and event.from_on < bill.until_on:
+            account = _to_correct(account, bill.period, reason)
     return account
 
 
 def _issued(account: Account, event: InvoiceIssued) -> Account:
     bill = IssuedBill(bill_id=event.invoice_no, inputs=event.inputs, bill=event.bill)
-    return replace(
+    ordered = sorted((*account.issued, bill), key=lambda each: each.bill.period)
+    issued = tuple(ordered[-MONTHS_KEPT:])
+    months = account.months
+    if len(ordered) > MONTHS_KEPT:
+        oldest = issued[0].bill.period
+        months = {month: points for month, points in months.items() if month >= oldest}
+    account = replace(
         account,
+        months=months,
+        billed=months_with(account.billed, event.month),
         draft=None,
-        released_by=(),
-        issued=(*account.issued, bill)[-MONTHS_KEPT:],
-        history=(*account.history, past_bill(event.bill))[-12:],
-        billed_to=event.month,
+        calculations=0,
+        issued=issued,
+        history=(*account.history, past_bill(event.bill))[-HISTORY_KEPT:],
         waiting="",
         news=True,
     )
+    later = [each.bill.period for each in issued if each.bill.period > event.month]
+    if later:  # an earlier month was billed after it: its tier year begins elsewhere
+        reason = Reason(cause="wrong_agreement", reference=event.invoice_no)
+        return _to_correct(account, later[0], reason)
+    return account
 
 
-def _corrected(account: Account, event: CorrectionIssued) -> Account:
-    return replace(
-        account,
-        issued=apply_round(account.issued, event.correction),
-        round_no=event.round_no,
-        to_correct={},
-        news=True,
-    )
-
-
-def _recent(months: dict[str, dict[str, PointMonth]]) -> dict[str, dict[str, PointMonth]]:
-    if len(months) <= MONTHS_KEPT:
-        return months
-    return {month: months[month] for month in sorted(months)[-MONTHS_KEPT:]}
+def _withheld(account: Account, event: CorrectionWithheld) -> Account:
+    kept = {
+        month: reason for month, reason in account.to_correct.items() if month not in event.months
+    }
+    if event.is_needless:
+        return replace(account, to_correct=kept)
+    stuck = {
+        month: account.to_correct[month] for month in event.months if month in account.to_correct
+    }
+    return replace(account, to_correct=kept, stuck={**account.stuck, **stuck})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +25,10 @@ from services.billing.api import SOURCE, decide_release
 from services.billing.events import (
     BillCalculated,
     BillReleased,
+    BillWithheld,
     CorrectionIssued,
     InvoiceIssued,
+    PriceAwaited,
     edge_catalogue,
 )
 from services.billing.explanation import LANGUAGES, explain
@@ -37,11 +41,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FromFiles = Annotated[
     Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")
 ]
+BILL_ID = re.compile(r"([0-9]{1,20})-[0-9]{4}-(?:0[1-9]|1[0-2])")
 
 reader_catalogue = Catalogue("bill.reader")
 for _name, _body in (
     ("billing.bill_calculated", BillCalculated),
     ("billing.bill_released", BillReleased),
+    ("billing.bill_withheld", BillWithheld),
+    ("billing.price_awaited", PriceAwaited),
     ("billing.invoice_issued", InvoiceIssued),
     ("billing.correction_issued", CorrectionIssued),
     ("ingest.registers_read", RegistersRead),
@@ -59,7 +66,7 @@ def bodies(reader: Reader, topic: str, partition: int) -> Iterator[Any]:
 
 
 def held_bills(reader: Reader, partitions: int) -> list[BillCalculated]:
-    """Bills that a check holds and nobody released."""
+    """Bills that a check holds and nobody released, as they were last calculated."""
     held: dict[str, BillCalculated] = {}
     for partition in range(partitions):
         for body in bodies(reader, "billing.events", partition):
@@ -67,6 +74,8 @@ def held_bills(reader: Reader, partitions: int) -> list[BillCalculated]:
                 held[body.bill_id] = body
             elif isinstance(body, BillReleased):
                 held.pop(body.bill_id, None)
+            elif isinstance(body, (BillWithheld, PriceAwaited)):
+                held.pop(f"{body.account_no}-{body.month}", None)  # its draft is withdrawn
     return [bill for bill in held.values() if bill.hits]
 
 
@@ -81,6 +90,7 @@ def held(as_json: AsJson = False) -> None:
                 "bill_id": bill.bill_id,
                 "account_no": bill.account_no,
                 "month": bill.month,
+                "calculation": bill.calculation,
                 "total_fen": bill.total_fen,
                 "hits": [to_document(hit) for hit in bill.hits],
             }
@@ -88,10 +98,11 @@ def held(as_json: AsJson = False) -> None:
         ]
         print(json.dumps(rows, indent=1))
         return
-    table = Table("bill", "month", "yuan", "why")
+    table = Table("bill", "month", "calculation", "yuan", "why")
     for bill in found:
         why = ", ".join(hit.check for hit in bill.hits)
-        table.add_row(bill.bill_id, bill.month, format_yuan(bill.total_fen), why)
+        amount = format_yuan(bill.total_fen)
+        table.add_row(bill.bill_id, bill.month, str(bill.calculation), amount, why)
     Console().print(table)
 
 
@@ -100,22 +111,29 @@ def release(
     bill_id: Annotated[str, typer.Argument(help="The bill, ACCOUNT-MONTH.", metavar="BILL")],
     by: Annotated[str, typer.Option(help="Who decides.")],
     reason: Annotated[str, typer.Option(help="Why.")],
+    calculation: Annotated[
+        int,
+        typer.Option(help="The calculation you looked at; default: whichever stands.", min=0),
+    ] = 0,
 ) -> None:
-    """Release a held bill; it is issued at once."""
-    _send_decision(bill_id, "release", by, reason)
-    print(f"{bill_id}: release by {by} recorded")
+    """Release a held bill; it is issued at once, unless something new came for it meanwhile."""
+    account_no = account_of(bill_id)
+    for option, text in (("--by", by), ("--reason", reason)):
+        if not text.strip():
+            raise BadInput(option, "is empty", "say who decides and why")
+    with closing(open_producer(load_settings().settings, SOURCE, edge_catalogue)) as producer:
+        request_id = decide_release(
+            producer, account_no, bill_id, "release", by.strip(), reason.strip(), calculation
+        )
+    print(f"{bill_id}: release by {by.strip()} recorded as {request_id}; billing decides")
 
 
-def _send_decision(bill_id: str, decision: str, by: str, reason: str) -> None:
-    account_no, _, month = bill_id.partition("-")
-    if not account_no.isdigit() or len(month) != 7:
+def account_of(bill_id: str) -> str:
+    """The account of a bill; BadInput when it is no bill's id."""
+    found = BILL_ID.fullmatch(bill_id)
+    if found is None:
         raise BadInput("BILL", f"{bill_id!r} is no bill", "ACCOUNT-MONTH, 1000000001-2026-01")
-    if not by.strip() or not reason.strip():
-        raise BadInput("--by/--reason", "is empty", "say who decides and why")
-    settings = load_settings().settings
-    producer = open_producer(settings, SOURCE, edge_catalogue)
-    decide_release(producer, account_no, bill_id, decision, by, reason)
-    producer.close()
+    return found.group(1)
 
 
 @app.command(
@@ -136,7 +154,7 @@ def explain_command(
     count = reader.partition_count if from_files else settings.partitions
     invoice, corrections = find_invoice(reader, count, invoice_no)
     lines = explain(invoice.bill, (language,))
-    readings = find_readings(reader, count, invoice)
+    readings = find_readings(reader, count, invoice, corrections)
     if as_json:
         document = {
             "invoice": to_document(invoice),
@@ -176,10 +194,20 @@ def find_invoice(
     return invoice, corrections
 
 
-def find_readings(reader: Reader, partitions: int, invoice: InvoiceIssued) -> list[RegistersRead]:
-    """The readings that the invoice's lines name, with their raw frames."""
-    wanted = {name for line in invoice.bill.lines for name in line.reading_ids}
-    points = {line.point for line in invoice.bill.lines if line.point}
+def find_readings(
+    reader: Reader,
+    partitions: int,
+    invoice: InvoiceIssued,
+    corrections: Sequence[CorrectionIssued] = (),
+) -> list[RegistersRead]:
+    """The readings that the lines of the invoice and its corrections name, with their frames."""
+    lines = list(invoice.bill.lines)
+    for found_one in corrections:
+        for each in found_one.correction.bills:
+            if each.bill_id == invoice.invoice_no:
+                lines += [line.line for line in each.lines]
+    wanted = {name for line in lines for name in line.reading_ids}
+    points = {line.point for line in lines if line.point}
     found: dict[str, RegistersRead] = {}
     for partition in sorted({partition_of(point, partitions) for point in points}):
         for body in bodies(reader, "ingest.readings", partition):

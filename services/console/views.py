@@ -49,7 +49,7 @@ class StatusView:
         place = TopicPartition(record.topic, record.partition)
         self.ledger.note_input(place, record.offset)
         if record.topic.endswith(".dlq"):
-            self.dead_letters += 1
+            self.dead_letters += any(name == "dlq.reason" for name, _ in record.headers)
             return
         try:
             envelope = envelope_of(record.headers)

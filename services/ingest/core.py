@@ -11,6 +11,7 @@ PURE_MODULES = (
     "services.ingest.days",
     "services.ingest.decide",
     "services.ingest.events",
+    "services.ingest.expected",
     "services.ingest.policy",
     "services.ingest.reactions",
     "services.ingest.state",

@@ -32,11 +32,6 @@ def day_end(day_on: str) -> str:
     return format_instant(midnight - _ZONE)
 
 
-def day_start(day_on: str) -> str:
-    """00:00 of a day, as an instant."""
-    return format_instant(datetime.fromisoformat(day_on) - _ZONE)
-
-
 def next_day(day_on: str) -> str:
     """The day after."""
     return (date.fromisoformat(day_on) + timedelta(days=1)).isoformat()
@@ -50,3 +45,9 @@ def add_days(day_on: str, days: int) -> str:
 def day_of(at: str) -> str:
     """The day in the zone in which an instant lies."""
     return (parse_instant(at) + _ZONE).date().isoformat()
+
+
+def month_end(day_on: str) -> str:
+    """The last day of the month in which a day lies."""
+    first_of_next = (date.fromisoformat(day_on).replace(day=1) + timedelta(days=32)).replace(day=1)
+    return (first_of_next - timedelta(days=1)).isoformat()

@@ -2,8 +2,10 @@
 
 customers.supply   -> supply_noted
 calendar           -> reading_ordered, reading_missing, field_reading_ordered, relay_found
-ingest.readings    -> reading_collected, reading_failed, field_reading_closed
+ingest.readings    -> reading_collected, reading_failed, field_reading_ordered and _closed
 ingest.results     -> switching_reported (own, and by account for control)
+
+Which days are expected of which meter says expected.py.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from libs.events.core import Emit, Item, Tick, View
-from services.ingest.days import add_days, add_minutes, day_end, day_of, next_day
+from services.ingest.days import add_days, add_minutes, day_end, day_of
 from services.ingest.events import (
     AttemptEnded,
     CommandRefused,
@@ -28,12 +30,21 @@ from services.ingest.events import (
     SupplyInstallation,
     SwitchingReported,
 )
-from services.ingest.policy import DEFAULT, ReadingPolicy
+from services.ingest.expected import (
+    MANUAL,
+    POLICY,
+    account_of,
+    latest,
+    meter_at,
+    meter_of_day,
+    next_expected,
+    order_at,
+    supply_of,
+)
 from services.ingest.reactions import SupplyPublished, supply_noted, switching_reported
-from services.ingest.state import OpenDay, Point, find_day
+from services.ingest.state import OpenDay, Point, find_day, is_news
 
 SWITCHING = "ingest.switching"
-POLICY: ReadingPolicy = DEFAULT
 
 
 def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
@@ -42,22 +53,27 @@ def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
     match item.body:
         case SupplyPublished():
             return _on_supply(point, item.body)
+        case AttemptEnded() | CommandRefused():
+            return _on_result(point, item.body, item.at)
+    if point is None:
+        return []  # ingest asked for nothing here yet: a reading is validation's to hold
+    match item.body:
         case Tick():
-            return list(_on_tick(point, item.body.at)) if point is not None else []
+            return list(_on_tick(point, item.body.at))
         case RegistersRead():
-            return list(_on_registers(point, item.body))
+            return list(_on_registers(point, item.body, item.at))
         case ProfileRead():
             return list(_on_profile(point, item.body))
         case ReadFailed():
             return list(_on_failure(point, item.body, item.at))
-        case AttemptEnded() | CommandRefused():
-            return _on_result(point, item.body, item.at)
     return []
 
 
 def _on_supply(point: Point | None, supply: SupplyPublished) -> Sequence[Emit]:
-    if point is not None and supply.version <= point.supply.version:
-        return []
+    """Each account's supply by itself: the highest version of every (point, account) stands."""
+    for known in point.supplies if point is not None else ():
+        if known.account_no == supply.account_no and supply.version <= known.version:
+            return []
     return [Emit(supply_noted(supply))]
 
 
@@ -66,36 +82,45 @@ def _on_supply(point: Point | None, supply: SupplyPublished) -> Sequence[Emit]:
 
 def _on_tick(point: Point, now: str) -> Iterator[Emit]:
     """Order new days, order again what nobody answered, judge what is missing."""
-    for day_on in days_to_order(point, now):
-        meter = meter_at(point, day_end(day_on))
-        if meter is None:
-            continue
-        yield _order(point, meter, day_on, "daily_freeze", 1, now)
-        if point.supply.intervals:
-            yield _order(point, meter, day_on, "profile", 1, now)
+    yield from _on_new_days(point, now)
     for day in point.open_days:
         yield from _on_open_day(point, day, now)
-    if point.failures >= POLICY.field_after_failures and not point.field_order_id:
-        yield from _send_somebody(point, now)
-    if point.relay_expected and point.relay_seen not in ("", point.relay_expected):
+    if relay_told_at(point) and relay_told_at(point) <= now:
         yield from _report_relay(point, now)
 
 
-def _on_open_day(point: Point, day: OpenDay, now: str) -> Iterator[Emit]:
-    end = day_end(day.day_on)
-    if day.kind == "daily_freeze" and not day.missing and add_minutes(end, POLICY.grace_min) <= now:
-        yield Emit(
-            ReadingMissing(
-                usage_point=point.supply.usage_point,
-                account_no=point.supply.account_no,
-                day_on=day.day_on,
-                attempts=day.attempts,
-                last_cause=day.cause,
-            )
-        )
-    if not day.retry_at or day.retry_at > now:
+def _on_new_days(point: Point, now: str) -> Iterator[Emit]:
+    """Every expected day that ended long enough ago and was not ordered yet, oldest first."""
+    day_on = next_expected(point, point.ordered_to_on)
+    if not day_on or order_at(day_on) > now:
         return
-    meter = meter_at(point, end)
+    # A point that was not looked at for long is asked only for what its meter still holds.
+    forgotten_on = add_days(day_of(now), -POLICY.give_up_days - 1)
+    if day_on <= forgotten_on and not _is_manual(meter_of_day(point, day_on)):
+        yield Emit(_missing(point, forgotten_on, 0, "gave_up"))
+        day_on = next_expected(point, forgotten_on)
+    has_order = bool(point.field_order_id)
+    while day_on and order_at(day_on) <= now:
+        meter = meter_of_day(point, day_on)
+        assert meter is not None, "a day is expected of a meter"
+        supply = supply_of(point, day_on)
+        if not _is_manual(meter):
+            yield _order(point, meter, day_on, "daily_freeze", 1, now)
+            if supply.intervals and supply.supplied_from_on <= day_on:
+                yield _order(point, meter, day_on, "profile", 1, now)
+        elif not has_order:
+            has_order = True
+            yield Emit(_field_order(point, meter, day_on, 0))
+        day_on = next_expected(point, day_on)
+
+
+def _on_open_day(point: Point, day: OpenDay, now: str) -> Iterator[Emit]:
+    is_due = day.kind == "daily_freeze" and not day.missing
+    if is_due and add_minutes(day_end(day.day_on), POLICY.grace_min) <= now:
+        yield Emit(_missing(point, day.day_on, day.attempts, day.cause))
+    if day.retry_at > now:
+        return
+    meter = meter_of_day(point, day.day_on)
     too_old = add_days(day.day_on, POLICY.give_up_days) < day_of(now)
     if meter is None or too_old or _is_spent(day):
         yield Emit(_failed(point, day, "gave_up", ""))
@@ -104,16 +129,35 @@ def _on_open_day(point: Point, day: OpenDay, now: str) -> Iterator[Emit]:
 
 
 def _is_spent(day: OpenDay) -> bool:
-    return day.kind == "profile" and day.attempts >= POLICY.profile_attempts
+    """Whether asking again is of no use."""
+    return day.cause == "not_held" or (
+        day.kind == "profile" and day.attempts >= POLICY.profile_attempts
+    )
+
+
+def _is_manual(meter: SupplyInstallation | None) -> bool:
+    """Whether only people can read a meter."""
+    return meter is not None and meter.protocol == MANUAL
+
+
+def _missing(point: Point, day_on: str, attempts: int, cause: str) -> ReadingMissing:
+    return ReadingMissing(
+        usage_point=latest(point).usage_point,
+        account_no=account_of(point, day_on),
+        day_on=day_on,
+        attempts=attempts,
+        last_cause=cause,
+    )
 
 
 def _order(
     point: Point, meter: SupplyInstallation, day_on: str, kind: str, attempt: int, now: str
 ) -> Emit:
+    supply = supply_of(point, day_on)
     return Emit(
         ReadingOrdered(
-            order_id=f"{point.supply.usage_point}/{day_on}/{kind}/{attempt}",
-            usage_point=point.supply.usage_point,
+            order_id=f"{supply.usage_point}/{day_on}/{kind}/{attempt}",
+            usage_point=supply.usage_point,
             meter_no=meter.meter_no,
             protocol=meter.protocol,
             line=meter.line,
@@ -121,47 +165,54 @@ def _order(
             kind=kind,
             day_on=day_on,
             attempt=attempt,
-            registers=point.supply.registers,
+            registers=supply.registers,
             retry_at=add_minutes(now, POLICY.wait_min(attempt)),
         )
     )
 
 
-def _send_somebody(point: Point, now: str) -> Iterator[Emit]:
-    freezes = [day for day in point.open_days if day.kind == "daily_freeze"]
-    meter = meter_at(point, now)
-    if not freezes or meter is None:
-        return
-    since_on = freezes[0].day_on
-    yield Emit(
-        FieldReadingOrdered(
-            field_order_id=f"{point.supply.usage_point}/field/{since_on}",
-            usage_point=point.supply.usage_point,
-            account_no=point.supply.account_no,
-            meter_no=meter.meter_no,
-            since_on=since_on,
-            failures=point.failures,
-        )
+def _field_order(
+    point: Point, meter: SupplyInstallation, since_on: str, failures: int, asked_on: str = ""
+) -> FieldReadingOrdered:
+    usage_point = latest(point).usage_point
+    return FieldReadingOrdered(
+        field_order_id=f"{usage_point}/field/{asked_on or since_on}",
+        usage_point=usage_point,
+        account_no=account_of(point, since_on),
+        meter_no=meter.meter_no,
+        since_on=since_on,
+        failures=failures,
     )
 
 
+# -- the relay ------------------------------------------------------------------------------------
+
+
+def relay_told_at(point: Point) -> str:
+    """When a relay that stands otherwise than we left it is told, "" when it does not."""
+    if not point.relay_expected or point.relay_seen in ("", point.relay_expected):
+        return ""
+    return add_minutes(point.relay_seen_at, POLICY.relay_settle_min)
+
+
 def _report_relay(point: Point, now: str) -> Iterator[Emit]:
-    """Nobody's command explains the relay: told a tick later, when outcomes have arrived."""
+    """Nobody's command explains the relay."""
     meter = meter_at(point, now)
     meter_no = meter.meter_no if meter is not None else ""
+    supply = latest(point)
     found = RelayFound(
-        usage_point=point.supply.usage_point,
-        account_no=point.supply.account_no,
+        usage_point=supply.usage_point,
+        account_no=supply.account_no,
         meter_no=meter_no,
         expected=point.relay_expected,
         found=point.relay_seen,
-        reading_id="",
+        reading_id=point.last_reading_id,
     )
     report = SwitchingReported(
         command_id="",
         seq=0,
-        account_no=point.supply.account_no,
-        usage_point=point.supply.usage_point,
+        account_no=supply.account_no,
+        usage_point=supply.usage_point,
         meter_no=meter_no,
         action="",
         outcome="found",
@@ -170,62 +221,104 @@ def _report_relay(point: Point, now: str) -> Iterator[Emit]:
         reported_at=now,
     )
     yield Emit(found)
-    yield Emit(report, topic=SWITCHING, key=point.supply.account_no)
+    yield Emit(report, topic=SWITCHING, key=supply.account_no)
 
 
-# -- the edge reports ------------------------------------------------------------------------------
+# -- the edge reports -----------------------------------------------------------------------------
 
 
-def _on_registers(point: Point | None, reading: RegistersRead) -> Iterator[Emit]:
-    if point is None or not reading.registers or reading.kind == "current":
+def _on_registers(point: Point, reading: RegistersRead, now: str) -> Iterator[Emit]:
+    """A reading came: the day is collected, and nobody need go there any more."""
+    if reading.kind == "current" or reading.reading_id == point.last_reading_id:
         return
     day = find_day(point, reading.day_on, "daily_freeze")
-    if day is not None or reading.kind == "manual" or reading.relay:
-        yield Emit(_collected(point, reading.day_on, "daily_freeze", reading.reading_id, reading))
+    if not reading.registers:
+        if day is not None:
+            yield from _note_failure(point, day, day.attempts, "no_value", now)
+        return
+    says_relay = reading.relay != "" and is_news(point, reading.read_at)
+    if day is None and reading.kind != "manual" and not says_relay:
+        return
+    yield Emit(
+        ReadingCollected(
+            usage_point=reading.usage_point,
+            day_on=reading.day_on,
+            kind="daily_freeze",
+            reading_id=reading.reading_id,
+            attempts=day.attempts if day is not None else 0,
+            relay=reading.relay,
+            read_at=reading.read_at,
+        )
+    )
     if point.field_order_id:
+        yield Emit(_field_closed(point, reading, now))
+
+
+def _field_closed(point: Point, reading: RegistersRead, now: str) -> FieldReadingClosed:
+    is_person = reading.kind == "manual"
+    again_min = POLICY.field_again_days * 24 * 60
+    return FieldReadingClosed(
+        field_order_id=point.field_order_id,
+        usage_point=reading.usage_point,
+        reading_id=reading.reading_id,
+        closed_by=reading.entered_by or "remote reading",
+        next_at=add_minutes(now, again_min) if is_person else "",
+        day_on=reading.day_on if is_person and _is_manual(meter_at(point, now)) else "",
+    )
+
+
+def _on_profile(point: Point, profile: ProfileRead) -> Iterator[Emit]:
+    day = find_day(point, profile.day_on, "profile")
+    if day is not None:
         yield Emit(
-            FieldReadingClosed(
-                field_order_id=point.field_order_id,
-                usage_point=reading.usage_point,
-                reading_id=reading.reading_id,
-                closed_by=reading.entered_by or "remote reading",
+            ReadingCollected(
+                usage_point=profile.usage_point,
+                day_on=profile.day_on,
+                kind="profile",
+                reading_id=profile.reading_id,
+                attempts=day.attempts,
             )
         )
 
 
-def _collected(
-    point: Point, day_on: str, kind: str, reading_id: str, reading: RegistersRead | None
-) -> ReadingCollected:
-    day = find_day(point, day_on, kind)
-    return ReadingCollected(
-        usage_point=point.supply.usage_point,
-        day_on=day_on,
-        kind=kind,
-        reading_id=reading_id,
-        attempts=day.attempts if day is not None else 0,
-        relay=reading.relay if reading is not None else "",
-    )
-
-
-def _on_profile(point: Point | None, profile: ProfileRead) -> Iterator[Emit]:
-    if point is not None and find_day(point, profile.day_on, "profile") is not None:
-        yield Emit(_collected(point, profile.day_on, "profile", profile.reading_id, None))
-
-
-def _on_failure(point: Point | None, failure: ReadFailed, now: str) -> Iterator[Emit]:
-    if point is None:
-        return
-    kind = failure.order_id.split("/")[-2] if failure.order_id.count("/") >= 3 else "daily_freeze"
+def _on_failure(point: Point, failure: ReadFailed, now: str) -> Iterator[Emit]:
+    kind = "profile" if failure.order_id.split("/")[-2:-1] == ["profile"] else "daily_freeze"
     day = find_day(point, failure.day_on, kind)
-    if day is None or failure.attempt != day.attempts:
+    if day is not None:
+        yield from _note_failure(point, day, failure.attempt, failure.cause, now)
+
+
+def _note_failure(point: Point, day: OpenDay, attempt: int, cause: str, now: str) -> Iterator[Emit]:
+    """An attempt failed: once noted, and of no meaning when a later one is under way."""
+    if attempt != day.attempts or attempt == day.failed:
         return
-    retry_at = "" if _is_spent(day) else add_minutes(now, POLICY.wait_min(day.attempts))
-    yield Emit(_failed(point, day, failure.cause, retry_at))
+    if day.kind == "profile":
+        is_over = cause == "not_held" or _is_spent(day)
+        retry_at = "" if is_over else add_minutes(now, POLICY.wait_min(attempt))
+    elif cause == "not_held":
+        retry_at = max(now, add_minutes(day_end(day.day_on), POLICY.grace_min))
+    else:
+        retry_at = add_minutes(now, POLICY.wait_min(attempt))
+    yield Emit(_failed(point, day, cause, retry_at))
+    if day.kind == "daily_freeze" and cause != "not_held":
+        yield from _send_somebody(point, now)
+
+
+def _send_somebody(point: Point, now: str) -> Iterator[Emit]:
+    """One failure more: so many in a row, and a person goes there."""
+    failures = point.failures + 1
+    meter = meter_at(point, now)
+    if failures < POLICY.field_after_failures or point.field_order_id:
+        return
+    if meter is None or now < point.field_next_at:
+        return
+    since_on = min(day.day_on for day in point.open_days if day.kind == "daily_freeze")
+    yield Emit(_field_order(point, meter, since_on, failures, day_of(now)))
 
 
 def _failed(point: Point, day: OpenDay, cause: str, retry_at: str) -> ReadingFailed:
     return ReadingFailed(
-        usage_point=point.supply.usage_point,
+        usage_point=latest(point).usage_point,
         day_on=day.day_on,
         kind=day.kind,
         attempt=day.attempts,
@@ -242,52 +335,18 @@ def _on_result(
     return [outgoing] if point is None else [Emit(report), outgoing]
 
 
-# -- days ------------------------------------------------------------------------------------------
-
-
-def days_to_order(point: Point, now: str) -> Iterator[str]:
-    """The days that ended long enough ago and were not ordered yet, oldest first."""
-    first = point.supply.supplied_from_on
-    day_on = max(first, next_day(point.ordered_to_on)) if point.ordered_to_on else first
-    if not day_on:
-        return
-    # A point that was not looked at for long is asked only for what its meter still holds.
-    day_on = max(day_on, add_days(day_of(now), -POLICY.give_up_days))
-    last = point.supply.supplied_to_on
-    while order_at(day_on) <= now and (not last or day_on <= last):
-        yield day_on
-        day_on = next_day(day_on)
-
-
-def order_at(day_on: str) -> str:
-    """When the freeze of a day is asked for."""
-    return add_minutes(day_end(day_on), POLICY.order_after_min)
-
-
-def meter_at(point: Point, at: str) -> SupplyInstallation | None:
-    """The meter installed at an instant (24:00 belongs to the meter that stands then)."""
-    for meter in point.supply.installations:
-        if meter.from_at <= at and (not meter.to_at or at < meter.to_at):
-            return meter
-    return None
+# -- deadlines ------------------------------------------------------------------------------------
 
 
 def due(state: Point) -> str:
-    """The next instant at which a tick must look at the point."""
-    moments = []
-    following = (
-        next_day(state.ordered_to_on) if state.ordered_to_on else state.supply.supplied_from_on
-    )
-    last = state.supply.supplied_to_on
-    if following and (not last or following <= last):
-        moments.append(order_at(following))
+    """The next instant at which a tick must look at the point, "" for none."""
+    moments = [relay_told_at(state)]
+    following = next_expected(state, state.ordered_to_on)
+    if following:
+        is_asked = state.field_order_id and _is_manual(meter_of_day(state, following))
+        moments.append("" if is_asked else order_at(following))
     for day in state.open_days:
-        if day.retry_at:
-            moments.append(day.retry_at)
+        moments.append(day.retry_at)
         if day.kind == "daily_freeze" and not day.missing:
             moments.append(add_minutes(day_end(day.day_on), POLICY.grace_min))
-    if state.failures >= POLICY.field_after_failures and not state.field_order_id:
-        moments += [day.retry_at for day in state.open_days[:1]]
-    if state.relay_expected and state.relay_seen not in ("", state.relay_expected):
-        moments.append("0001-01-01T00:00:00Z")
-    return min(moments, default="")
+    return min((at for at in moments if at), default="")

@@ -80,7 +80,8 @@ class ProfileRead:
 @edge_catalogue.event("ingest.read_failed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailed:
-    """An order was tried and gave no reading: no_reply, bad_reply, refused, line_down."""
+    """An order was tried and gave no reading: no_reply, bad_reply, refused, line_down; or not_held:
+    the meter does not hold that day (any more), so asking again is of no use."""
 
     order_id: str
     usage_point: str
@@ -145,7 +146,8 @@ class ReadingOrdered:
 @catalogue.event("ingest.reading_collected")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingCollected:
-    """The reading of a day is there. relay: what the meter said of its relay, "" for nothing."""
+    """The reading of a day is there. relay: what the meter said of its relay, "" for nothing;
+    read_at: when it was read."""
 
     usage_point: str
     day_on: str
@@ -153,6 +155,7 @@ class ReadingCollected:
     reading_id: str
     attempts: int
     relay: str = ""
+    read_at: str = ""
 
 
 @catalogue.event("ingest.reading_failed")
@@ -160,7 +163,7 @@ class ReadingCollected:
 class ReadingFailed:
     """An attempt failed; the next is not before `retry_at` ("" when no further one follows).
 
-    cause: as the edge said, or gave_up when the meter no longer holds the day.
+    cause: as the edge said, no_value when nothing usable was read, gave_up when nobody asks again.
     """
 
     usage_point: str
@@ -174,7 +177,10 @@ class ReadingFailed:
 @catalogue.event("ingest.reading_missing")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingMissing:
-    """The grace time after the cut-off passed without the reading of a day."""
+    """The grace time after the cut-off passed without the reading of a day.
+
+    With attempts 0 it was never ordered, nor was any day before it: its meter forgot it long ago.
+    """
 
     usage_point: str
     account_no: str
@@ -186,7 +192,8 @@ class ReadingMissing:
 @catalogue.event("ingest.field_reading_ordered")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldReadingOrdered:
-    """Somebody must go and read the meter."""
+    """Somebody must go and read the meter: since `since_on` it does not answer, or, with failures
+    0, it is a meter that only people can read, and `since_on` is the day it is wanted for."""
 
     field_order_id: str
     usage_point: str
@@ -199,12 +206,18 @@ class FieldReadingOrdered:
 @catalogue.event("ingest.field_reading_closed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldReadingClosed:
-    """A manual reading (or the meter's own voice again) closed a field order."""
+    """A manual reading (or the meter's own voice again) closed a field order.
+
+    next_at: nobody is sent again before; day_on: the day up to which a meter that only people can
+    read is read now, "" for others.
+    """
 
     field_order_id: str
     usage_point: str
     reading_id: str
     closed_by: str
+    next_at: str = ""
+    day_on: str = ""
 
 
 @catalogue.event("ingest.switching_reported")
@@ -237,12 +250,8 @@ class PlaceNoted:
     account_no: str
     agreement_version: int
     switching_method: str
-    meter_no: str
-    installed_from_at: str
-    protocol: str
-    line: str
-    address: str
     supply_version: int
+    installations: tuple[SupplyInstallation, ...]
 
 
 @effect_catalogue.event("ingest.command_refused")
@@ -263,7 +272,10 @@ class CommandRefused:
 @effect_catalogue.event("ingest.attempt_started")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted:
-    """Written and awaited before the wire is touched; never sent a second time."""
+    """Written and awaited before the wire is touched; never sent a second time.
+
+    protocol, line and address: where the meter is reached, also to look at it later.
+    """
 
     command_id: str
     seq: int
@@ -272,6 +284,9 @@ class AttemptStarted:
     meter_no: str
     action: str
     valid_until_at: str
+    protocol: str
+    line: str
+    address: str
 
 
 @effect_catalogue.event("ingest.attempt_ended")

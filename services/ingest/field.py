@@ -8,10 +8,13 @@ out twice is one reading more, which validation recognises.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
+import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,7 @@ from libs.events.record import Record, TopicPartition, partition_of
 from libs.events.registry import Catalogue
 from libs.events.telemetry import logger
 from services.ingest.effect.core import PURE_MODULES, make_core
-from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand, is_cancelled
+from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand, last_word
 from services.ingest.events import ReadingOrdered, edge_catalogue
 from services.ingest.lines import Lines
 from services.ingest.protocols.dlt645.requests import Credentials
@@ -39,6 +42,7 @@ from services.wiring import make_effect_loop, open_producer, runtime_of
 ORDERS = "ingest.events"
 READINGS = "ingest.readings"
 GROUP = "ingest.edge"
+COMMANDS, SUPPLY, CALENDAR = "control.commands", "customers.supply", "calendar"
 BATCH = 400
 _ORDER_TYPES = frozenset({"ingest.reading_ordered"})
 
@@ -49,8 +53,15 @@ reader_catalogue.reads("ingest.reading_ordered")(ReadingOrdered)
 class Poller:
     """Carries out reading orders: lines in parallel, one meter of a line after another."""
 
-    def __init__(self, log: KafkaLog, producer: EdgeProducer, lines: Lines, threads: int) -> None:
-        self.log, self.producer, self.lines = log, producer, lines
+    def __init__(
+        self,
+        log: KafkaLog,
+        producer: EdgeProducer,
+        lines: Lines,
+        threads: int,
+        wall: Callable[[], str] | None = None,
+    ) -> None:
+        self.log, self.producer, self.lines, self.wall = log, producer, lines, wall
         self.codec = Codec(reader_catalogue)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="line")
         self.generation = -1
@@ -95,7 +106,7 @@ class Poller:
             by_line.setdefault(order.line, []).append((order, now_at))
 
         def read_line(mine: list[tuple[ReadingOrdered, str]]) -> list[Outcome]:
-            return [read_order(order, self.lines, now_at, utc_now()) for order, now_at in mine]
+            return [read_order(order, self.lines, now_at, self.wall) for order, now_at in mine]
 
         return [found for line in self.pool.map(read_line, by_line.values()) for found in line]
 
@@ -117,10 +128,12 @@ def run_poller(poller: Poller, stopping: threading.Event, name: str) -> None:
 
 
 class Performer:
-    """What the executor may do in the world, with the last look at cancellations."""
+    """What the executor may do in the world, with the last look at what is not decided yet."""
 
-    def __init__(self, lines: Lines, security: RelaySecurity) -> None:
-        self.lines, self.security = lines, security
+    def __init__(
+        self, lines: Lines, security: RelaySecurity, wall: Callable[[], str] | None = None
+    ) -> None:
+        self.lines, self.security, self.wall = lines, security, wall
         self.loop: EffectLoop | None = None
 
     def __call__(self, request: Any) -> RelayAnswer:
@@ -136,15 +149,35 @@ class Performer:
                 state="",
                 detail=f"{request.protocol} has no relay command",
             )
-        return switch(request, self.lines, self.security, lambda: self._cancelled(request))
+        return switch(
+            request, self.lines, self.security, lambda: self._last_word(request), self.wall
+        )
 
-    def _cancelled(self, request: SendCommand) -> str:
+    def _last_word(self, request: SendCommand) -> tuple[str, str]:
         loop = self.loop
         assert loop is not None
-        topic = "control.commands"
-        fold = loop.folds[partition_of(request.usage_point, loop.partitions(topic))]
-        ahead = loop.ahead(fold, topic, request.usage_point)
-        return "control cancelled it" if is_cancelled(request.command_id, ahead) else ""
+        point = request.usage_point
+        fold = loop.folds[partition_of(point, loop.partitions(COMMANDS))]
+        return last_word(
+            request.command_id,
+            request.valid_until_at,
+            loop.ahead(fold, COMMANDS, point),
+            loop.ahead(fold, SUPPLY, point),
+            loop.ahead(fold, CALENDAR, None),
+        )
+
+
+def digest_key_of(evidence_key_file: Path | None) -> bytes:
+    """The key of the digests of masked frames: an auditor who has the file can check a frame.
+
+    Derived from the installation's evidence key, so that the two cannot be mixed up. Without one it
+    is random and forgotten with the process: then digests of one run can be compared with each
+    other, and no password can be searched from them either.
+    """
+    if evidence_key_file is None:
+        return secrets.token_bytes(32)
+    secret = evidence_key_file.read_bytes().strip()
+    return hmac.new(secret, b"gridledger frame digest", hashlib.sha256).digest()
 
 
 def load_security(file: Path | None) -> RelaySecurity:
@@ -171,15 +204,15 @@ def run(settings: Settings, ordinal: int) -> int:
         raise Refused("the meter lines have one master: run one member of ingest-field")
     runtime = runtime_of(settings, GROUP)
     security = load_security(settings.meter_passwords_file)
-    lines = Lines(digest_key=b"")
-    performer = Performer(lines, security)
+    lines = Lines(digest_key_of(settings.evidence_key_file))
+    wall = utc_now if settings.clock_mode == "live" else None
+    performer = Performer(lines, security, wall)
     core = make_core(decider_hash(PURE_MODULES))
     loop = make_effect_loop(core, settings, ordinal, performer)
     performer.loop = loop
     producer = open_producer(settings, GROUP, edge_catalogue)
-    poller = Poller(
-        KafkaLog(runtime.kafka, GROUP, f"{GROUP}-{ordinal}", (ORDERS,)), producer, lines, 16
-    )
+    log = KafkaLog(runtime.kafka, GROUP, f"{GROUP}-{ordinal}", (ORDERS,))
+    poller = Poller(log, producer, lines, 16, wall)
     stopping = threading.Event()
     thread = threading.Thread(target=run_poller, args=(poller, stopping, GROUP), name="poller")
     thread.daemon = True

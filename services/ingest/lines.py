@@ -47,7 +47,10 @@ class _Owned:
 
 
 class Lines:
-    """All lines of this process. A scheduled reader gives way to a waiting relay command."""
+    """All lines of this process. A scheduled reader gives way to a waiting relay command.
+
+    digest_key: key of the digests of masked frames; without one a password could be searched.
+    """
 
     def __init__(self, digest_key: bytes, timing: LineSettings | None = None) -> None:
         self.digest_key, self.timing = digest_key, timing

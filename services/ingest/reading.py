@@ -1,12 +1,16 @@
 """One order to read, carried out on a line: what the meter said, or why it said nothing.
 
 Raw frames come along with every result; whether a value is good is validation's business. Nothing
-here knows Kafka.
+here knows Kafka. Times are business time: that of the order, or, live, the wall clock's, which is
+finer and does not stand still while an order waits for its line.
+
+    read_order(order, lines, "2026-02-01T16:10:00Z", utc_now)
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 from libs.events.errors import BadInput
@@ -29,7 +33,7 @@ from services.ingest.protocols.failures import (
     ProtocolError,
 )
 from services.ingest.protocols.modbus_tcp import ModbusSession
-from services.ingest.protocols.session import MeterSession
+from services.ingest.protocols.session import MeterSession, RelayStatus
 
 VOLTAGES_DI = "0201FF00"
 MODBUS_LATEST_MIN = 60
@@ -46,6 +50,7 @@ FREEZE_PARTS = {
 }
 """Which part of a daily freeze (DI1 of 0506xxnn) holds which registers."""
 
+Wall = Callable[[], str]
 CAUSES = {NoReply: "no_reply", BadReply: "bad_reply", LineDown: "line_down"}
 Outcome = RegistersRead | ProfileRead | ReadFailed
 
@@ -65,28 +70,33 @@ class Evidence:
             self.frames += [f"?{noise}" for noise in exchange.noise_hex if noise]
 
 
-def read_order(order: ReadingOrdered, lines: Lines, now_at: str, wall_at: str) -> Outcome:
-    """Carry out one order. `now_at` is business time, `wall_at` the wall clock's."""
+def read_order(
+    order: ReadingOrdered, lines: Lines, ordered_at: str, wall: Wall | None = None
+) -> Outcome:
+    """Carry out one order. `ordered_at`: the business time it was given; `wall`: the wall clock
+    where business time is the wall clock's, None where it is simulated."""
     evidence = Evidence()
+    clock: Wall = wall or (lambda: ordered_at)
     try:
         if order.protocol == "modbus_sdm630":
-            return _read_modbus(order, evidence, now_at)
+            return _read_modbus(order, evidence, ordered_at, clock)
         if order.protocol != "dlt645_2007":
-            return _failed(order, "refused", f"nobody reads {order.protocol} remotely", now_at, [])
+            problem = f"nobody reads {order.protocol} remotely"
+            return _failed(order, "refused", problem, ordered_at, [])
         with lines.taken(order.line) as line:
             session = MeterSession(line, order.address, _profile_of(order))
             try:
                 if order.kind == "profile":
-                    return _read_profile(order, session, evidence, now_at)
-                return _read_freeze(order, session, evidence, now_at, wall_at)
+                    return _read_profile(order, session, evidence, ordered_at)
+                return _read_freeze(order, session, evidence, ordered_at, clock)
             except ProtocolError:
                 evidence.add(session.take_exchanges())
                 raise
     except ProtocolError as error:
         cause = CAUSES.get(type(error), "bad_reply")
-        return _failed(order, cause, error.problem, now_at, evidence.frames)
+        return _failed(order, cause, error.problem, ordered_at, evidence.frames)
     except BadInput as error:
-        return _failed(order, "refused", str(error), now_at, evidence.frames)
+        return _failed(order, "refused", str(error), ordered_at, evidence.frames)
 
 
 def _profile_of(order: ReadingOrdered) -> Dlt645Profile:
@@ -101,9 +111,9 @@ def _profile_of(order: ReadingOrdered) -> Dlt645Profile:
 
 
 def _read_freeze(
-    order: ReadingOrdered, session: MeterSession, evidence: Evidence, now_at: str, wall_at: str
+    order: ReadingOrdered, session: MeterSession, evidence: Evidence, now_at: str, clock: Wall
 ) -> Outcome:
-    nth = (parse_instant(day_end(day_of(now_at))) - parse_instant(day_end(order.day_on))).days
+    nth = (parse_instant(day_end(day_of(clock()))) - parse_instant(day_end(order.day_on))).days
     freeze = session.read_daily_freeze(max(nth, 1))
     evidence.add(freeze.exchanges)
     if freeze.refused:
@@ -114,13 +124,14 @@ def _read_freeze(
         return _failed(order, "bad_reply", problem, now_at, evidence.frames)
     status = session.read_relay_status()
     evidence.add(status.exchanges)
-    clock = session.read_clock()
-    evidence.add(clock.exchanges)
+    shown = session.read_clock()
+    looked_at = clock()
+    evidence.add(shown.exchanges)
     volts = session.read(VOLTAGES_DI)
     evidence.add(volts.exchanges)
     offset_s = None
-    if clock.meter_at:
-        offset_s = int((parse_instant(clock.meter_at) - parse_instant(now_at)).total_seconds())
+    if shown.meter_at:
+        offset_s = int((parse_instant(shown.meter_at) - parse_instant(looked_at)).total_seconds())
     registers, flaws, demands = _sort(freeze.quantities)
     return RegistersRead(
         reading_id=_reading_id(order, evidence.frames),
@@ -140,18 +151,31 @@ def _read_freeze(
             if found.value is not None
         },
         clock_offset_s=offset_s,
-        relay=RELAY_WORDS.get(status.state, ""),
+        relay=relay_word(status),
         frames=tuple(evidence.frames),
     )
 
 
-RELAY_WORDS = {"closed": "closed", "open": "open", "close_permitted": "button"}
+def relay_word(status: RelayStatus) -> str:
+    """How the relay stands: closed, open, button (open, and the customer may close it), "" unknown.
+
+    Only the bit that was confirmed counts: a meter told to open that has not opened is closed.
+    """
+    if status.is_open is None:
+        return ""
+    if not status.is_open:
+        return "closed"
+    return "button" if status.state == "close_permitted" else "open"
 
 
 def _sort(
     quantities: tuple[Quantity, ...],
 ) -> tuple[dict[str, int], dict[str, str], tuple[DemandPeak, ...]]:
-    """Energy registers, the ones without a value, and demands."""
+    """Energy registers, the ones without a value, and demands.
+
+    A demand has four decimals of a kW on the wire: tenths of a watt are cut off, as the meter cuts
+    off what it does not show.
+    """
     registers: dict[str, int] = {}
     flaws: dict[str, str] = {}
     demands: list[DemandPeak] = []
@@ -194,11 +218,14 @@ def _read_profile(
     )
 
 
-def _read_modbus(order: ReadingOrdered, evidence: Evidence, now_at: str) -> Outcome:
-    late_min = (parse_instant(now_at) - parse_instant(day_end(order.day_on))).total_seconds() / 60
-    if order.kind == "profile" or late_min > MODBUS_LATEST_MIN:
+def _read_modbus(order: ReadingOrdered, evidence: Evidence, now_at: str, clock: Wall) -> Outcome:
+    """What the meter shows now, as that of 24:00: it keeps no freeze and no profile."""
+    if order.kind == "profile":
+        return _failed(order, "not_held", "the meter keeps no profile", now_at, [])
+    late_min = (parse_instant(clock()) - parse_instant(day_end(order.day_on))).total_seconds() / 60
+    if late_min > MODBUS_LATEST_MIN:
         problem = f"the meter keeps no freeze, and 24:00 was {int(late_min)} min ago"
-        return _failed(order, "refused", problem, now_at, [])
+        return _failed(order, "not_held", problem, now_at, [])
     _, _, rest = order.line.partition(":")
     host, _, port = rest.rpartition(":")
     if not host or not port.isdigit() or not order.address.isdigit():

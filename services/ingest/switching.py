@@ -2,6 +2,8 @@
 
 The clock is looked at before a disconnect and the relay read after every command; a frame is sent
 once, and whatever may have reached the meter is read back, never repeated.
+
+    switch(request, lines, PasswordSecurity(credentials=...), lambda: ("", ""), utc_now)
 """
 
 from __future__ import annotations
@@ -32,73 +34,75 @@ def look(request: ReadBack, lines: Lines) -> RelayAnswer:
             session = MeterSession(line, request.address)
             state, detail = _read_state(session, evidence)
     except (ProtocolError, BadInput) as error:
-        return RelayAnswer(
-            sent=True,
-            refusal="",
-            accepted=None,
-            state="",
-            detail=str(error),
-            frames=tuple(evidence.frames),
-        )
-    return RelayAnswer(
-        sent=True,
-        refusal="",
-        accepted=None,
-        state=state,
-        detail=detail,
-        frames=tuple(evidence.frames),
-    )
+        return _answer(evidence, sent=True, detail=str(error))
+    return _answer(evidence, sent=True, state=state, detail=detail)
 
 
 def switch(
     request: SendCommand,
     lines: Lines,
     security: RelaySecurity,
-    is_still_wanted: Callable[[], str],
+    last_word: Callable[[], tuple[str, str]],
+    wall: Callable[[], str] | None = None,
 ) -> RelayAnswer:
-    """Send one command. `is_still_wanted` is asked last before the wire: "" or why not."""
+    """Send one command. `last_word` is asked last before the wire: the check that refuses and why,
+    or two empty texts; `wall`: the wall clock where business time is the wall clock's, else None.
+    """
     evidence = Evidence()
-    with lines.taken(request.line, urgent=True) as line:
-        session = MeterSession(line, request.address)
-        refusal, detail = _may_send(request, session, evidence, is_still_wanted)
-        if refusal:
-            return _answer(evidence, sent=False, refusal=refusal, detail=detail)
-        try:
-            reply = session.send_relay_command(
-                COMMANDS[request.action], request.valid_until_at, security
-            )
-        except ProtocolError as error:
-            evidence.add(session.take_exchanges())
-            if not error.sent:
-                return _answer(evidence, sent=False, refusal="line_down", detail=error.problem)
-            state, _ = _look_again(session, evidence, request.action)
-            return _answer(evidence, sent=True, state=state, detail=error.problem)
-        evidence.add(reply.exchanges)
-        state, seen = _look_again(session, evidence, request.action)
-        detail = f"meter refused: {', '.join(reply.refused)}" if reply.refused else seen
-        return _answer(evidence, sent=True, accepted=reply.accepted, state=state, detail=detail)
+    try:
+        with lines.taken(request.line, urgent=True) as line:
+            session = MeterSession(line, request.address)
+            refusal, detail = _may_send(request, session, evidence, last_word, wall)
+            if refusal:
+                return _answer(evidence, sent=False, refusal=refusal, detail=detail)
+            return _send(request, session, evidence, security)
+    except BadInput as error:  # a line, an address or a password that nothing can be sent with
+        return _answer(evidence, sent=False, refusal="line", detail=str(error))
 
 
 def _may_send(
     request: SendCommand,
     session: MeterSession,
     evidence: Evidence,
-    is_still_wanted: Callable[[], str],
+    last_word: Callable[[], tuple[str, str]],
+    wall: Callable[[], str] | None,
 ) -> tuple[str, str]:
-    """The checks that need the meter or the last word of control."""
+    """The checks that need the meter, the wall clock or the last word of control."""
     try:
-        clock = session.read_clock()
+        shown = session.read_clock()
     except ProtocolError as error:
         evidence.add(session.take_exchanges())
         return "meter_unreachable", error.problem
-    evidence.add(clock.exchanges)
-    if not clock.meter_at:
-        return "meter_clock", clock.bad or ", ".join(clock.refused)
-    offset_s = (parse_instant(clock.meter_at) - parse_instant(request.now_at)).total_seconds()
+    now_at = wall() if wall is not None else request.now_at
+    evidence.add(shown.exchanges)
+    if not shown.meter_at:
+        return "meter_clock", shown.bad or ", ".join(shown.refused)
+    offset_s = (parse_instant(shown.meter_at) - parse_instant(now_at)).total_seconds()
     if request.action == "open" and abs(offset_s) > 60 * CLOCK_MARGIN_MIN:
         return "meter_clock", f"the meter's clock is off by {int(offset_s)} s"
-    cancelled = is_still_wanted()
-    return ("cancelled", cancelled) if cancelled else ("", "")
+    if now_at >= request.valid_until_at:
+        return "expired", f"valid until {request.valid_until_at}, now {now_at}"
+    return last_word()
+
+
+def _send(
+    request: SendCommand, session: MeterSession, evidence: Evidence, security: RelaySecurity
+) -> RelayAnswer:
+    """Put the frame on the wire, once, and read the relay back."""
+    try:
+        reply = session.send_relay_command(
+            COMMANDS[request.action], request.valid_until_at, security
+        )
+    except ProtocolError as error:
+        evidence.add(session.take_exchanges())
+        if not error.sent:
+            return _answer(evidence, sent=False, refusal="line_down", detail=error.problem)
+        state, _ = _look_again(session, evidence, request.action)
+        return _answer(evidence, sent=True, state=state, detail=error.problem)
+    evidence.add(reply.exchanges)
+    state, seen = _look_again(session, evidence, request.action)
+    detail = f"meter refused: {', '.join(reply.refused)}" if reply.refused else seen
+    return _answer(evidence, sent=True, accepted=reply.accepted, state=state, detail=detail)
 
 
 def _look_again(session: MeterSession, evidence: Evidence, action: str) -> tuple[str, str]:

@@ -5,7 +5,9 @@
                          correction_proposed (own, and by account on metrology.findings)
                          correction_decided | case_rejected, when a person decided
 
-Only a meter that was installed at an account's point proposes a correction; only a person approves.
+Only a meter whose error is beyond its limit and that was installed at an account's point proposes a
+correction; only a person approves. Where a meter was used, and when it was verified before, may
+become known after its run: proposals follow from all that is known, in any order, until decided.
 """
 
 from __future__ import annotations
@@ -30,10 +32,10 @@ from services.metrology.events import (
     RunRepeated,
     UseNoted,
 )
-from services.metrology.judgement import DEFAULT_RULES, FAILED, PASSED, BenchRun, judge, local_day
+from services.metrology.judgement import DEFAULT_RULES, PASSED, BenchRun, judge, local_day
 from services.metrology.reactions import MeterPublished, meter_noted
 from services.metrology.representative_error import representative_error
-from services.metrology.state import Meter
+from services.metrology.state import Failure, Meter, evolve
 from services.metrology.verification_cycle import DEFAULT_CYCLES, next_due_on
 
 FINDINGS = "metrology.findings"
@@ -54,7 +56,9 @@ def deciding_with(limits: ErrorLimits) -> Decide:
             case RunMeasured():
                 return list(_on_run(meter, item.body.run, limits))
             case RunGarbled():
-                return [_rejected(item.body.run_id, key, item.body.problem)]
+                garbled = item.body
+                rejected = RunRejected(run_id=garbled.run_id, meter_no=key, problem=garbled.problem)
+                return [Emit(rejected)]
             case CaseDecided():
                 return list(_on_case(meter, item.body))
         return []
@@ -68,12 +72,13 @@ def _on_meter(meter: Meter, published: MeterPublished, limits: ErrorLimits) -> I
         return
     noted = meter_noted(published)
     yield Emit(noted)
-    notes = {**meter.notes, noted.account_no: noted}
-    seen: set[str] = set(meter.run_ids)
-    for run in meter.held:
-        if run.run_id not in seen:
-            seen.add(run.run_id)
-            yield from _judge(notes, run, meter.verified_on, limits)
+    held = meter.held
+    meter = evolve(meter, noted)
+    for run in held:
+        for body in _judge(meter, run, limits):
+            yield Emit(body)
+            meter = evolve(meter, body)
+    yield from _propose(meter)
 
 
 def _on_run(meter: Meter, run: BenchRun, limits: ErrorLimits) -> Iterator[Emit]:
@@ -83,13 +88,14 @@ def _on_run(meter: Meter, run: BenchRun, limits: ErrorLimits) -> Iterator[Emit]:
         if all(held.run_id != run.run_id for held in meter.held):
             yield Emit(MeterAwaited(meter_no=run.meter_no, run=run))
     else:
-        yield from _judge(meter.notes, run, meter.verified_on, limits)
+        for body in _judge(meter, run, limits):
+            yield Emit(body)
+            meter = evolve(meter, body)
+        yield from _propose(meter)
 
 
-def _judge(
-    notes: dict[str, MeterNoted], run: BenchRun, verified_on: str, limits: ErrorLimits
-) -> Iterator[Emit]:
-    newest = max(notes.values(), key=lambda noted: (noted.version, noted.account_no))
+def _judge(meter: Meter, run: BenchRun, limits: ErrorLimits) -> Iterator[MeterJudged | RunRejected]:
+    newest = max(meter.notes.values(), key=lambda noted: (noted.version, noted.account_no))
     rating = MeterRating(accuracy_class=newest.accuracy_class, connection=newest.connection)
     try:
         judgement = judge(run, rating, limits, DEFAULT_RULES)
@@ -98,48 +104,56 @@ def _judge(
         passed = judgement.verdict == PASSED
         due_on = next_due_on(measured_on, rating.accuracy_class, DEFAULT_CYCLES) if passed else ""
     except BadInput as problem:
-        yield _rejected(run.run_id, run.meter_no, str(problem))
+        yield RunRejected(run_id=run.run_id, meter_no=run.meter_no, problem=str(problem))
         return
-    yield Emit(
-        MeterJudged(
-            judgement=judgement,
-            representative_e4_pct=error.error_e4_pct,
-            representative_text=error.text,
-            measured_on=measured_on,
-            next_due_on=due_on,
-        )
+    yield MeterJudged(
+        judgement=judgement,
+        representative_e4_pct=error.error_e4_pct,
+        representative_text=error.text,
+        measured_on=measured_on,
+        next_due_on=due_on,
     )
-    if judgement.verdict == FAILED and error.error_e4_pct is not None:
-        for noted in sorted(notes.values(), key=lambda found: found.account_no):
-            last = verified_on or noted.verified_on
-            for use in noted.uses:
-                yield from _propose(run, use, last, error.error_e4_pct, measured_on)
 
 
-def _propose(
-    run: BenchRun, use: UseNoted, verified_on: str, error_e4_pct: int, measured_on: str
-) -> Iterator[Emit]:
-    """One proposed case for each place where the meter counted in the time to be corrected."""
+def _propose(meter: Meter) -> Iterator[Emit]:
+    """A case for each place where a failed meter counted; again when its days turn out otherwise
+    before it is decided."""
+    notes = sorted(meter.notes.values(), key=lambda noted: noted.account_no)
+    uses = [use for noted in notes for use in noted.uses]
+    found = (_proposal(meter, failure, use) for failure in meter.failures for use in uses)
+    by_id = {proposed.case_id: proposed for proposed in found if proposed is not None}
+    for case_id, proposed in by_id.items():
+        if case_id not in meter.decided and meter.cases.get(case_id) != proposed:
+            yield Emit(proposed)
+            yield Emit(proposed, topic=FINDINGS, key=proposed.account_no)
+
+
+def _proposal(meter: Meter, failure: Failure, use: UseNoted) -> CorrectionProposed | None:
+    """The case of one place; None when nothing was billed there by the wrong meter: it came there,
+    or was verified, after it was taken away or measured."""
     installed_on = local_day(use.from_at, UTC_OFFSET_MIN, "from_at")
-    until_on = local_day(use.to_at, UTC_OFFSET_MIN, "to_at") if use.to_at else measured_on
-    until_on = min(until_on, measured_on)
+    until_on = failure.measured_on
+    if use.to_at:
+        until_on = min(until_on, local_day(use.to_at, UTC_OFFSET_MIN, "to_at"))
+    known_on = (*meter.passed_on, *(noted.verified_on for noted in meter.notes.values()))
+    verified = [on for on in known_on if on <= failure.measured_on]
     try:
-        period = correction_period(verified_on, installed_on, until_on)
+        period = correction_period(max(verified, default=""), installed_on, until_on)
     except BadInput:
-        return  # verified after it was taken away: nothing was billed with the wrong meter
-    proposed = CorrectionProposed(
-        case_id=f"{run.run_id}/{use.usage_point}",
-        meter_no=run.meter_no,
-        run_id=run.run_id,
+        return None
+    if not period.half_days:
+        return None
+    return CorrectionProposed(
+        case_id=f"{failure.run_id}/{use.usage_point}/{installed_on}",
+        meter_no=failure.meter_no,
+        run_id=failure.run_id,
         account_no=use.account_no,
         usage_point=use.usage_point,
-        error_e4_pct=error_e4_pct,
+        error_e4_pct=failure.error_e4_pct,
         rule=METER_ERROR,
         from_on=period.half_from_on,
         to_on=period.until_on,
     )
-    yield Emit(proposed)
-    yield Emit(proposed, topic=FINDINGS, key=use.account_no)
 
 
 def _on_case(meter: Meter, decision: CaseDecided) -> Iterator[Emit]:
@@ -151,7 +165,7 @@ def _on_case(meter: Meter, decision: CaseDecided) -> Iterator[Emit]:
         problem = f"it was {meter.decided[decision.case_id]} already"
     elif decision.decision not in DECISIONS:
         problem = f"{decision.decision!r} is no decision: {' or '.join(DECISIONS)}"
-    elif not decision.decided_by:
+    elif not decision.decided_by.strip():
         problem = "nobody is named who decided"
     if problem or case is None:
         yield Emit(
@@ -169,10 +183,7 @@ def _on_case(meter: Meter, decision: CaseDecided) -> Iterator[Emit]:
         to_on=case.to_on,
         decision=decision.decision,
         decided_by=decision.decided_by,
+        reason=decision.reason,
     )
     yield Emit(decided)
     yield Emit(decided, topic=FINDINGS, key=case.account_no)
-
-
-def _rejected(run_id: str, meter_no: str, problem: str) -> Emit:
-    return Emit(RunRejected(run_id=run_id, meter_no=meter_no, problem=problem))

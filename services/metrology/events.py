@@ -131,6 +131,8 @@ class RunRejected:
 class CorrectionProposed:
     """A failed meter that was installed at an account's point (own, and on metrology.findings).
 
+    case_id: run, point, and the day the meter came to it; the same case is proposed again with
+    other days when it turns out, before it is decided, that the meter was used otherwise;
     rule: the legal rule's name; from_on and to_on: the period that is corrected (half of the time
     since the last verification or installation); error_e4_pct: the representative error.
     """
@@ -161,6 +163,7 @@ class CorrectionDecided:
     to_on: str
     decision: str
     decided_by: str
+    reason: str = ""
 
 
 @catalogue.event("metrology.case_rejected")

@@ -16,10 +16,13 @@ PURE_MODULES = (
     "services.validation.instant",
     "services.validation.profile",
     "services.validation.reactions",
+    "services.validation.reading",
     "services.validation.register_usage",
+    "services.validation.revision",
     "services.validation.rule_set",
     "services.validation.rules",
     "services.validation.state",
+    "services.validation.timeline",
     "services.validation.voltage_band",
 )
 WRITTEN = ("validation.usage",)

@@ -1,31 +1,25 @@
 """What validation decides: does a reading count, what was used on a day, what is estimated.
 
-    customers.supply -> supply_noted, and the readings that waited for it
-    ingest.readings  -> reading_accepted | reading_rejected, quality_found, usage_established
+    customers.supply -> supply_noted, and what waited for it or follows from it
+    ingest.readings  -> reading_accepted | reading_rejected | supply_awaited, quality_found,
+                        usage_established, intervals_established
     calendar         -> usage_established (estimated), a grace time after the day
 
-A day's usage follows from the two good readings around it. Whenever a reading is accepted, the days
-between it and its neighbours are worked out anew, and those that changed get a new revision; so the
-order in which readings arrive does not matter for what stands in the end.
+A day's usage follows from the two marks around it (timeline.py, revision.py); so the order in which
+good readings arrive does not matter for what stands in the end. A reading that needs what is not
+known yet is held, never rejected for it; and one that stands out is believed when the next one
+does not fall back behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
-from services.validation.day_verdict import DayVerdict, DayWindow, day_verdict
-from services.validation.estimation import (
-    Actual,
-    DayUsage,
-    estimate_gap,
-    estimate_open,
-)
+from services.validation.day_verdict import DayWindow, day_verdict
 from services.validation.events import (
-    EstimateSuperseded,
     Finding,
     HeldReading,
     IntervalsEstablished,
@@ -33,47 +27,57 @@ from services.validation.events import (
     ReadingAccepted,
     ReadingRejected,
     SupplyAwaited,
-    UsageDemand,
-    UsageEstablished,
 )
-from services.validation.finding import FAIL, PASS, worst
+from services.validation.finding import FAIL, PASS, WARN, worst
 from services.validation.finding import Finding as RuleFinding
-from services.validation.instant import (
-    day_end_at,
-    day_start,
-    format_instant,
-    parse_instant,
-)
-from services.validation.profile import Profile, interval_block
+from services.validation.instant import day_end_at, parse_day
+from services.validation.profile import MINUTES_PER_DAY, Profile, interval_block
 from services.validation.reactions import (
     ProfileRead,
     RegistersRead,
     SupplyPublished,
+    held_profile,
     held_reading,
     supply_noted,
 )
-from services.validation.register_usage import (
-    Installation,
-    Snapshot,
-    parse_register,
-    primary_value,
-    usages_between,
+from services.validation.reading import (
+    contradictions,
+    is_confirmed,
+    is_unusable,
+    mark_of,
+    place_of,
+    told,
+    window_of,
 )
-from services.validation.rule_set import DEFAULT_RULE_SET, RuleSet
+from services.validation.register_usage import Installation
+from services.validation.revision import (
+    RULE_SET_ID,
+    RULES,
+    estimate_days,
+    next_estimate_at,
+    runs_of,
+    work_out,
+)
 from services.validation.rules import duplicate
-from services.validation.state import Kept, Point, evolve
-from services.validation.voltage_band import LEVEL_DV, PHASE_NOMINAL_DV, voltage_window
-
-USAGE = "validation.usage"
-RULES: RuleSet = DEFAULT_RULE_SET
-RULE_SET_ID = f"{RULES.id}.v{RULES.version}"
-GRACE_MIN = 8 * 60
-"""Minutes after 24:00 until a day without a reading is estimated (configuration)."""
+from services.validation.state import KEEP_DAYS, Point, evolve
+from services.validation.timeline import (
+    Mark,
+    Span,
+    add_days,
+    day_of,
+    installations,
+    run_of,
+    spans,
+    supply_on,
+)
 
 NEVER_REJECT = frozenset({"voltage_band", "clock_drift", "usage_while_disconnected"})
 """Findings about the supply or the clock are told, but do not make the registers wrong."""
 
+SPIKE = frozenset({"spike"})
 PROFILE_REGISTER = "1-0:1.8.0"
+FIRST_DAY_ON, LAST_DAY_ON = "1970-01-02", "2999-12-31"
+NEXT_TICK = "0001-01-01T00:00:00Z"
 
 
 def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
@@ -81,106 +85,265 @@ def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
     point: Point = view.get(key) or Point()
     match item.body:
         case SupplyPublished():
-            return list(_on_supply(point, item.body))
+            return list(_on_supply(point, key, item.body, item.at))
         case RegistersRead():
-            return list(_on_registers(point, key, item.body))
+            return list(_on_reading(point, key, held_reading(item.body), item.at))
         case ProfileRead():
-            return list(_on_profile(point, item.body))
+            return list(_on_reading(point, key, held_profile(item.body), item.at))
         case Tick():
             return list(_on_tick(point, key, item.body.at))
     return []
 
 
-def _on_supply(point: Point, supply: SupplyPublished) -> Iterator[Emit]:
-    if point.supply is not None and supply.version <= point.supply.version:
-        return
-    noted = supply_noted(supply)
-    yield Emit(noted)
-
-    known = replace(point, supply=noted, held=())
-    for reading in sorted(point.held, key=lambda held: (held.day_on, held.reading_id)):
-        emits = list(_judge(known, supply.usage_point, reading))
-        yield from emits
-        known = _after(known, emits)
+def due(state: Point) -> str:
+    """When the next day without a reading is estimated, or a held reading is looked at again."""
+    moments = [next_estimate_at(state)]
+    for reading in state.held:
+        is_late = _awaited(state, reading, day_end_at(reading.day_on)) != ""
+        moments.append(_given_up_at(reading) if is_late else NEXT_TICK)
+    return min((at for at in moments if at), default="")
 
 
-def _after(point: Point, emits: list[Emit]) -> Point:
+def _after(point: Point, emits: Iterable[Emit]) -> Point:
     """The point as it stands after own events, for a decision that takes several readings."""
-
     for emit in emits:
         if not emit.topic:
             point = evolve(point, emit.body)
     return point
 
 
-def _on_registers(point: Point, key: str, reading: RegistersRead) -> Iterator[Emit]:
-    if reading.kind == "current":
+def _on_supply(point: Point, key: str, supply: SupplyPublished, now: str) -> Iterator[Emit]:
+    """Each account's supply by itself: the highest version of every (point, account) stands."""
+    known = point.supplies.get(supply.account_no)
+    if known is not None and supply.version <= known.version:
         return
-    held = held_reading(reading)
-    if point.supply is None:
-        if all(known.reading_id != held.reading_id for known in point.held):
-            yield Emit(SupplyAwaited(usage_point=key, reading=held))
+    noted = supply_noted(supply)
+    yield Emit(noted)
+    before, point = point, evolve(point, noted)
+    yield from _tell_too_late(before, point, key, noted.version)
+    emits = list(_judge_held(point, key, now))
+    yield from emits
+    yield from _rework(_after(point, emits), key, f"supply/{supply.version}")
+
+
+def _rework(point: Point, key: str, because: str) -> Sequence[Emit]:
+    """What a supply changes of days whose marks are known, or that it cannot be calculated with."""
+    try:
+        emits = list(work_out(point, key, because, {}))
+        for span in spans(runs_of(point), point.readings, point.anchor_on):
+            if span.last.reading_id.startswith("final/"):
+                emits += _tell_bad_end(key, span)
+    except BadInput as wrong:
+        found = Finding(rule="bad_value", severity=FAIL, text=str(wrong), numbers={})
+        return [Emit(_remark(key, point.anchor_on, because, (found,)))]
+    return emits
+
+
+def _tell_too_late(before: Point, point: Point, key: str, version: int) -> Iterator[Emit]:
+    """A supply that says otherwise of days that are settled changes them no more: somebody must
+    know. (Their usage is forgotten here; it was right by what was known.)"""
+    anchor_on = point.anchor_on
+    if not anchor_on or _settled_facts(before) == _settled_facts(point):
         return
-    yield from _judge(point, key, held)
+    text = f"who was supplied, or by which meter, until {anchor_on} was said too late"
+    found = Finding(rule="late_supply", severity=WARN, text=text, numbers={})
+    yield Emit(_remark(key, anchor_on, f"supply/{version}", (found,)))
+
+
+def _settled_facts(point: Point) -> tuple[str, tuple[Installation, ...]]:
+    """Who is supplied on the anchor's day, and the meters as they stood by its end."""
+    end = day_end_at(point.anchor_on)
+    supply = supply_on(point.supplies, point.anchor_on)
+    meters = (meter for meter in installations(point.supplies.values()) if meter.from_at < end)
+    stood = (
+        meter if meter.to_at <= end else replace(meter, to_at="", final={}) for meter in meters
+    )
+    return supply.account_no if supply is not None else "", tuple(stood)
+
+
+def _tell_bad_end(key: str, span: Span) -> Iterator[Emit]:
+    """Final registers that do not fit the last reading: nobody can tell the days between."""
+    against = contradictions(span.run, span.first, span.last)
+    if against is not None:
+        yield Emit(_remark(key, span.last.day_on, span.last.reading_id, told(against)))
+
+
+def _on_tick(point: Point, key: str, now: str) -> Iterator[Emit]:
+    emits = list(_judge_held(point, key, now))
+    yield from emits
+    yield from estimate_days(_after(point, emits), key, now)
+
+
+# -- readings that wait ---------------------------------------------------------------------------
+
+
+def _awaited(point: Point, reading: HeldReading, now: str) -> str:
+    """What a reading waits for: day, supply, installation; "" when it can be judged."""
+    if reading.day_on > add_days(day_of(now), 1):
+        return "day"  # business time may lag behind the edge's, but not by more
+    supplies = point.supplies
+    if not supplies:
+        return "supply"
+    begins_on = max(supply.supplied_from_on for supply in supplies.values())
+    if supply_on(supplies, reading.day_on) is None and reading.day_on >= begins_on:
+        return "supply"  # the last known account is gone: somebody may have moved in
+    chain = runs_of(point)
+    if run_of(chain, reading.meter_no, day_end_at(reading.day_on)) is None:
+        return "installation"
+    return ""
+
+
+def _given_up_at(reading: HeldReading) -> str:
+    return day_end_at(add_days(reading.day_on, KEEP_DAYS))
+
+
+def _judge_held(point: Point, key: str, now: str) -> Iterator[Emit]:
+    """Judge what waited and need not wait any more; reject what waited for too long."""
+    for reading in sorted(point.held, key=lambda held: (held.day_on, held.reading_id)):
+        reason = _awaited(point, reading, now)
+        is_far = reading.day_on > add_days(day_of(now), KEEP_DAYS)
+        if reason and not is_far and now < _given_up_at(reading):
+            continue
+        emits: Sequence[Emit]
+        if reason:
+            emits = [Emit(_rejection(key, reading, (_not_known(reason),)))]
+        else:
+            emits = _judge(point, key, reading)
+        yield from emits
+        point = _after(point, emits)
+
+
+def _not_known(reason: str) -> Finding:
+    text = f"its {reason} did not come within {KEEP_DAYS} days"
+    return Finding(rule="awaited", severity=FAIL, text=text, numbers={"keep_days": str(KEEP_DAYS)})
 
 
 # -- one reading ----------------------------------------------------------------------------------
 
 
-def _judge(point: Point, key: str, reading: HeldReading) -> Iterator[Emit]:
+def _on_reading(point: Point, key: str, reading: HeldReading, now: str) -> Iterator[Emit]:
+    if reading.kind == "current":
+        return
+    is_profile = reading.kind == "profile"
+    if is_profile and (
+        PROFILE_REGISTER not in reading.snapshots or reading.reading_id in point.profiles
+    ):
+        return
+    try:
+        _check_day(reading.day_on)
+    except BadInput as wrong:
+        yield Emit(_unreadable(key, reading, wrong))
+        return
+    reason = _awaited(point, reading, now)
+    if not reason:
+        yield from _judge(point, key, reading)
+    elif all(known.reading_id != reading.reading_id for known in point.held):
+        yield Emit(SupplyAwaited(usage_point=key, reading=reading, reason=reason))
+
+
+def _check_day(day_on: str) -> None:
+    parse_day(day_on, "day_on")
+    if not FIRST_DAY_ON <= day_on <= LAST_DAY_ON:
+        problem = f"{day_on} is no day of a meter"
+        raise BadInput("day_on", problem, f"{FIRST_DAY_ON} to {LAST_DAY_ON}")
+
+
+def _judge(point: Point, key: str, reading: HeldReading) -> Sequence[Emit]:
+    """Accept or reject a reading; what cannot even be calculated with is rejected too."""
+    judge = _judge_profile if reading.kind == "profile" else _judge_registers
+    try:
+        return list(judge(point, key, reading))
+    except BadInput as wrong:
+        return [Emit(_unreadable(key, reading, wrong))]
+
+
+def _unreadable(key: str, reading: HeldReading, wrong: BadInput) -> ReadingRejected:
+    found = Finding(rule="bad_value", severity=FAIL, text=str(wrong), numbers={})
+    return _rejection(key, reading, (found,))
+
+
+def _judge_registers(point: Point, key: str, reading: HeldReading) -> Iterator[Emit]:
     """Accept or reject a reading of the end of a day, and work out the days around it."""
     known = point.readings.get(reading.day_on)
-    if known is not None or _is_settled(point, reading.day_on):
+    if known is not None or reading.day_on <= point.anchor_on:
         yield from _judge_again(known, key, reading)
         return
-    before, after = neighbours(point, reading.day_on)
-    verdict = day_verdict(_window(point, reading, before), RULES)
+    run, before, after = place_of(point, reading)
+    verdict = day_verdict(window_of(point, reading, run, before), RULES)
     hits = tuple(found for found in verdict.findings if found.severity != PASS)
-    refusing = [f for f in hits if f.severity == FAIL and f.rule not in NEVER_REJECT]
-    if refusing or _unusable(verdict):
-        yield Emit(_rejection(key, reading, _told(hits)))
-        return
-    yield Emit(
-        ReadingAccepted(
-            usage_point=key,
-            meter_no=reading.meter_no,
-            day_on=reading.day_on,
-            reading_id=reading.reading_id,
-            source=reading.source,
-            registers=reading.registers,
-            findings=_told(hits),
-            rule_set=RULE_SET_ID,
-        )
+    refusing = {f.rule for f in hits if f.severity == FAIL and f.rule not in NEVER_REJECT}
+    against = contradictions(run, mark_of(reading), after)
+    if refusing - SPIKE or is_unusable(verdict) or against is not None:
+        yield Emit(_rejection(key, reading, told((*hits, *(against or ())))))
+    elif refusing and not is_confirmed(point, run, reading):
+        yield Emit(replace(_rejection(key, reading, told(hits)), doubted=reading))
+    elif refusing:
+        yield from _accept_both(point, key, reading, hits)
+    else:
+        yield from _accept(point, key, reading, told(hits))
+
+
+def _accept(
+    point: Point, key: str, reading: HeldReading, findings: tuple[Finding, ...]
+) -> Iterator[Emit]:
+    accepted = ReadingAccepted(
+        usage_point=key,
+        meter_no=reading.meter_no,
+        day_on=reading.day_on,
+        reading_id=reading.reading_id,
+        source=reading.source,
+        registers=reading.registers,
+        findings=findings,
+        rule_set=RULE_SET_ID,
+        demands=reading.demands,
     )
-    told = _told(tuple(f for f in hits if f.rule in NEVER_REJECT))
-    if told:
-        yield Emit(_quality(key, reading, told))
-    yield from _work_out(point, key, reading, before, after, _told(hits))
+    yield Emit(accepted)
+    remarks = tuple(found for found in findings if found.rule in NEVER_REJECT)
+    if remarks:
+        yield Emit(_remark(key, reading.day_on, reading.reading_id, remarks))
+    point = evolve(point, accepted)
+    yield from work_out(point, key, reading.reading_id, {reading.day_on: findings})
 
 
-def _is_settled(point: Point, day_on: str) -> bool:
-    """Whether the day lies before all that is still open: its usage is actual already."""
-    return bool(point.readings) and day_on < min(point.readings)
+def _accept_both(
+    point: Point, key: str, reading: HeldReading, hits: tuple[RuleFinding, ...]
+) -> Iterator[Emit]:
+    """Two readings that agree that usage rose: the doubted one counts after all, then this one."""
+    doubted = point.doubted
+    assert doubted is not None
+    if doubted.day_on != reading.day_on:
+        text = f"stood out, and was confirmed by {reading.reading_id}"
+        found = RuleFinding(rule="spike", severity=WARN, text=text, numbers={})
+        emits = list(_accept(point, key, doubted, told((found,))))
+        yield from emits
+        point = _after(point, emits)
+    confirmed = tuple(
+        replace(hit, severity=WARN, text=f"{hit.text}; confirms {doubted.reading_id}")
+        if hit.rule in SPIKE
+        else hit
+        for hit in hits
+    )
+    yield from _accept(point, key, reading, told(confirmed))
 
 
-def _judge_again(known: Kept | None, key: str, reading: HeldReading) -> Iterator[Emit]:
+def _judge_again(known: Mark | None, key: str, reading: HeldReading) -> Iterator[Emit]:
     """A second reading of a day: told, and never counted."""
     first = known.registers if known is not None else reading.registers
     found = duplicate(
         ((reading.day_on, first), (reading.day_on, reading.registers)), RULES.rules["duplicate"]
     )
-    told = _told((found,))
+    findings = told((found,))
     if first == reading.registers:
-        yield Emit(_quality(key, reading, told))
+        yield Emit(_remark(key, reading.day_on, reading.reading_id, findings))
     else:
-        yield Emit(_rejection(key, reading, told))
+        yield Emit(_rejection(key, reading, findings))
 
 
-def _quality(key: str, reading: HeldReading, findings: tuple[Finding, ...]) -> QualityFound:
+def _remark(key: str, day_on: str, reading_id: str, findings: tuple[Finding, ...]) -> QualityFound:
     return QualityFound(
         usage_point=key,
-        day_on=reading.day_on,
-        reading_id=reading.reading_id,
+        day_on=day_on,
+        reading_id=reading_id,
         findings=findings,
         rule_set=RULE_SET_ID,
     )
@@ -197,291 +360,35 @@ def _rejection(key: str, reading: HeldReading, findings: tuple[Finding, ...]) ->
     )
 
 
-def _window(point: Point, reading: HeldReading, before: Kept | None) -> DayWindow:
-    supply = point.supply
-    assert supply is not None
-    voltage = None
-    if reading.voltages and supply.voltage_class in LEVEL_DV:
-        voltage = voltage_window(supply.voltage_class, reading.voltages, PHASE_NOMINAL_DV)
-    return DayWindow(
-        day_on=reading.day_on,
-        previous=_snapshot(before) if before is not None else None,
-        current=Snapshot(
-            meter_no=reading.meter_no,
-            taken_at=day_end_at(reading.day_on),
-            registers=reading.registers,
-            flaws=reading.flaws,
-        ),
-        installations=installations(point),
-        registers=tuple(name for name in supply.registers if parse_register(name).cumulative),
-        history={
-            day.day_on: day.energy[PROFILE_REGISTER]
-            for day in point.history
-            if PROFILE_REGISTER in day.energy
-        },
-        voltage=voltage,
-        clock_drift_s=reading.clock_offset_s,
-    )
-
-
-def _unusable(verdict: DayVerdict) -> bool:
-    """A register whose usage cannot be told makes the reading no base for a bill."""
-    return any(usage.usage is None for usage in verdict.usages.values())
-
-
-def _snapshot(kept: Kept) -> Snapshot:
-    return Snapshot(meter_no=kept.meter_no, taken_at=kept.taken_at, registers=kept.registers)
-
-
-def neighbours(point: Point, day_on: str) -> tuple[Kept | None, Kept | None]:
-    """The accepted readings before and after a day. Without one before, the beginning of the
-    installation counts, with its initial registers."""
-    earlier = [day for day in point.readings if day < day_on]
-    later = [day for day in point.readings if day > day_on]
-    before = point.readings[max(earlier)] if earlier else beginning(point, day_on)
-    return before, point.readings[min(later)] if later else None
-
-
-def beginning(point: Point, day_on: str) -> Kept | None:
-    """The initial registers of the first installation that began before the end of a day."""
-    chain = sorted(installations(point), key=lambda found: found.from_at)
-    for found in chain:
-        if found.initial and found.from_at < day_end_at(day_on):
-            start = parse_instant(found.from_at)
-            return Kept(
-                day_on=_day_before(format_instant(start)),
-                meter_no=found.meter_no,
-                taken_at=found.from_at,
-                reading_id=f"initial/{found.meter_no}",
-                registers=found.initial,
-            )
-    return None
-
-
-def _day_before(at: str) -> str:
-    """The day whose 24:00 is at or before an instant: the last one that ended by then."""
-
-    local = parse_instant(at) + timedelta(hours=8)
-    return (local.date() - timedelta(days=1)).isoformat()
-
-
-def installations(point: Point) -> tuple[Installation, ...]:
-    """The installations of a point as the register arithmetic takes them."""
-    assert point.supply is not None
-    return tuple(
-        Installation(
-            meter_no=found.meter_no,
-            from_at=found.from_at,
-            to_at=found.to_at,
-            ratio=found.ratio,
-            digits=found.digits,
-            capacity_w=found.capacity_w,
-            initial=found.initial,
-            final=found.final,
-        )
-        for found in point.supply.installations
-    )
-
-
-# -- usage of days --------------------------------------------------------------------------------
-
-
-def _work_out(
-    point: Point,
-    key: str,
-    reading: HeldReading,
-    before: Kept | None,
-    after: Kept | None,
-    findings: tuple[Finding, ...],
-) -> Iterator[Emit]:
-    """The days on both sides of an accepted reading, and what they supersede."""
-    here = Kept(
-        day_on=reading.day_on,
-        meter_no=reading.meter_no,
-        taken_at=day_end_at(reading.day_on),
-        reading_id=reading.reading_id,
-        registers=reading.registers,
-    )
-    revised: list[str] = []
-    established: list[Emit] = []
-    for first, last in ((before, here), (here, after)):
-        if first is None or last is None:
-            continue
-        for day in _days_between(point, first, last):
-            told = findings if day.day_on == reading.day_on else ()
-            demands = reading.demands if day.day_on == reading.day_on else ()
-            body = _revision(point, key, day, (first, last), demands, told)
-            if body is None:
-                continue
-            if body.revision > 1:
-                revised.append(day.day_on)
-            established.append(Emit(body))
-            established.append(Emit(body, topic=USAGE, key=body.account_no))
-    if revised:
-        yield Emit(
-            EstimateSuperseded(
-                usage_point=key, days_on=tuple(revised), reading_id=reading.reading_id
-            )
-        )
-    yield from established
-
-
-def _days_between(point: Point, first: Kept, last: Kept) -> tuple[DayUsage, ...]:
-    usages = usages_between(
-        _snapshot(first),
-        _snapshot(last),
-        installations(point),
-        RULES.rules["rollover"].parameters["capacity_margin_permille"],
-    )
-    energy = {name: used.usage for name, used in usages.items() if used.usage is not None}
-    samples = RULES.rules["estimation"].parameters["weekday_samples"]
-    actual = Actual(opening_on=first.day_on, closing_on=last.day_on, energy=energy)
-    return estimate_gap(actual, point.history, samples)
-
-
-def _revision(
-    point: Point,
-    key: str,
-    day: DayUsage,
-    readings: tuple[Kept, Kept],
-    demands: tuple[UsageDemand, ...],
-    findings: tuple[Finding, ...],
-) -> UsageEstablished | None:
-    """The next revision of a day, None when nothing changed."""
-    supply = point.supply
-    assert supply is not None
-    known = point.usage.get(day.day_on)
-    if known is not None and (known.energy, known.quality) == (day.energy, day.quality):
-        return None
-    base = known.energy if known is not None else {}
-    change = {
-        name: day.energy.get(name, 0) - base.get(name, 0) for name in sorted({**base, **day.energy})
-    }
-    return UsageEstablished(
-        usage_point=key,
-        account_no=supply.account_no,
-        meter_no=readings[1].meter_no,
-        day_on=day.day_on,
-        revision=known.revision + 1 if known is not None else 1,
-        quality=day.quality,
-        method=day.method,
-        energy=day.energy,
-        change=change,
-        demands=_primary(point, readings[1], demands),
-        after_exchange=_has_exchange(point, day.day_on),
-        readings=(readings[0].reading_id, readings[1].reading_id),
-        findings=findings,
-        rule_set=RULE_SET_ID,
-    )
-
-
-def _primary(
-    point: Point, reading: Kept, demands: tuple[UsageDemand, ...]
-) -> tuple[UsageDemand, ...]:
-    """Demands after the ratio of the meter that measured them."""
-    ratio = next(
-        (f.ratio for f in reversed(installations(point)) if f.meter_no == reading.meter_no), "1"
-    )
-    return tuple(
-        UsageDemand(
-            register=peak.register,
-            demand_w=primary_value(peak.demand_w, ratio),
-            occurred_at=peak.occurred_at,
-        )
-        for peak in demands
-    )
-
-
-def _has_exchange(point: Point, day_on: str) -> bool:
-    begin, end = format_instant(day_start(day_on)), day_end_at(day_on)
-    first = min((f.from_at for f in installations(point)), default="")
-    return any(begin <= f.from_at < end and f.from_at != first for f in installations(point))
-
-
-# -- days without a reading -----------------------------------------------------------------------
-
-
-def _on_tick(point: Point, key: str, now: str) -> Iterator[Emit]:
-    """Estimate the days that are over, past their grace time, and still without usage."""
-    opening_on, last_on = _open_days(point, now)
-    if not last_on or last_on <= opening_on:
-        return
-    average_days = RULES.rules["estimation"].parameters["average_days"]
-    try:
-        days = estimate_open(opening_on, last_on, point.history, average_days)
-    except BadInput:
-        return  # no history: nothing is guessed from nothing; the first reading settles it
-    kept = _last_kept(point, last_on)
-    assert kept is not None
-    for day in days:
-        if day.day_on in point.usage:
-            continue
-        body = _revision(point, key, day, (kept, kept), (), ())
-        assert body is not None
-        yield Emit(body)
-        yield Emit(body, topic=USAGE, key=body.account_no)
-
-
-def _open_days(point: Point, now: str) -> tuple[str, str]:
-    """The last day with a good reading, and the last day whose grace time is over."""
-    supply = point.supply
-    if supply is None:
-        return "", ""
-    last_on = _last_judged(now)
-    if supply.supplied_to_on:
-        last_on = min(last_on, supply.supplied_to_on)
-    kept = _last_kept(point, last_on)
-    return (kept.day_on, last_on) if kept is not None else ("", "")
-
-
-def _last_judged(now: str) -> str:
-
-    return _day_before(format_instant(parse_instant(now) - timedelta(minutes=GRACE_MIN)))
-
-
-def _last_kept(point: Point, last_on: str) -> Kept | None:
-    if point.readings:
-        return point.readings[max(point.readings)]
-    return beginning(point, last_on)
-
-
-def due(state: Point) -> str:
-    """When the next day without a reading is estimated."""
-    supply = state.supply
-    if supply is None or not state.history:
-        return ""
-    last = max([*state.readings, *state.usage], default="")
-    if not last or (supply.supplied_to_on and last >= supply.supplied_to_on):
-        return ""
-
-    following = parse_instant(day_end_at(last)) + timedelta(days=1, minutes=GRACE_MIN)
-    return format_instant(following)
-
-
 # -- load profile ---------------------------------------------------------------------------------
 
 
-def _on_profile(point: Point, profile: ProfileRead) -> Iterator[Emit]:
+def _judge_profile(point: Point, key: str, reading: HeldReading) -> Iterator[Emit]:
     """The interval energies of a day; they are told, never summed into the register's usage."""
-    column = profile.snapshots.get(PROFILE_REGISTER)
-    installed = _installed(point, profile)
-    if column is None or installed is None:
-        return
+    column = reading.snapshots[PROFILE_REGISTER]
+    taken_at = day_end_at(reading.day_on)
+    run = run_of(runs_of(point), reading.meter_no, taken_at)
+    assert run is not None, "_awaited has seen that there is one"
+    installed = next(
+        meter
+        for meter in reversed(run.meters)
+        if meter.meter_no == reading.meter_no and meter.from_at <= taken_at
+    )
     block = interval_block(
         Profile(
-            day_on=profile.day_on,
+            day_on=reading.day_on,
             register=PROFILE_REGISTER,
-            meter_no=profile.meter_no,
+            meter_no=reading.meter_no,
             snapshots=column,
-            interval_minutes=24 * 60 // (len(column) - 1),
+            interval_minutes=MINUTES_PER_DAY // max(len(column) - 1, 1),
         ),
         installed,
     )
     window = DayWindow(
-        day_on=profile.day_on,
+        day_on=reading.day_on,
         previous=None,
         current=None,
-        installations=installations(point),
+        installations=(installed,),
         profile=block,
     )
     findings = tuple(
@@ -489,36 +396,14 @@ def _on_profile(point: Point, profile: ProfileRead) -> Iterator[Emit]:
     )
     yield Emit(
         IntervalsEstablished(
-            usage_point=profile.usage_point,
-            day_on=profile.day_on,
+            usage_point=key,
+            day_on=reading.day_on,
             register=PROFILE_REGISTER,
             interval_minutes=block.interval_minutes,
             energies=block.usages,
             flags=block.flags,
             status=worst(findings),
-            findings=_told(findings),
-            reading_id=profile.reading_id,
+            findings=told(findings),
+            reading_id=reading.reading_id,
         )
-    )
-
-
-def _installed(point: Point, profile: ProfileRead) -> Installation | None:
-    if point.supply is None:
-        return None
-    for found in reversed(installations(point)):
-        if found.meter_no == profile.meter_no:
-            return found
-    return None
-
-
-def _told(findings: tuple[RuleFinding, ...]) -> tuple[Finding, ...]:
-    """Findings as events carry them."""
-    return tuple(
-        Finding(
-            rule=found.rule,
-            severity=found.severity,
-            text=found.text,
-            numbers={**found.numbers, **({"slots": ",".join(found.slots)} if found.slots else {})},
-        )
-        for found in findings
     )

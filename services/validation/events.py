@@ -6,7 +6,7 @@ revision carries the difference to the one before, so that a reader can keep sum
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from libs.events.core import Tick
 from libs.events.registry import Catalogue
@@ -56,10 +56,40 @@ class SupplyNoted:
     installations: tuple[InstallationNoted, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageDemand:
+    """A maximum demand: before the ratio in readings, after it in usage."""
+
+    register: str
+    demand_w: int
+    occurred_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldReading:
+    """A reading as it came, while what it needs is not known yet.
+
+    kind: as in ingest, or profile; then only `snapshots` has values: 97 of each register.
+    """
+
+    reading_id: str
+    meter_no: str
+    kind: str
+    source: str
+    day_on: str
+    read_at: str
+    registers: dict[str, int]
+    flaws: dict[str, str]
+    demands: tuple[UsageDemand, ...]
+    voltages: dict[str, int]
+    clock_offset_s: int | None
+    snapshots: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+
+
 @catalogue.event("validation.reading_accepted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingAccepted:
-    """A reading of the end of `day_on` that counts. registers as the meter shows, before ratio."""
+    """A reading of the end of `day_on` that counts; registers and demands as the meter shows."""
 
     usage_point: str
     meter_no: str
@@ -69,12 +99,17 @@ class ReadingAccepted:
     registers: dict[str, int]
     findings: tuple[Finding, ...]
     rule_set: str
+    demands: tuple[UsageDemand, ...] = ()
 
 
 @catalogue.event("validation.reading_rejected")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingRejected:
-    """A reading that does not count, and why; the raw evidence stays in ingest.readings."""
+    """A reading that does not count, and why; the raw evidence stays in ingest.readings.
+
+    doubted: the reading itself when all that speaks against it is that it stands out: a later one
+    that does not fall back behind it confirms it, and then it is accepted after all.
+    """
 
     usage_point: str
     meter_no: str
@@ -82,6 +117,7 @@ class ReadingRejected:
     reading_id: str
     findings: tuple[Finding, ...]
     rule_set: str
+    doubted: HeldReading | None = None
 
 
 @catalogue.event("validation.quality_found")
@@ -96,15 +132,6 @@ class QualityFound:
     rule_set: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageDemand:
-    """A maximum demand of the day, after ratio."""
-
-    register: str
-    demand_w: int
-    occurred_at: str
-
-
 @catalogue.event("validation.usage_established")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEstablished:
@@ -113,7 +140,7 @@ class UsageEstablished:
     quality: actual, estimated, edited; revision counts from 1; energy: OBIS -> Wh or varh after
     ratio; change: energy minus that of the revision before (all of it at revision 1); method: how
     it was estimated, "" for actual; after_exchange: a meter exchange lies in the day;
-    readings: the ids behind it.
+    readings: the ids behind it (initial/METER and final/METER for those of an installation).
     """
 
     usage_point: str
@@ -151,36 +178,25 @@ class IntervalsEstablished:
     reading_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldReading:
-    """A reading as it came, until the supply of its point is known."""
-
-    reading_id: str
-    meter_no: str
-    kind: str
-    source: str
-    day_on: str
-    read_at: str
-    registers: dict[str, int]
-    flaws: dict[str, str]
-    demands: tuple[UsageDemand, ...]
-    voltages: dict[str, int]
-    clock_offset_s: int | None
-
-
 @catalogue.event("validation.supply_awaited")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyAwaited:
-    """A reading came before the supply of its point was known: it is held, and judged then."""
+    """A reading came before what it needs was known: it is held, and judged then.
+
+    reason: supply (nobody is supplied at the point on that day, as far as known), installation
+    (its meter is not known there), day (the day is not over by business time).
+    """
 
     usage_point: str
     reading: HeldReading
+    reason: str = "supply"
 
 
 @catalogue.event("validation.estimate_superseded")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateSuperseded:
-    """A late actual replaced the estimates of these days; new revisions follow."""
+    """A late actual (or a supply that says otherwise: supply/VERSION) replaced the estimates of
+    these days; new revisions follow."""
 
     usage_point: str
     days_on: tuple[str, ...]

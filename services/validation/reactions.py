@@ -132,3 +132,21 @@ def held_reading(reading: RegistersRead) -> HeldReading:
         voltages=reading.voltages,
         clock_offset_s=reading.clock_offset_s,
     )
+
+
+def held_profile(profile: ProfileRead) -> HeldReading:
+    """A load profile in validation's own terms."""
+    return HeldReading(
+        reading_id=profile.reading_id,
+        meter_no=profile.meter_no,
+        kind="profile",
+        source="",
+        day_on=profile.day_on,
+        read_at="",
+        registers={},
+        flaws={},
+        demands=(),
+        voltages={},
+        clock_offset_s=None,
+        snapshots=profile.snapshots,
+    )

@@ -1,9 +1,11 @@
-"""What validation knows of a usage point: its supply, the readings it may still need, its history.
+"""What validation knows of a usage point: its supplies, readings it may still need, its history.
 
-Readings and usage are kept only from the last day before which nothing is missing (`anchor`), so a
-point that is read every day keeps one reading. A key costs about 4 KB: 28 days of history with one
-register each (about 100 bytes a day and register) and one installation; it does not grow with time.
-A point with a gap keeps every day since, up to `KEEP_DAYS`.
+Readings and usage are kept only from the anchor on: the last day up to which all usage is actual
+and nothing can come any more. So a point that is read every day keeps one reading. A key costs
+about 5 KB: 28 days of history with one register each (about 100 bytes a day and register), one
+account and one installation; it does not grow with time but for the accounts that the point had
+(0.5 KB each). A point with a gap keeps every day since, up to
+`KEEP_DAYS`; one that is never read keeps its estimates (150 bytes a day) until it is.
 """
 
 from __future__ import annotations
@@ -15,17 +17,32 @@ from typing import Any
 from services.validation.estimation import ACTUAL, DayUsage
 from services.validation.events import (
     HeldReading,
+    IntervalsEstablished,
+    QualityFound,
     ReadingAccepted,
+    ReadingRejected,
     SupplyAwaited,
     SupplyNoted,
+    UsageDemand,
     UsageEstablished,
 )
 from services.validation.instant import day_end_at, days_after
+from services.validation.timeline import (
+    Mark,
+    Run,
+    add_days,
+    installations,
+    marks,
+    runs,
+    supply_on,
+)
 
 KEEP_DAYS = 62
 """A meter holds its daily freezes about this long; older gaps stay as they were estimated."""
 
 HISTORY_DAYS = 28
+PROFILES_KEPT = 8
+"""How many load profiles are remembered, so that one which comes twice is not told twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +51,30 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """An accepted reading of the end of a day (or of an installation's beginning)."""
-
-    day_on: str
-    meter_no: str
-    taken_at: str
-    reading_id: str
-    registers: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Established:
-    """The latest revision of a day's usage."""
+    """The latest revision of a day's usage, and whom it was given to."""
 
+    account_no: str
     revision: int
     quality: str
     energy: dict[str, int]
+    demands: tuple[UsageDemand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One usage point; `readings` by day since the anchor, `usage` by day after it."""
+    """One usage point. supplies: by account; readings: by day from the anchor on; usage: by day
+    after it; history: the actual days since, and `HISTORY_DAYS` of them before; held: readings that
+    wait; doubted: the last reading that was rejected only because it stands out; profiles: ids."""
 
-    supply: SupplyNoted | None = None
-    readings: dict[str, Kept] = field(default_factory=dict)
+    supplies: dict[str, SupplyNoted] = field(default_factory=dict)
+    readings: dict[str, Mark] = field(default_factory=dict)
     usage: dict[str, Established] = field(default_factory=dict)
     history: tuple[DayUsage, ...] = ()
     held: tuple[HeldReading, ...] = ()
+    doubted: HeldReading | None = None
+    profiles: tuple[str, ...] = ()
+    anchor_on: str = ""
 
 
 def evolve(state: Any, event: Any) -> Any:
@@ -69,61 +82,112 @@ def evolve(state: Any, event: Any) -> Any:
     point: Point = state or Point()
     match event:
         case SupplyNoted():
-            return replace(point, supply=event, held=())
+            return replace(point, supplies={**point.supplies, event.account_no: event})
         case SupplyAwaited():
             return replace(point, held=(*point.held, event.reading))
         case ReadingAccepted():
-            return _accepted(point, event)
+            return _accepted(_without_held(point, event.reading_id), event)
+        case ReadingRejected():
+            kept = _without_held(point, event.reading_id)
+            return replace(kept, doubted=event.doubted) if event.doubted else kept
+        case QualityFound():
+            return _without_held(point, event.reading_id)
+        case IntervalsEstablished():
+            profiles = (*point.profiles, event.reading_id)[-PROFILES_KEPT:]
+            return replace(_without_held(point, event.reading_id), profiles=profiles)
         case UsageEstablished():
             return _established(point, event)
     return state
 
 
+def _without_held(point: Point, reading_id: str) -> Point:
+    held = tuple(reading for reading in point.held if reading.reading_id != reading_id)
+    return point if len(held) == len(point.held) else replace(point, held=held)
+
+
 def _accepted(point: Point, event: ReadingAccepted) -> Point:
-    kept = Kept(
+    mark = Mark(
         day_on=event.day_on,
         meter_no=event.meter_no,
         taken_at=day_end_at(event.day_on),
         reading_id=event.reading_id,
         registers=event.registers,
+        demands=event.demands,
     )
-    return _pruned(replace(point, readings={**point.readings, event.day_on: kept}))
+    doubted = point.doubted
+    if doubted is not None and doubted.day_on <= event.day_on:
+        doubted = None  # the next reading that counts decides about it, either way
+    return _pruned(replace(point, readings={**point.readings, event.day_on: mark}, doubted=doubted))
 
 
 def _established(point: Point, event: UsageEstablished) -> Point:
-    usage = {
-        **point.usage,
-        event.day_on: Established(
-            revision=event.revision, quality=event.quality, energy=event.energy
-        ),
-    }
+    established = Established(
+        account_no=event.account_no,
+        revision=event.revision,
+        quality=event.quality,
+        energy=event.energy,
+        demands=event.demands,
+    )
     history = tuple(day for day in point.history if day.day_on != event.day_on)
     if event.quality == ACTUAL:
         day = DayUsage(day_on=event.day_on, energy=event.energy, quality=ACTUAL)
-        ordered = sorted((*history, day), key=lambda found: found.day_on)
-        history = tuple(ordered[-HISTORY_DAYS:])
+        history = tuple(sorted((*history, day), key=lambda found: found.day_on))
+    usage = {**point.usage, event.day_on: established}
     return _pruned(replace(point, usage=usage, history=history))
 
 
+# -- what is forgotten ----------------------------------------------------------------------------
+
+
 def _pruned(point: Point) -> Point:
-    """Forget readings and usage before the anchor: the last day up to which all is actual, or the
-    last reading that is too old for anything before it to be still read."""
-    days = sorted(point.readings)
-    if len(days) < 2:
-        return point
-    anchor = days[0]
-    for before, after in pairwise(days):
-        between = days_after(before, after)
-        found = [point.usage.get(day) for day in between]
-        complete = all(day is not None and day.quality == ACTUAL for day in found)
-        too_old = len(days_after(after, days[-1])) > KEEP_DAYS if after < days[-1] else False
-        if not complete and not too_old:
-            break
-        anchor = after
-    if anchor == days[0]:
+    """Forget readings and usage before the anchor, and history long before it."""
+    anchor_on = _anchor(point)
+    before = tuple(day for day in point.history if day.day_on <= anchor_on)[-HISTORY_DAYS:]
+    after = tuple(day for day in point.history if day.day_on > anchor_on)
+    if not anchor_on:
         return point
     return replace(
         point,
-        readings={day: kept for day, kept in point.readings.items() if day >= anchor},
-        usage={day: found for day, found in point.usage.items() if day > anchor},
+        anchor_on=anchor_on,
+        readings={day: mark for day, mark in point.readings.items() if day >= anchor_on},
+        usage={day: found for day, found in point.usage.items() if day > anchor_on},
+        history=(*before, *after),
     )
+
+
+def _anchor(point: Point) -> str:
+    """The last day up to which all is actual and nothing can come any more, or the last mark that
+    is too old for anything before it to be still read."""
+    chain = runs(installations(point.supplies.values()))
+    anchor_on = point.anchor_on
+    known = [(run, marks(run, point.readings, anchor_on)) for run in chain]
+    days = [mark.day_on for _, found in known for mark in found]
+    for run, found in known:
+        if not found and run.last_on and run.last_on <= point.anchor_on:
+            continue
+        if not found or not _is_first(point, run, found[0]):
+            break
+        anchor_on, is_complete = _advance(point, found, anchor_on)
+        if not is_complete or found[-1].day_on != run.last_on:
+            break
+    oldest_on = add_days(max(days), -KEEP_DAYS) if days else ""
+    return max([anchor_on, *(day_on for day_on in days if day_on <= oldest_on)])
+
+
+def _advance(point: Point, found: tuple[Mark, ...], anchor_on: str) -> tuple[str, bool]:
+    """As far as every day between marks of a run is actual (or nobody's); whether to its end."""
+    for first, last in pairwise(found):
+        for day_on in days_after(first.day_on, last.day_on):
+            usage = point.usage.get(day_on)
+            is_actual = usage is not None and usage.quality == ACTUAL
+            if not is_actual and supply_on(point.supplies, day_on) is not None:
+                return anchor_on, False
+        anchor_on = last.day_on
+    return anchor_on, True
+
+
+def _is_first(point: Point, run: Run, mark: Mark) -> bool:
+    """Whether no reading can come any more that would make usage of days before a mark."""
+    first_supplied_on = min(supply.supplied_from_on for supply in point.supplies.values())
+    opens_on = max(run.first_on, add_days(first_supplied_on, -1), point.anchor_on)
+    return mark.day_on <= opens_on

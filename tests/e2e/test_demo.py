@@ -12,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from libs.events.audit import scan
+from libs.events.kafka import KafkaProducerPort
+from libs.events.record import Outgoing
+from libs.events.topics import load_topics
+from services.audit.files import FileReader
 from simulators.city.demo import DemoOptions, DemoResult, run_demo
+from simulators.city.stage import Stage
+from tests.plain_consumer import PlainConsumer
 
+ASYNCAPI = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 LAST = date(2026, 3, 6)
 SETTLED = frozenset(
     {
@@ -42,15 +50,54 @@ class Silent:
         """Nothing."""
 
 
+POISONED = (
+    "customers.requests",
+    "ingest.readings",
+    "validation.usage",
+    "payments.notices",
+    "control.requests",
+    "control.commands",
+    "metrology.bench",
+)
+"""One input of every core gets bytes that are no event."""
+
+
+def poison(stage: Stage, day: date) -> None:
+    if day != date(2026, 2, 10):
+        return
+    assert stage.settings is not None
+    port = KafkaProducerPort(stage.settings.kafka())
+    port.append_many(
+        [
+            Outgoing(topic, 0, b"poison", b"\xff\x00 no event", (("ce_type", b"nobody.knows.v1"),))
+            for topic in POISONED
+        ],
+        10.0,
+    )
+    port.close()
+
+
 def play(directory: Path, *, kills: bool, database: str) -> DemoResult:
-    options = DemoOptions(data_dir=directory, kills=kills, database=database, last=LAST)
+    options = DemoOptions(
+        data_dir=directory,
+        kills=kills,
+        database=database,
+        last=LAST,
+        nemesis=poison if kills else None,
+    )
     return run_demo(options, Silent())
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
-    """A history with kills, checkpoints in PostgreSQL."""
-    return play(tmp_path_factory.mktemp("killed"), kills=True, database="postgres")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the killed history lies."""
+    return tmp_path_factory.mktemp("killed")
+
+
+@pytest.fixture(scope="module")
+def killed(directory: Path) -> DemoResult:
+    """A history with kills and poison, checkpoints in PostgreSQL."""
+    return play(directory, kills=True, database="postgres")
 
 
 @pytest.mark.kafka
@@ -77,3 +124,26 @@ def test_the_same_seed_gives_the_same_result_without_kills(
 ) -> None:
     calm = play(tmp_path, kills=False, database="sqlite")
     assert calm.digest == killed.digest
+
+
+@pytest.mark.kafka
+def test_a_consumer_that_knows_only_the_catalogue_reads_every_record(
+    killed: DemoResult, directory: Path
+) -> None:
+    """Every record of every topic, dead letters included; the poison itself is no event."""
+    consumer = PlainConsumer(ASYNCAPI)
+    reader = FileReader(directory / "export")
+    table = load_topics(reader.partition_count)
+    records = [record for place in table.places() for record in scan(reader, *place)]
+    poisoned = [record for record in records if record.key == b"poison"]
+    problems = [
+        text
+        for record in records
+        if record.key != b"poison" or record.topic.endswith(".dlq")
+        for text in consumer.problems(record)
+    ]
+    assert problems == []
+    assert len(records) > 10_000
+    dead = [record for record in poisoned if record.topic.endswith(".dlq")]
+    assert len(dead) == 8, "ingest.readings has two readers"
+    assert {record.value for record in dead} == {b"\xff\x00 no event"}

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs a
 )
 
 from libs.events.errors import Unavailable
-from libs.events.kafka.client import LATEST, LOGGER, Catalogue, KafkaSettings, result
+from libs.events.kafka.client import LATEST, Catalogue, KafkaSettings, result
 from libs.events.record import TopicPartition
 
 
@@ -41,7 +41,7 @@ class KafkaAdmin:
     def _renew(self) -> None:
         """Begin with a new client: an old one keeps the leader epochs of before a broker's crash,
         and is refused for them (FENCED_LEADER_EPOCH) for as long as nobody else refreshes them."""
-        self._client = AdminClient(self._settings.client(), logger=LOGGER)
+        self._client = AdminClient(self._settings.client())
         self._catalogue = Catalogue(self._client, self._settings)
 
     def partitions(self) -> dict[str, int]:

@@ -96,6 +96,10 @@ class KafkaSettings:
             "security.protocol": self.security_protocol,
             "client.id": "gridledger",
             "error_cb": _note,
+            # Lines of the client itself only when it is lost. Never give it a `logger`: its lines
+            # then come as callbacks, and one that follows a fatal error corrupts the interpreter
+            # (confluent-kafka 2.16 leaves an exception set between callbacks).
+            "log_level": 2,
             "retry.backoff.ms": 5,
             "retry.backoff.max.ms": 250,
             "reconnect.backoff.max.ms": 2_000,
@@ -144,6 +148,11 @@ class KafkaSettings:
             "transaction.timeout.ms": self.transaction_timeout_ms,
             "message.timeout.ms": self.transaction_timeout_ms * 9 // 10,
         }
+
+
+def no_broker(servers: str) -> str:
+    """The one line for a broker that does not answer: which, and what to change."""
+    return f"no broker answers at {servers}; check GRIDLEDGER_KAFKA_BOOTSTRAP_SERVERS"
 
 
 def typed(error: KafkaError, doing: str) -> GridLedgerError:
@@ -229,5 +238,5 @@ class Catalogue:
         try:
             found = self._client.list_topics(topic, timeout=self._timeout_s)
         except KafkaException as failure:
-            raise Unavailable(f"no broker answers at {self._servers}") from failure
+            raise Unavailable(no_broker(self._servers)) from failure
         return {name: len(facts.partitions) for name, facts in found.topics.items()}

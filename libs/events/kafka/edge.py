@@ -9,7 +9,7 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from libs.events.errors import GridLedgerError, Unavailable, Unknown
-from libs.events.kafka.client import LOGGER, Catalogue, KafkaSettings, known, plain, typed
+from libs.events.kafka.client import Catalogue, KafkaSettings, known, plain, typed
 from libs.events.kafka.transactions import put
 from libs.events.record import Outgoing
 
@@ -20,7 +20,7 @@ class KafkaProducerPort:
     """Idempotent writes of edges, acknowledged only when all replicas in sync have them."""
 
     def __init__(self, settings: KafkaSettings, max_in_flight: int = 10_000) -> None:
-        self._producer = Producer(settings.producer(), logger=LOGGER)
+        self._producer = Producer(settings.producer())
         self._catalogue = Catalogue(self._producer, settings)
         self._max_in_flight = max_in_flight
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from libs.events.errors import Aborted, GridLedgerError, Refused, Unavailable
-from libs.events.kafka.client import LOGGER, KafkaSettings, record_of, typed
+from libs.events.kafka.client import KafkaSettings, plain, record_of, typed
 from libs.events.kafka.reader import KafkaReader
 from libs.events.kafka.transactions import Transactions
 from libs.events.record import Outgoing, Record, TopicPartition
@@ -36,7 +36,7 @@ class KafkaLog(KafkaReader):
         self._end: GridLedgerError | None = None
         self._next: dict[TopicPartition, int] = {}
         self._ready: deque[Record] = deque()
-        self._consumer = Consumer(settings.member(group, member), logger=LOGGER)
+        self._consumer = Consumer(settings.member(group, member))
         self._consumer.subscribe(
             list(inputs), on_assign=self._gain, on_revoke=self._drop, on_lost=self._drop
         )
@@ -88,16 +88,14 @@ class KafkaLog(KafkaReader):
         """Move what the client has to `_ready`; callbacks run in here. How many it gave."""
         try:
             messages = self._consumer.consume(count, timeout_s)
-        except KafkaException as failure:
-            raise typed(failure.args[0], self._name) from failure
+        except (KafkaException, SystemError) as caught:
+            raise self._ended(plain(caught).args[0]) from caught
         for message in messages:
             error = message.error()
             if error is not None:
-                problem = typed(error, self._name)
-                if isinstance(problem, Unavailable):
-                    continue
-                self._end = problem
-                break
+                if not isinstance(self._ended(error), Unavailable):
+                    break
+                continue
             record = record_of(message)
             tp = TopicPartition(record.topic, record.partition)
             if record.offset >= self._next.get(tp, record.offset + 1):
@@ -106,6 +104,13 @@ class KafkaLog(KafkaReader):
         if self._end is not None:
             raise self._end  # the client tells it once, we each time
         return len(messages)
+
+    def _ended(self, error: KafkaError) -> GridLedgerError:
+        """What an error means; kept when it ends this member."""
+        problem = typed(error, self._name)
+        if not isinstance(problem, Unavailable):
+            self._end = problem
+        return problem
 
     def _assign(self) -> None:
         places = [Place(tp.topic, tp.partition, at) for tp, at in self._next.items()]
@@ -158,6 +163,8 @@ class KafkaLog(KafkaReader):
 
     def close(self) -> None:
         """Leave in order; as a static member it stays in the group until its session ends."""
-        self._consumer.close()
+        # Dropped, not closed: a static member has nothing to say on leaving, and the client's own
+        # close() breaks down when a fatal error is waiting in it.
+        vars(self).pop("_consumer", None)
         self._transactions.close()
         super().close()

@@ -1,10 +1,13 @@
 """Whether a relay command is sent, and what its outcome is.
 
 Every check that refuses has a name. What was started and has no outcome is only ever looked at:
-the first frame carries its own valid-until, and only a read-back after that is final.
+the first frame carries its own valid-until, and until the relay stands as asked only a read-back
+after that is final.
 
     control.commands -> command_refused | attempt_started, then attempt_ended
     calendar         -> attempt_ended, by reading back what is unknown
+
+`last_word` is asked once more just before the wire, with what is committed and not decided yet.
 """
 
 from __future__ import annotations
@@ -19,11 +22,17 @@ from services.ingest.days import add_minutes
 from services.ingest.effect.reactions import (
     CommandCancelled,
     CommandIssued,
+    meter_at,
     place_noted,
     read_back_after,
 )
 from services.ingest.effect.state import Attempt, Place
-from services.ingest.events import AttemptEnded, AttemptStarted, CommandRefused, PlaceNoted
+from services.ingest.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CommandRefused,
+    SupplyInstallation,
+)
 from services.ingest.reactions import SupplyPublished
 
 CLOCK_MARGIN_MIN = 2
@@ -48,7 +57,6 @@ class SendCommand:
     address: str
     valid_until_at: str
     now_at: str
-    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,8 @@ def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
             return _on_supply(place, item)
         case CommandIssued():
             return _on_command(place, item.body, item.at)
+        case Tick():
+            return _on_tick(place, key, item.body.at)
     return []
 
 
@@ -90,17 +100,21 @@ def _on_supply(place: Place, item: Item) -> Sequence[Emit]:
     supply: SupplyPublished = item.body
     if place.noted is not None and supply.version <= place.noted.supply_version:
         return []
-    return [Emit(place_noted(supply, item.at))]
+    return [Emit(place_noted(supply))]
 
 
 def _on_command(place: Place, command: CommandIssued, now: str) -> Sequence[Emit]:
     attempt = place.attempt
     if attempt is not None and attempt.command_id == command.command_id:
         return []  # taken up again after a crash: it is only looked at
+    if command.command_id == place.last_command_id:
+        return []  # the same once more: its outcome is told already
     for name, check in CHECKS.items():
         problem = check(place, command, now)
         if problem:
             return [Emit(_refused(command, name, problem))]
+    meter = meter_now(place, now)
+    assert meter is not None, "the checks saw it"
     return [
         Emit(
             AttemptStarted(
@@ -111,9 +125,36 @@ def _on_command(place: Place, command: CommandIssued, now: str) -> Sequence[Emit
                 meter_no=command.meter_no,
                 action=command.action,
                 valid_until_at=command.valid_until_at,
+                protocol=meter.protocol,
+                line=meter.line,
+                address=meter.address,
             )
         )
     ]
+
+
+def _on_tick(place: Place, key: str, now: str) -> Sequence[Emit]:
+    """A meter that was taken away can tell nothing any more: its attempt ends unconfirmed."""
+    attempt = place.attempt
+    if attempt is None or not is_look_due(attempt, now):
+        return []
+    meter = meter_now(place, now)
+    if meter is not None and meter.meter_no == attempt.meter_no:
+        return []
+    answer = RelayAnswer(
+        sent=True, refusal="", accepted=None, state="", detail="the meter was taken away"
+    )
+    return [Emit(_ended(attempt, key, answer, "not_confirmed", final=True, read_back_at=""))]
+
+
+def is_look_due(attempt: Attempt, now: str) -> bool:
+    """Whether an unknown outcome is to be looked at again."""
+    return attempt.read_back_at != "" and attempt.read_back_at <= now
+
+
+def meter_now(place: Place, now: str) -> SupplyInstallation | None:
+    """The meter at the point now, as far as its supply says."""
+    return meter_at(place.noted, now) if place.noted is not None else None
 
 
 def _refused(command: CommandIssued, check: str, detail: str) -> CommandRefused:
@@ -161,14 +202,14 @@ def _not_expired(place: Place, command: CommandIssued, now: str) -> str:
 
 
 def _place_matches(place: Place, command: CommandIssued, now: str) -> str:
-    noted = place.noted
-    if noted is None or not noted.meter_no:
+    noted, meter = place.noted, meter_now(place, now)
+    if noted is None or meter is None:
         return "no meter is known at this point"
     compared = (
         ("account", command.account_no, noted.account_no),
-        ("meter", command.meter_no, noted.meter_no),
-        ("address", command.address, noted.address),
-        ("installation", command.installed_from_at, noted.installed_from_at),
+        ("meter", command.meter_no, meter.meter_no),
+        ("address", command.address, meter.address),
+        ("installation", command.installed_from_at, meter.from_at),
         ("agreement", str(command.agreement_version), str(noted.agreement_version)),
     )
     for name, ours, theirs in compared:
@@ -178,7 +219,8 @@ def _place_matches(place: Place, command: CommandIssued, now: str) -> str:
 
 
 def _remote_switch(place: Place, command: CommandIssued, now: str) -> str:
-    method = place.noted.switching_method if place.noted is not None else ""
+    assert place.noted is not None, "the supply was compared first"
+    method = place.noted.switching_method
     return "" if method == "meter_relay" else f"switching method is {method or 'unknown'}"
 
 
@@ -200,34 +242,33 @@ CHECKS: dict[str, Check] = {
 def action(view: View, key: str, item: Item, fresh: bool) -> SendCommand | ReadBack | None:
     """Send a fresh command; look at one that was started before, or whose look is due."""
     place: Place = view.get(key) or Place()
-    attempt, noted = place.attempt, place.noted
-    if attempt is None or noted is None:
+    attempt = place.attempt
+    if attempt is None:
         return None
     if attempt.read_back_at:
-        due_now = isinstance(item.body, Tick) and attempt.read_back_at <= item.body.at
-        return _look(noted) if due_now else None
-    command = item.body
-    if fresh and isinstance(command, CommandIssued):
-        return SendCommand(
-            command_id=command.command_id,
-            action=command.action,
-            usage_point=noted.usage_point,
-            meter_no=noted.meter_no,
-            protocol=noted.protocol,
-            line=noted.line,
-            address=noted.address,
-            valid_until_at=command.valid_until_at,
-            now_at=item.at,
-        )
-    return _look(noted)
+        due_now = isinstance(item.body, Tick) and is_look_due(attempt, item.body.at)
+        return _look(attempt, key) if due_now else None
+    if not fresh:
+        return _look(attempt, key)
+    return SendCommand(
+        command_id=attempt.command_id,
+        action=attempt.action,
+        usage_point=key,
+        meter_no=attempt.meter_no,
+        protocol=attempt.protocol,
+        line=attempt.line,
+        address=attempt.address,
+        valid_until_at=attempt.valid_until_at,
+        now_at=item.at,
+    )
 
 
-def _look(noted: PlaceNoted) -> ReadBack:
+def _look(attempt: Attempt, usage_point: str) -> ReadBack:
     return ReadBack(
-        usage_point=noted.usage_point,
-        protocol=noted.protocol,
-        line=noted.line,
-        address=noted.address,
+        usage_point=usage_point,
+        protocol=attempt.protocol,
+        line=attempt.line,
+        address=attempt.address,
     )
 
 
@@ -307,8 +348,24 @@ def due(state: Place) -> str:
     return state.attempt.read_back_at if state.attempt is not None else ""
 
 
-def is_cancelled(command_id: str, ahead: Sequence[object]) -> bool:
-    """Whether a cancellation of the command stands further on in its partition."""
-    return any(
-        isinstance(body, CommandCancelled) and body.command_id == command_id for body in ahead
-    )
+def last_word(
+    command_id: str,
+    valid_until_at: str,
+    commands: Sequence[object],
+    supplies: Sequence[object],
+    ticks: Sequence[object],
+) -> tuple[str, str]:
+    """The check that refuses a command just before the wire, and why; two empty texts to send it.
+
+    The sequences are what is committed on the inputs of the point and not decided yet: it may have
+    been cancelled, its supply may have changed, and its time may have run out.
+    """
+    for body in commands:
+        if isinstance(body, CommandCancelled) and body.command_id == command_id:
+            return "cancelled", f"control cancelled it: {body.reason}"
+    if any(isinstance(body, SupplyPublished) for body in supplies):
+        return "supply", "the supply of the point has just changed"
+    for body in ticks:
+        if isinstance(body, Tick) and body.at >= valid_until_at:
+            return "expired", f"valid until {valid_until_at}, now {body.at}"
+    return "", ""

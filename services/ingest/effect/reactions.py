@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.ingest.days import add_minutes
-from services.ingest.events import PlaceNoted, effect_catalogue
-from services.ingest.reactions import SupplyPublished
+from services.ingest.events import PlaceNoted, SupplyInstallation, effect_catalogue
+from services.ingest.reactions import SupplyPublished, supply_noted
 
 
 @effect_catalogue.reads("control.command_issued")
@@ -41,24 +41,24 @@ class CommandCancelled:
     reason: str
 
 
-def place_noted(supply: SupplyPublished, now: str) -> PlaceNoted:
-    """The place of a point as its supply stands: the meter installed last, "" when none is."""
-    meter = next(
-        (meter for meter in reversed(supply.installations) if not meter.to_at or meter.to_at > now),
-        None,
-    )
+def place_noted(supply: SupplyPublished) -> PlaceNoted:
+    """What a command is compared with, of a published supply."""
     return PlaceNoted(
         usage_point=supply.usage_point,
         account_no=supply.account_no,
         agreement_version=supply.agreement_version,
         switching_method=supply.switching_method,
-        meter_no=meter.meter_no if meter else "",
-        installed_from_at=meter.from_at if meter else "",
-        protocol=meter.protocol if meter else "",
-        line=meter.line if meter else "",
-        address=meter.address if meter else "",
         supply_version=supply.version,
+        installations=supply_noted(supply).installations,
     )
+
+
+def meter_at(noted: PlaceNoted, at: str) -> SupplyInstallation | None:
+    """The meter installed at an instant, None when none is."""
+    for meter in reversed(noted.installations):
+        if meter.from_at <= at and (not meter.to_at or at < meter.to_at):
+            return meter
+    return None
 
 
 def read_back_after(valid_until_at: str, margin_min: int) -> str:

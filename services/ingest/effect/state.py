@@ -18,7 +18,8 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A command whose frame was (or may have been) sent. read_back_at: "" until it was tried."""
+    """A command whose frame was (or may have been) sent, and the meter it went to. read_back_at: ""
+    until it was tried."""
 
     command_id: str
     seq: int
@@ -26,6 +27,9 @@ class Attempt:
     meter_no: str
     action: str
     valid_until_at: str
+    protocol: str
+    line: str
+    address: str
     read_back_at: str = ""
     look_count: int = 0
 
@@ -33,10 +37,11 @@ class Attempt:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A usage point as the executor sees it. seq_max: the highest seq that was concluded or
-    started; nothing at or below it is ever sent."""
+    started; nothing at or below it is ever sent; last_command_id: whose seq that is."""
 
     noted: PlaceNoted | None = None
     seq_max: int = 0
+    last_command_id: str = ""
     attempt: Attempt | None = None
 
 
@@ -50,7 +55,7 @@ def evolve(state: Any, event: Any) -> Any:
             attempt = place.attempt
             if attempt is not None and attempt.command_id == event.command_id:
                 attempt = None
-            return replace(place, attempt=attempt, seq_max=max(place.seq_max, event.seq))
+            return replace(_above(place, event), attempt=attempt)
         case AttemptStarted():
             attempt = Attempt(
                 command_id=event.command_id,
@@ -59,17 +64,26 @@ def evolve(state: Any, event: Any) -> Any:
                 meter_no=event.meter_no,
                 action=event.action,
                 valid_until_at=event.valid_until_at,
+                protocol=event.protocol,
+                line=event.line,
+                address=event.address,
             )
-            return replace(place, attempt=attempt, seq_max=max(place.seq_max, event.seq))
+            return replace(_above(place, event), attempt=attempt)
         case AttemptEnded():
             return _ended(place, event)
     return state
 
 
+def _above(place: Place, event: AttemptStarted | CommandRefused) -> Place:
+    if event.seq <= place.seq_max:
+        return place
+    return replace(place, seq_max=event.seq, last_command_id=event.command_id)
+
+
 def _ended(place: Place, event: AttemptEnded) -> Place:
     attempt = place.attempt
     if attempt is None or attempt.command_id != event.command_id:
-        return place
+        return place  # cannot be: only the open attempt is concluded
     if event.final:
         return replace(place, attempt=None)
     looked = replace(attempt, read_back_at=event.read_back_at, look_count=attempt.look_count + 1)

@@ -1,0 +1,208 @@
+"""`gridledger metrology`: proposed corrections, the decision about one, and why a meter failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from libs.events.audit import Reader, scan
+from libs.events.codec import Codec, envelope_of, to_document
+from libs.events.edge import EdgeProducer
+from libs.events.errors import BadInput
+from libs.events.kafka import KafkaReader
+from services.audit.files import FileReader
+from services.metrology.decide import DECISIONS
+from services.metrology.events import (
+    CaseDecided,
+    CorrectionDecided,
+    CorrectionProposed,
+    MeterJudged,
+    catalogue,
+    edge_catalogue,
+)
+from services.metrology.judgement import format_error
+from services.settings import load_settings
+from services.wiring import open_producer
+
+EVENTS = "metrology.events"
+BENCH = "metrology.bench"
+SOURCE = "metrology.edge"
+
+app = typer.Typer(no_args_is_help=True, help="Proposed corrections, and why a meter failed.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FromFiles = Annotated[
+    Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")
+]
+
+
+@app.command(epilog="Example: gridledger metrology cases --json")
+def cases(from_files: FromFiles = None, as_json: AsJson = False) -> None:
+    """List the corrections that a failed meter proposes and nobody decided yet."""
+    found = open_cases(*_reader(from_files))
+    if as_json:
+        print(json.dumps([to_document(case) for case in found], ensure_ascii=False, indent=1))
+        return
+    table = Table("case", "account", "point", "meter", "error", "from", "to")
+    for case in found:
+        table.add_row(
+            case.case_id,
+            case.account_no,
+            case.usage_point,
+            case.meter_no,
+            format_error(case.error_e4_pct),
+            case.from_on,
+            case.to_on,
+        )
+    Console().print(table)
+
+
+@app.command(
+    epilog="Example: gridledger metrology decide B1-0007/P-0001/2024-01-01 --decision approved "
+    "--by 'head of lab' --reason 'certificate 4711'"
+)
+def decide(
+    case_id: Annotated[str, typer.Argument(help="The case, of `cases`.", metavar="CASE_ID")],
+    decision: Annotated[str, typer.Option(help="approved or refused.")],
+    by: Annotated[str, typer.Option(help="Who decides.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+) -> None:
+    """Approve or refuse a proposed correction, once; billing corrects an approved one."""
+    request = make_request(case_id, decision, by, reason)
+    settings = load_settings().settings
+    case = find_case(KafkaReader(settings.kafka()), settings.partitions, case_id)
+    with closing(open_producer(settings, SOURCE, edge_catalogue)) as producer:
+        send_request(producer, case, request)
+    print(f"{case_id}: {decision} by {request.decided_by} recorded; metrology decides")
+
+
+@app.command(epilog="Example: gridledger metrology judgement B1-M1-20260301T020000Z --json")
+def judgement(
+    run_id: Annotated[str, typer.Argument(help="The bench's run.", metavar="RUN_ID")],
+    from_files: FromFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every measured point of a run with its limit, the tests, and the verdict."""
+    judged = find_judgement(*_reader(from_files), run_id)
+    if as_json:
+        print(json.dumps(to_document(judged), ensure_ascii=False, indent=1))
+        return
+    found = judged.judgement
+    print(f"{found.run_id}: meter {found.meter_no}, class {found.accuracy_class}: {found.verdict}")
+    table = Table("current", "power factor", "load", "error", "rounded", "limit", "verdict", "why")
+    for point in found.points:
+        limit = "" if point.limit_e4_pct is None else f"±{_error(point.limit_e4_pct).lstrip('+')}"
+        table.add_row(
+            point.current,
+            point.power_factor,
+            point.load,
+            _error(point.error_e4_pct),
+            _error(point.rounded_e4_pct),
+            limit,
+            point.verdict,
+            point.reason,
+        )
+    Console().print(table)
+    for test in found.tests:
+        print(f"{test.test}: {test.verdict} ({test.reason})")
+    for text in found.reasons:
+        print(f"because {text}")
+    error = _error(judged.representative_e4_pct) or "unknown"
+    print(f"representative error {error}: {judged.representative_text}")
+    if judged.next_due_on:
+        print(f"next verification by {judged.next_due_on}")
+    print(f"rules {found.rules}, limits {found.limits}")
+
+
+def _error(error_e4_pct: int | None) -> str:
+    return "" if error_e4_pct is None else format_error(error_e4_pct)
+
+
+def _reader(from_files: Path | None) -> tuple[Reader, int]:
+    if from_files is not None:
+        files = FileReader(from_files)
+        return files, files.partition_count
+    settings = load_settings().settings
+    return KafkaReader(settings.kafka()), settings.partitions
+
+
+def _bodies(reader: Reader, partitions: int, *kinds: type) -> Iterator[Any]:
+    """The events of these classes, in order for each meter."""
+    codec = Codec(catalogue)
+    wanted = {catalogue.by_class[kind].full_name for kind in kinds}
+    for partition in range(partitions):
+        for record in scan(reader, EVENTS, partition):
+            name = envelope_of(record.headers).type
+            if name in wanted:
+                yield codec.decode(name, record.value)
+
+
+def all_cases(
+    reader: Reader, partitions: int
+) -> tuple[dict[str, CorrectionProposed], dict[str, str]]:
+    """Every case as it was last proposed, and how those that were decided were."""
+    proposed: dict[str, CorrectionProposed] = {}
+    decided: dict[str, str] = {}
+    for body in _bodies(reader, partitions, CorrectionProposed, CorrectionDecided):
+        if isinstance(body, CorrectionProposed):
+            proposed[body.case_id] = body
+        else:
+            decided[body.case_id] = body.decision
+    return proposed, decided
+
+
+def open_cases(reader: Reader, partitions: int) -> list[CorrectionProposed]:
+    """The cases that nobody decided, by account."""
+    proposed, decided = all_cases(reader, partitions)
+    found = [case for case in proposed.values() if case.case_id not in decided]
+    return sorted(found, key=lambda case: (case.account_no, case.case_id))
+
+
+def find_case(reader: Reader, partitions: int, case_id: str) -> CorrectionProposed:
+    """A case that is open; BadInput when there is none, or it was decided already."""
+    proposed, decided = all_cases(reader, partitions)
+    if case_id not in proposed:
+        fix = "see `gridledger metrology cases`"
+        raise BadInput("CASE_ID", f"there is no case {case_id!r}", fix)
+    if case_id in decided:
+        fix = "a case is decided once"
+        raise BadInput("CASE_ID", f"{case_id!r} was {decided[case_id]} already", fix)
+    return proposed[case_id]
+
+
+def find_judgement(reader: Reader, partitions: int, run_id: str) -> MeterJudged:
+    """The judgement of a run; BadInput when it was not judged."""
+    for body in _bodies(reader, partitions, MeterJudged):
+        if isinstance(body, MeterJudged) and body.judgement.run_id == run_id:
+            return body
+    fix = "give the bench's run id; a run waits until its meter is imported"
+    raise BadInput("RUN_ID", f"no run {run_id!r} was judged", fix)
+
+
+def make_request(case_id: str, decision: str, by: str, reason: str) -> CaseDecided:
+    """A person's decision, not yet of a meter; BadInput names the option that is wrong."""
+    if decision not in DECISIONS:
+        fix = f"use {' or '.join(DECISIONS)}"
+        raise BadInput("--decision", f"{decision!r} is no decision", fix)
+    for option, text in (("--by", by), ("--reason", reason)):
+        if not text.strip():
+            raise BadInput(option, "is empty", "say who decides and why")
+    return CaseDecided(
+        case_id=case_id,
+        meter_no="",
+        decision=decision,
+        decided_by=by.strip(),
+        reason=reason.strip(),
+    )
+
+
+def send_request(producer: EdgeProducer, case: CorrectionProposed, request: CaseDecided) -> int:
+    """Write the decision where the meter's runs are; its offset. Raises Unavailable."""
+    return producer.append(BENCH, case.meter_no, replace(request, meter_no=case.meter_no))

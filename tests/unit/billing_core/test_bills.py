@@ -1,0 +1,568 @@
+"""From usage, agreement and book to an invoice: when, how much, who holds it, who releases it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.billing.events import (
+    BillCalculated,
+    BillReleased,
+    BillWithheld,
+    BookNoted,
+    InvoiceIssued,
+    PriceAwaited,
+    ReleaseRejected,
+    UsageNoted,
+)
+from tests.unit.billing.builders import FOUR_RATES, book, component
+from tests.unit.billing_core.office import (
+    HOME,
+    IMPORT,
+    SHOP,
+    Office,
+    agreement,
+    billed_office,
+    home_book,
+    month_of_usage,
+    office,
+    opening,
+    point,
+    published,
+    release,
+    terms,
+    usage,
+)
+
+AS_SHOP = {"price_list": "shop", "category": "non_residential"}
+
+
+def names(bodies: list[Any]) -> list[str]:
+    return [type(body).__name__ for body in bodies]
+
+
+def only(bodies: list[Any], kind: type) -> Any:
+    (found,) = [body for body in bodies if isinstance(body, kind)]
+    return found
+
+
+def lines(bill: Any) -> list[tuple[str, str, int, int]]:
+    return [(line.code, line.from_on, line.quantity, line.amount_fen) for line in bill.lines]
+
+
+def first_bill(made: Office, at: str = "2026-02-02") -> BillCalculated:
+    found = only(made.tick(at), BillCalculated)
+    assert [hit.check for hit in found.hits][-1:] == ["first"]
+    return found
+
+
+# -- the plain way --------------------------------------------------------------------------------
+
+
+def test_a_month_is_billed_two_days_after_its_end() -> None:
+    made = billed_office(*month_of_usage("2026-01"))
+    assert made.tick("2026-02-02T15:59:00Z") == []
+    found = made.tick("2026-02-02T16:00:00Z")
+    assert names(found) == ["BillCalculated", "BillReleased", "InvoiceIssued"]
+    calculated, released, invoice = found
+    assert (calculated.bill_id, calculated.month, calculated.calculation, calculated.hits) == (
+        "A1-2026-01",
+        "2026-01",
+        1,
+        (),
+    )
+    assert (released.bill_id, released.released_by) == ("A1-2026-01", "automatic")
+    assert (invoice.invoice_no, invoice.total_fen) == ("A1-2026-01", 15_500)
+    assert (invoice.issued_on, invoice.due_on, invoice.language) == (
+        "2026-02-03",
+        "2026-02-18",
+        "zh",
+    )
+    assert lines(invoice.bill) == [("energy", "2026-01-01", 310_000, 15_500)]
+    assert invoice.bill.lines[0].reading_ids == ("P1@2025-12-31", "P1@2026-01-31")
+    assert made.tick("2026-02-02T16:01:00Z") == []
+    made.check_folds()
+
+
+def test_months_follow_one_another_in_one_late_tick() -> None:
+    made = billed_office(*month_of_usage("2026-01"), *month_of_usage("2026-02"))
+    made.feed(*month_of_usage("2026-03"))
+    found = made.tick("2026-05-20")
+    assert [(body.month, body.total_fen) for body in found if isinstance(body, InvoiceIssued)] == [
+        ("2026-01", 15_500),
+        ("2026-02", 14_000),
+        ("2026-03", 15_500),
+    ]
+    assert names(found)[-1] == "BillWithheld"  # April has no usage
+    assert found[-1].month == "2026-04"
+    made.check_folds()
+
+
+def test_an_account_moves_in_and_out_within_months() -> None:
+    """From the 10th of January to the 4th of February: 22 and 4 days."""
+    row = terms("2026-01-10", moved_out_on="2026-02-05")
+    made = Office()
+    made.feed(published(HOME), agreement(point(from_on="2026-01-10"), rows=[row]))
+    made.feed(*month_of_usage("2026-01")[9:], *month_of_usage("2026-02")[:4])
+    bill = first_bill(made).bill
+    assert (bill.from_on, bill.until_on, bill.total_fen) == ("2026-01-10", "2026-02-01", 11_000)
+    made.feed(release())
+    found = only(made.tick("2026-03-02"), InvoiceIssued)
+    assert (found.bill.from_on, found.bill.until_on, found.total_fen) == (
+        "2026-02-01",
+        "2026-02-05",
+        2_000,
+    )
+    assert made.tick("2026-05-01") == []
+    assert made.due() == ""
+    made.check_folds()
+
+
+def test_energy_of_days_outside_the_supply_is_not_billed() -> None:
+    """The supply begins on the 10th, and the meter was read before."""
+    made = Office()
+    made.feed(published(HOME), agreement(rows=[terms("2026-01-10")]), *month_of_usage("2026-01"))
+    assert first_bill(made).bill.total_fen == 11_000
+
+
+def test_a_day_with_half_a_unit_rounds_once_for_the_month() -> None:
+    made = billed_office(*month_of_usage("2026-01", 16))  # 31 x 16 Wh = 496 Wh: 0 kWh
+    found = only(made.tick("2026-02-02"), BillCalculated)
+    assert (found.total_fen, {hit.check for hit in found.hits}) == (0, {"zero", "jump"})
+
+
+# -- what is missing ------------------------------------------------------------------------------
+
+
+def test_a_missing_day_holds_the_month_and_heals() -> None:
+    days = month_of_usage("2026-01")
+    made = billed_office(*days[:4], *days[5:])
+    (withheld,) = made.tick("2026-02-02")
+    assert withheld == BillWithheld(
+        account_no="A1",
+        month="2026-01",
+        reasons=("usage_missing P1: 1 days of 2026-01 have no usage",),
+    )
+    assert made.due() == ""
+    assert made.tick("2026-02-03") == []
+    made.feed(usage("2026-01-05", 0))  # nothing was used on it: it is there all the same
+    assert only(made.tick("2026-02-04"), InvoiceIssued).total_fen == 15_000
+    made.check_folds()
+
+
+def test_usage_of_later_months_is_no_news_for_a_month_that_waits() -> None:
+    made = billed_office(*month_of_usage("2026-01")[:30])
+    assert names(made.tick("2026-02-02")) == ["BillWithheld"]
+    made.feed(*month_of_usage("2026-02"))
+    assert made.due() == ""
+    assert made.tick("2026-02-20") == []
+
+
+def test_every_metered_point_must_be_there() -> None:
+    made = billed_office()
+    made.feed(
+        agreement(
+            point(from_on="2025-12-01"),
+            point("P2", relation="check", parent_point="P1"),
+            point("P3", relation="fixed_ratio", parent_point="P1", share="0.2"),
+            rows=[terms("2025-12-01")],
+            version=2,
+        ),
+        *month_of_usage("2026-01"),
+    )
+    found = only(made.tick("2026-02-02"), BillWithheld)
+    assert found.reasons == ("usage_missing P2: 31 days of 2026-01 have no usage",)
+    made.feed(*month_of_usage("2026-01", point="P2"))
+    found = only(made.tick("2026-02-03"), BillWithheld)
+    assert found.reasons == (
+        "not_yet_rated fixed_ratio: the relation fixed_ratio is not rated yet",
+    )
+
+
+def test_usage_of_a_point_that_the_agreement_does_not_have_is_never_dropped() -> None:
+    made = billed_office(*month_of_usage("2026-01"), usage("2026-01-07", 300, point="P9"))
+    made.feed(usage("2026-01-08", 0, point="P8"))  # a point that used nothing disturbs nobody
+    found = only(made.tick("2026-02-02"), BillWithheld)
+    assert found.reasons == ("usage_without_agreement P9: 1 days of 2026-01 have no such point",)
+    both = point(from_on="2025-12-01"), point("P9", "2026-01-07", to_on="2026-01-08")
+    made.feed(agreement(*both, rows=[terms("2025-12-01")], version=2))
+    # Three parts of the month, each rounded to kWh; 0.3 kWh of P9 is none.
+    assert only(made.tick("2026-02-03"), InvoiceIssued).total_fen == 15_500
+
+
+def test_usage_before_the_agreement_waits_for_it() -> None:
+    made = Office()
+    made.feed(published(HOME), *month_of_usage("2026-01"))
+    assert made.tick("2026-02-02") == []
+    assert made.due() == ""
+    made.feed(agreement())
+    assert first_bill(made, "2026-02-03").total_fen == 15_500
+
+
+def test_an_agreement_without_points_is_not_billed() -> None:
+    made = Office()
+    made.feed(published(HOME), agreement(points=()))
+    assert made.tick("2026-06-02") == []
+
+
+# -- price books ----------------------------------------------------------------------------------
+
+
+def test_a_month_waits_for_its_price_book() -> None:
+    made = Office()
+    made.feed(agreement(), *month_of_usage("2026-01"))
+    (awaited,) = made.tick("2026-02-02")
+    assert awaited == PriceAwaited(account_no="A1", month="2026-01", price_list="home")
+    assert made.due() == ""
+    (adopted, noted) = made.feed(published(HOME), key="")
+    assert isinstance(noted, BookNoted)
+    assert noted.book == "test@1"
+    assert adopted.offset == made.offset
+    assert first_bill(made, "2026-02-03").total_fen == 15_500
+    made.check_folds()
+
+
+def test_a_book_that_is_there_already_is_not_awaited() -> None:
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    assert made.of(PriceAwaited) == []
+
+
+def test_a_book_that_ends_within_the_month_is_awaited_for_the_rest() -> None:
+    made = Office()
+    made.feed(published(home_book(until_on="2026-01-16")), agreement(), *month_of_usage("2026-01"))
+    assert names(made.tick("2026-02-02")) == ["PriceAwaited"]
+    made.feed(published(home_book("0.40", version=2, from_on="2026-01-16")), key="")
+    bill = first_bill(made, "2026-02-03").bill
+    assert lines(bill) == [
+        ("energy", "2026-01-01", 150_000, 7_500),
+        ("energy", "2026-01-16", 160_000, 6_400),
+    ]
+
+
+def test_news_while_a_price_is_awaited_is_answered_once() -> None:
+    made = Office()
+    made.feed(agreement(), *month_of_usage("2026-01"))
+    made.tick("2026-02-02")
+    made.feed(usage("2026-01-09", 20_000, revision=2))
+    assert names(made.tick("2026-02-03")) == ["PriceAwaited"]
+    assert made.tick("2026-02-04") == []
+    made.feed(published(HOME), key="")
+    assert first_bill(made, "2026-02-05").total_fen == 16_000
+
+
+def test_a_change_of_book_and_of_terms_within_a_month_bills_every_day_by_its_own() -> None:
+    """Ten days of 10 kWh at 0.50, ten of 20 kWh at the shop's 0.80, eleven of 20 kWh at 0.90."""
+    dear_shop = replace(SHOP, components=(component(price="0.90"),))
+    dearer = book(HOME.price_lists["home"], dear_shop, version=2, from_on="2026-01-21")
+    made = Office()
+    made.feed(published(HOME), published(dearer), key="")
+    made.feed(
+        agreement(point(to_on="2026-01-11"), point(from_on="2026-01-11", **AS_SHOP)),
+        *month_of_usage("2026-01")[:10],
+        *month_of_usage("2026-01", 20_000)[10:],
+    )
+    bill = only(made.tick("2026-02-02"), BillCalculated).bill
+    assert lines(bill) == [
+        ("energy", "2026-01-01", 100_000, 5_000),
+        ("energy", "2026-01-11", 200_000, 16_000),
+        ("energy", "2026-01-21", 220_000, 19_800),
+    ]
+    assert all("prorated" not in line.basis for line in bill.lines)
+
+
+# -- held bills -----------------------------------------------------------------------------------
+
+
+def test_the_first_bill_waits_for_a_person() -> None:
+    made = office(*month_of_usage("2026-01"))
+    assert names(made.tick("2026-02-02")) == ["BillCalculated"]
+    assert made.tick("2026-02-03") == []
+    assert made.due() == ""
+    released, invoice = made.feed(release())
+    assert (released.released_by, released.reason) == ("li", "looked at")
+    assert (invoice.total_fen, invoice.issued_on) == (15_500, "2026-02-04")
+    made.check_folds()
+
+
+def test_an_estimate_holds_until_the_actual_comes() -> None:
+    made = billed_office(*month_of_usage("2026-01")[:30])
+    made.feed(usage("2026-01-31", 12_000, quality="estimated"))
+    held = only(made.tick("2026-02-02"), BillCalculated)
+    assert ([hit.check for hit in held.hits], held.total_fen) == (["estimated"], 15_600)
+    made.feed(usage("2026-01-31", 12_000, revision=2))  # the same energy, now measured
+    found = made.tick("2026-02-03")
+    assert names(found) == ["BillCalculated", "BillReleased", "InvoiceIssued"]
+    assert (found[0].calculation, found[2].total_fen) == (2, 15_600)
+
+
+def test_an_edited_day_counts_as_estimated() -> None:
+    made = billed_office(*month_of_usage("2026-01")[:30], usage("2026-01-31", quality="edited"))
+    assert [hit.check for hit in only(made.tick("2026-02-02"), BillCalculated).hits] == [
+        "estimated"
+    ]
+
+
+def test_a_jump_and_an_exchange_hold() -> None:
+    made = billed_office(*month_of_usage("2026-01", 40_000)[:30])
+    made.feed(usage("2026-01-31", 40_000, after_exchange=True))
+    held = only(made.tick("2026-02-02"), BillCalculated)
+    assert [hit.check for hit in held.hits] == ["after_exchange", "jump"]
+
+
+def test_a_late_actual_before_issue_recalculates_the_held_bill() -> None:
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    made.feed(usage("2026-01-09", 30_000, revision=2))
+    (rejected,) = made.feed(release())
+    assert isinstance(rejected, ReleaseRejected)
+    assert rejected.problem.startswith("something new came for it")
+    again = first_bill(made, "2026-02-03")
+    assert (again.calculation, again.total_fen) == (2, 16_500)
+    invoice = only(made.feed(release()), InvoiceIssued)
+    assert invoice.total_fen == 16_500
+    made.check_folds()
+
+
+def test_news_without_effect_is_looked_at_once() -> None:
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    made.feed(agreement(version=2, rows=[terms(language="en")]))
+    assert names(made.tick("2026-02-03")) == ["BillCalculated"]
+    assert made.tick("2026-02-04") == []
+    assert only(made.feed(release()), InvoiceIssued).language == "en"
+
+
+@pytest.mark.parametrize(
+    ("request_body", "problem"),
+    [
+        (release("A1-2026-02"), "no such bill is held"),
+        (release("A2-2026-01"), "no such bill is held"),
+        (release(decision="burn"), "'burn' is no decision: release or hold"),
+        (release(calculation=2), "it was calculated anew: look at calculation 1"),
+    ],
+)
+def test_a_release_that_does_not_fit_is_rejected(request_body: Any, problem: str) -> None:
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    (rejected,) = made.feed(request_body)
+    assert rejected == ReleaseRejected(
+        request_id="r1", account_no="A1", bill_id=request_body.bill_id, problem=problem
+    )
+    assert made.of(InvoiceIssued) == []
+
+
+def test_a_bill_is_released_once() -> None:
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    assert names(made.feed(release(calculation=1))) == ["BillReleased", "InvoiceIssued"]
+    assert names(made.feed(release(), release(decided_by="wu"))) == ["ReleaseRejected"] * 2
+    assert len(made.of(InvoiceIssued)) == 1
+
+
+def test_a_release_of_nothing_is_rejected() -> None:
+    made = office(*month_of_usage("2026-01"))
+    assert names(made.feed(release())) == ["ReleaseRejected"]
+    made = Office()
+    assert names(made.feed(release())) == ["ReleaseRejected"]
+
+
+def test_to_hold_a_bill_on_changes_nothing() -> None:
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    before = made.account
+    assert made.feed(release(decision="hold")) == []
+    assert made.account == before
+
+
+def test_a_new_version_of_the_book_recalculates_a_held_bill() -> None:
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    made.feed(published(home_book("0.60", version=2)), key="")
+    assert names(made.feed(release())) == ["ReleaseRejected"]
+    assert first_bill(made, "2026-02-03").total_fen == 18_600
+
+
+def test_a_draft_is_withdrawn_when_its_month_lacks_usage_again() -> None:
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    made.feed(agreement(point(), point("P2"), version=2))
+    assert names(made.tick("2026-02-03")) == ["BillWithheld"]
+    assert names(made.feed(release())) == ["ReleaseRejected"]
+    made.feed(*month_of_usage("2026-01", 1_000, point="P2"))
+    assert first_bill(made, "2026-02-04").total_fen == 15_500 + 1_550
+
+
+def test_a_draft_is_withdrawn_when_its_month_is_not_supplied_after_all() -> None:
+    made = office(*month_of_usage("2026-01"), *month_of_usage("2026-02"))
+    first_bill(made)
+    made.feed(opening("2026-01-31"))  # January was billed elsewhere
+    found = made.tick("2026-03-02")
+    assert names(found) == ["BillWithheld", "BillCalculated"]
+    assert (found[0].month, found[0].reasons[0][:12]) == ("2026-01", "not_supplied")
+    assert (found[1].month, found[1].total_fen) == ("2026-02", 14_000)
+    made = office(*month_of_usage("2026-01"))
+    first_bill(made)
+    made.feed(agreement(rows=[terms(moved_out_on="2026-01-01")], version=2))
+    assert names(made.tick("2026-03-02")) == ["BillWithheld"]
+    assert made.due() == ""
+    assert made.account.draft is None
+
+
+# -- not rated, or not right ----------------------------------------------------------------------
+
+
+def test_a_prepaid_account_is_withheld_and_looked_at_when_something_is_new() -> None:
+    prepaid = terms(payment_mode="prepaid_remote")
+    made = Office()
+    made.feed(published(HOME), agreement(rows=[prepaid]), *month_of_usage("2026-01"))
+    (withheld,) = made.tick("2026-02-02")
+    assert withheld.reasons == ("not_yet_rated prepaid_remote: only postpaid accounts are billed",)
+    assert made.due() == ""
+    made.feed(usage("2026-01-09", 20_000, revision=2))
+    assert names(made.tick("2026-02-03")) == ["BillWithheld"]
+    assert made.of(BillCalculated) == []
+    made.feed(agreement(version=2))
+    assert first_bill(made, "2026-02-04").total_fen == 16_000
+
+
+def test_feed_in_is_listed_and_the_import_billed() -> None:
+    made = Office()
+    made.feed(
+        published(HOME),
+        agreement(point(), point("P2", relation="feed_in", price_list="no such list")),
+        *month_of_usage("2026-01"),
+        *month_of_usage("2026-01", point="P2", energy={"1-0:2.8.0": 5_000}),
+    )
+    bill = first_bill(made).bill
+    assert (bill.total_fen, [gap.what for gap in bill.not_yet_rated]) == (15_500, ["feed_in"])
+
+
+def test_a_negative_remainder_is_withheld_and_healed_by_a_later_reading() -> None:
+    made = Office()
+    made.feed(
+        published(HOME),
+        agreement(
+            point(),
+            point("P2", relation="deducted", parent_point="P1", **AS_SHOP),
+        ),
+        *month_of_usage("2026-01"),
+        *month_of_usage("2026-01", 11_000, point="P2"),
+    )
+    (withheld,) = made.tick("2026-02-02")
+    assert withheld.reasons == (
+        "negative_remainder P1: the deducted sub-meters used more than the main meter",
+    )
+    made.feed(usage("2026-01-31", 1_000, point="P2", revision=2))
+    # P1: 310 - 331 + 0 still negative; the main meter's reading was the wrong one.
+    made.feed(usage("2026-01-31", 131_000, revision=2))
+    bill = first_bill(made, "2026-02-03").bill
+    # main 431 kWh, sub 331 kWh: 100 at 0.50 and 331 at 0.80
+    assert [(line.point, line.quantity, line.amount_fen) for line in bill.lines] == [
+        ("P1", 100_000, 5_000),
+        ("P2", 331_000, 26_480),
+    ]
+
+
+def test_periods_that_do_not_fit_are_withheld() -> None:
+    rates = {"rate_periods": FOUR_RATES}
+    made = Office()
+    made.feed(published(HOME), agreement(point(**rates)), *month_of_usage("2026-01"))
+    (withheld,) = made.tick("2026-02-02")
+    assert withheld.reasons[0].startswith("rate_missing P1: the usage has no energy of rate 1")
+
+
+# -- openings -------------------------------------------------------------------------------------
+
+
+def test_an_opening_says_where_billing_begins_and_the_tier_year_so_far() -> None:
+    """900 kWh were used by the end of May; June has 300 kWh: 200 of them above 1,000."""
+    begun = terms("2026-01-01")
+    made = Office()
+    made.feed(published(HOME), agreement(rows=[begun]), opening("2026-05-31", 900_000))
+    made.feed(*month_of_usage("2026-06"), *month_of_usage("2026-07"))
+    bill = first_bill(made, "2026-08-10").bill
+    assert bill.period == "2026-06"
+    assert [(line.code, line.quantity, line.amount_fen) for line in bill.lines] == [
+        ("energy", 300_000, 15_000),
+        ("tier.2", 200_000, 2_000),
+    ]
+    made.feed(release("A1-2026-06"))
+    july = only(made.tick("2026-08-11"), InvoiceIssued).bill
+    # 1,200 kWh before it: the opening counts once
+    assert july.tiers_before["P1"].used_wh == 1_200_000
+    assert july.total_fen == 15_500 + 3_100
+    made.check_folds()
+
+
+def test_an_opening_of_an_earlier_year_leaves_the_tiers_alone() -> None:
+    made = office(opening("2025-12-31", 900_000), *month_of_usage("2026-01"))
+    assert first_bill(made).total_fen == 15_500
+
+
+def test_the_opening_goes_to_the_main_point_with_tiers() -> None:
+    made = Office()
+    made.feed(
+        published(HOME),
+        agreement(
+            point("P0", **AS_SHOP),
+            point("P1"),
+            point("P2", relation="deducted", parent_point="P1"),
+        ),
+        opening("2026-01-31", 900_000),
+        *month_of_usage("2026-02", point="P0"),
+        *month_of_usage("2026-02"),
+        *month_of_usage("2026-02", 1_000, point="P2"),
+    )
+    bill = only(made.tick("2026-03-02"), BillCalculated).bill
+    assert {name: position.used_wh for name, position in bill.tiers_before.items()} == {
+        "P1": 900_000,
+        "P2": 0,
+    }
+
+
+def test_an_opening_of_a_shop_has_no_tiers_to_move() -> None:
+    made = Office()
+    made.feed(published(HOME), agreement(point(**AS_SHOP)), opening("2025-12-31", 5))
+    made.feed(*month_of_usage("2026-01"))
+    assert only(made.tick("2026-02-02"), BillCalculated).total_fen == 24_800
+
+
+def test_an_opening_within_a_month_leaves_its_other_days() -> None:
+    made = office(opening("2026-01-15", 900_000), *month_of_usage("2026-01"))
+    bill = first_bill(made).bill
+    # 16 days: 160 kWh, of which 60 are above 1,000
+    assert (bill.from_on, bill.total_fen) == ("2026-01-16", 8_000 + 600)
+
+
+def test_an_opening_counts_once() -> None:
+    made = office(opening("2025-12-31"))
+    assert made.feed(opening("2026-06-30", opening_id="o2")) == []
+
+
+# -- repeated inputs ------------------------------------------------------------------------------
+
+
+def test_a_known_revision_is_silent() -> None:
+    made = office(usage("2026-01-05"))
+    assert made.feed(usage("2026-01-05")) == []
+    assert names(made.feed(usage("2026-01-05", 5, revision=3))) == ["UsageNoted"]
+    assert made.feed(usage("2026-01-05", 7, revision=2)) == []
+    assert made.account.months["2026-01"]["P1"].energy[IMPORT] == (0, 0, 0, 0, 5)
+    assert len(made.of(UsageNoted)) == 2
+
+
+def test_a_known_agreement_is_silent() -> None:
+    made = office()
+    assert made.feed(agreement(), agreement(version=2)) == []
+    changed = agreement(version=3, rows=[terms(household_size=5)])
+    assert names(made.feed(changed)) == ["AgreementNoted"]
+    assert made.feed(agreement(version=2)) == []
+
+
+def test_what_no_account_is_meant_by_changes_nothing() -> None:
+    made = office()
+    assert made.of(BillReleased) == []
+    assert made.tick("2026-01-05") == []
