@@ -36,6 +36,7 @@ FORGERIES: tuple[dict[str, Any], ...] = (
 merchant's, and the channel's own probe."""
 
 KILLS = {
+    date(2026, 2, 5): "ingest-0",
     date(2026, 2, 21): "validation-0",
     date(2026, 3, 4): "billing-0",
     date(2026, 3, 16): "ingest-field-0",
