@@ -129,12 +129,10 @@ class EffectLoop(Loop):
                 next_index=index,
                 after_key=done_key if done_key is not None else "",
             )
-            if not self._commit(batch):
+            began_at = self.now()  # before the commit: it may return long after it was done
+            if not self._commit(batch) or not self._keep_alive():
                 return None
-            committed_at = self.now()
-            if not self._keep_alive():
-                return None
-            waited_s = self.now() - committed_at
+            waited_s = self.now() - began_at
             late = fresh and waited_s > core.act_within_s
             result = TooLate(waited_s) if late else self.perform(request)
             batch = self._new_batch()

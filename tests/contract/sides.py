@@ -203,10 +203,10 @@ class KafkaSide(Side):
 
     def _member_id(self, m: str) -> str:
         group = self.world.name("group")
-        told = self.world.client.describe_consumer_groups([group])[group]
+        told = self.world.client.describe_consumer_groups([group], request_timeout=3)[group]
         try:
-            members = told.result(20).members
-        except KafkaException:
+            members = told.result(4).members
+        except (KafkaException, TimeoutError):
             return ""  # there is no such group yet
         ids = [x.member_id for x in members if x.group_instance_id == self.world.name(m)]
         return ids[0] if ids else ""
@@ -226,8 +226,8 @@ class KafkaSide(Side):
             self.zombies[m].poll(0, 0.05)
 
     def agrees(self, expected: State) -> State:
-        """The state as soon as it is the expected one, or as it is after 15 seconds."""
-        deadline = time.monotonic() + 15
+        """The state as soon as it is the expected one, or as it is after 30 seconds."""
+        deadline = time.monotonic() + 30
         while True:
             late = time.monotonic() > deadline
             try:
@@ -235,7 +235,11 @@ class KafkaSide(Side):
                 found = self.state()
                 if found == expected or late:
                     return found
-            except (KafkaException, Unavailable):  # a coordinator or leader that is new to it
+            except (
+                KafkaException,
+                TimeoutError,
+                Unavailable,
+            ):  # a coordinator or leader that is new to it
                 if late:
                     raise
             time.sleep(0.005)
@@ -265,9 +269,9 @@ class KafkaSide(Side):
 
         def ask(spec: Any, level: Any) -> Callable[[str, int], int]:
             places = {Place(self.topic(short), p): spec for short, p in self.places()}
-            asked = self.world.client.list_offsets(places, isolation_level=level)
+            asked = self.world.client.list_offsets(places, isolation_level=level, request_timeout=3)
             by_name = {(place.topic, place.partition): f for place, f in asked.items()}
-            return lambda short, p: by_name[self.topic(short), p].result(20).offset
+            return lambda short, p: by_name[self.topic(short), p].result(4).offset
 
         low = ask(OffsetSpec.earliest(), committed)
         stable = ask(OffsetSpec.latest(), committed)
@@ -281,10 +285,10 @@ class KafkaSide(Side):
         group = self.world.name("group")
         places = [Place(self.inp, p) for p in range(PARTITIONS)]
         asked = self.world.client.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, places)], require_stable=True
+            [ConsumerGroupTopicPartitions(group, places)], require_stable=True, request_timeout=3
         )
         found: State = {}
-        for place in asked[group].result(20).topic_partitions:
+        for place in asked[group].result(4).topic_partitions:
             name = f"offset/{place.partition}"
             if place.error is not None:
                 assert place.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT, place.error

@@ -194,6 +194,20 @@ def test_pending_offsets_are_not_told(world: World) -> None:
     assert stage.stable(0) == 6
 
 
+def test_of_two_commits_the_offset_sent_last_counts(world: World) -> None:
+    stage = Stage(world)
+    half = world.half_open("x")
+    half.append(stage.own, 1, b"r")
+    half.send_offsets(stage.log, stage.at(0, 5))
+    stage.log.commit([], stage.at(0, 3))
+    half.commit()
+    assert stage.stable(0) == 3
+    half.append(stage.own, 1, b"s")
+    half.send_offsets(stage.log, stage.at(0, 4))
+    half.commit()
+    assert stage.stable(0) == 4
+
+
 # --- delivery -------------------------------------------------------------------------------------
 
 

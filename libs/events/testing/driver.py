@@ -26,7 +26,8 @@ from libs.events.testing.simbroker import SimBroker, SimCrash
 from libs.events.testing.simlog import SimLog
 
 STALLS = ("commit.before", "commit.appended", "commit.offsets")
-"""Where a long pause of a process makes a zombie."""
+"""Where a long pause of a process makes a zombie. Effects add points of their own around the wire:
+whatever touches the world calls `log.pass_fault(point)`."""
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class Simulation:
     topics: tuple[str, ...] = ()
     faults: Faults = field(default_factory=Faults)
     loop_type: Callable[..., Loop] = Loop
+    stalls: tuple[str, ...] = STALLS
     bounds: Bounds | None = None
     random: random.Random = field(init=False)
     broker: SimBroker = field(init=False)
@@ -232,7 +234,7 @@ class Simulation:
         roll = self.random.random()
         if roll < self.faults.crash:
             raise SimCrash(point)
-        if point in STALLS and not self._stalled and self.random.random() < self.faults.stall:
+        if point in self.stalls and not self._stalled and self.random.random() < self.faults.stall:
             self._stall(client)
         if point in ("commit.offsets", "commit.after") and self.random.random() < (
             self.faults.unknown

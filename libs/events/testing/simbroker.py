@@ -172,7 +172,6 @@ class SimBroker:
         self.delay_markers = delay_markers
         self.faults: Callable[[str, object], None] | None = None
         self.down = False
-        self.offsets_first = False
         self.clients: list[Client] = []
         self.topics: dict[str, list[Partition]] = {}
         self.groups: dict[str, Group] = {}

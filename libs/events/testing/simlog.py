@@ -69,16 +69,13 @@ class _Gate(Client):
             self.broker.partition(out.topic, out.partition)
         ends: dict[TopicPartition, int] = {}
         try:
-            if self.broker.offsets_first:
-                send_offsets()
             for out in outgoing:
                 offset = self.broker.append_open(
                     session, out.topic, out.partition, out.key, out.value, out.headers
                 )
                 ends[TopicPartition(out.topic, out.partition)] = offset + 1
             self.pass_fault("commit.appended")
-            if not self.broker.offsets_first:
-                send_offsets()
+            send_offsets()
             self.pass_fault("commit.offsets")
         except Aborted:
             self.broker.end(session, commit=False)
