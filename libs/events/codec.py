@@ -19,7 +19,7 @@ from libs.events.registry import Catalogue, Document, EventType, split_full_name
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder(order="deterministic")
-_state_encoder = msgspec.msgpack.Encoder()
+_state_encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def encode(body: object) -> bytes:

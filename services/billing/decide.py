@@ -73,6 +73,8 @@ POLICY: BillingPolicy = DEFAULT
 ZONE = timedelta(hours=8)
 AT_ONCE = "0001-01-01T00:00:00Z"
 RELEASE, HOLD = "release", "hold"
+STEPS_MAX = 1_000
+"""What one tick does for an account: a month takes two or three, so nobody is that far behind."""
 
 
 def concerned(view: View, item: Item) -> Iterable[str]:
@@ -295,7 +297,10 @@ def _invoice(account: Account, draft: BillCalculated, now: str) -> InvoiceIssued
 
 def _on_tick(account: Account, key: str, shared: Shared, now: str) -> Iterator[Emit]:
     """All that is due, one thing after the other, so that a tick may come late."""
+    steps = 0
     while emits := list(_next_due(account, key, shared, now)):
+        steps += 1
+        assert steps < STEPS_MAX, f"{key}: billing makes no progress"
         for emit in emits:
             account = evolve(account, emit.body)
         yield from emits

@@ -25,7 +25,6 @@ from services.metrology.events import (
     CorrectionProposed,
     MeterAwaited,
     MeterJudged,
-    MeterNoted,
     RunGarbled,
     RunMeasured,
     RunRejected,

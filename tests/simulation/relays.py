@@ -66,7 +66,7 @@ class Relay:
         if meters_now >= valid_until_at:
             return None if self.mode == "silent" else False
         if self.mode == "slow":
-            self.pending = (now + timedelta(seconds=30), command.action, command.command_id)
+            self.pending = (now + timedelta(seconds=75), command.action, command.command_id)
         elif self.mode != "stuck":
             self._move(command.action, command.command_id, now)
         return None if self.mode == "silent" else True
@@ -112,11 +112,11 @@ class Wire:
     issued: dict[str, control.CommandIssued] = field(default_factory=dict)
     cancelled: dict[str, datetime] = field(default_factory=dict)
     doomed: set[str] = field(default_factory=set)
-    repeated: set[str] = field(default_factory=set)
     committed: dict[int, float] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
     ticked: datetime = BEGAN
+    next_ms: int = 60_000
     index: int = 0
     asked: int = 0
 
@@ -133,6 +133,8 @@ class Wire:
 
     def tick(self) -> None:
         """The clock writes every minute that passed."""
+        if self.sim.broker.now_ms * PACE < self.next_ms:
+            return
         while self.ticked + timedelta(minutes=1) <= self.now:
             self.ticked += timedelta(minutes=1)
             body = Tick(at=text(self.ticked))
@@ -142,6 +144,7 @@ class Wire:
                     Envelope(f"tick/{self.index}", "clock.ticked.v1", "clock", body.at, "")
                 )
                 self.sim.append(CALENDAR, partition, None, encode(body), headers)
+        self.next_ms = (self.ticked - BEGAN) // timedelta(milliseconds=1) + 60_000
 
     def supply(self, point: str) -> None:
         """A new version of the point's supply, with a new agreement version."""
@@ -218,7 +221,6 @@ class Wire:
 
     def repeat(self, command_id: str) -> None:
         """The same command once more."""
-        self.repeated.add(command_id)
         body = self.issued[command_id]
         self.write(control.catalogue, COMMANDS, body.usage_point, body)
 
@@ -254,17 +256,25 @@ class Wire:
         return found
 
     def outcomes(self, point: str) -> dict[str, list[str]]:
-        """The final outcomes of a point's commands so far; an old command that came once more is
-        refused by its seq, which is no second outcome."""
+        """The final outcomes of a point's commands so far. A command that comes once more when a
+        later one is known is refused by its seq, which is no second outcome."""
         found: dict[str, list[str]] = {}
+        highest, holder = 0, ""
         for event in self.results(point):
             if isinstance(event, CommandRefused):
-                if event.check == "seq" and event.command_id in found.keys() & self.repeated:
-                    continue
-                found.setdefault(event.command_id, []).append("refused")
+                is_again = event.check == "seq" and event.command_id in found
+                if not (is_again and event.command_id != holder):
+                    found.setdefault(event.command_id, []).append("refused")
             elif isinstance(event, AttemptEnded) and event.final:
                 found.setdefault(event.command_id, []).append(event.outcome)
+            if getattr(event, "seq", 0) > highest:
+                highest, holder = event.seq, event.command_id
         return found
+
+    def is_settled(self, point: str) -> bool:
+        """Whether every attempt at a point has ended."""
+        started = {e.command_id for e in self.results(point) if isinstance(e, AttemptStarted)}
+        return started <= self.outcomes(point).keys()
 
     def on_point(self, point: str, client: object) -> None:
         """Between any two steps of any process: time passes, and faults strike."""
@@ -374,7 +384,7 @@ class Performer:
         seq = wire.issued[request.command_id].seq
         assert all(before < seq for before in seqs), "sent out of sequence"
         started = {e.command_id for e in wire.results(point) if isinstance(e, AttemptStarted)}
-        others = started - set(wire.outcomes(point)) - {request.command_id}
+        others = started - wire.outcomes(point).keys() - {request.command_id}
         assert not others, f"sent while {others} has no outcome"
 
     def _send(self, request: SendCommand, relay: Relay) -> bool | None:
@@ -470,6 +480,8 @@ def settle(wire: Wire) -> None:
         wire.sim.broker.advance(40 * 60_000 // PACE)
         wire.tick()
         wire.sim.finish()
+        if all(wire.is_settled(point) for point in POINTS):
+            return
 
 
 def check_commands(wire: Wire) -> None:

@@ -27,7 +27,7 @@ from tests.simulation import relays
 from tests.simulation.relays import Wire, check_commands, live, new_wire, settle
 
 SEEDS = 200
-TURNS = 45
+TURNS = 32
 Mutant = Callable[[pytest.MonkeyPatch], None]
 
 
