@@ -92,6 +92,7 @@ class Stage:
     ports: dict[str, int] = field(default_factory=dict)
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     settings: Settings | None = None
+    _environment_before: dict[str, str | None] = field(default_factory=dict)
 
     def set_up(self, environment: Mapping[str, str]) -> None:
         """Bring up a fresh installation with ports of our own."""
@@ -101,13 +102,27 @@ class Stage:
             reset(self.data_dir)
         names = ("console", "payments", "control", "metrology", "clock", "billing", "customers")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
-        for name, port in self.ports.items():
-            os.environ[f"GRIDLEDGER_{name.upper()}_PORT"] = str(port)
-        for variable, value in environment.items():
-            os.environ[variable] = value
-        os.environ["GRIDLEDGER_DATA_DIR"] = str(self.data_dir)
+        self._enter(
+            {f"GRIDLEDGER_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+            | dict(environment)
+            | {"GRIDLEDGER_DATA_DIR": str(self.data_dir)}
+        )
         bring_up(UpOptions(data_dir=self.data_dir, database=self.database))
         self.settings = load_settings(data_dir=self.data_dir).settings
+
+    def _enter(self, environment: Mapping[str, str]) -> None:
+        """Set the environment of this and of all started processes, to be put back at the end."""
+        for variable, value in environment.items():
+            self._environment_before.setdefault(variable, os.environ.get(variable))
+            os.environ[variable] = value
+
+    def _leave(self) -> None:
+        for variable, value in self._environment_before.items():
+            if value is None:
+                os.environ.pop(variable, None)
+            else:
+                os.environ[variable] = value
+        self._environment_before.clear()
 
     def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         """Start a simulator as a process of its own."""
@@ -184,6 +199,7 @@ class Stage:
                 process.stdout.close()
         if not keep:
             take_down(self.data_dir)
+        self._leave()
 
 
 @contextmanager

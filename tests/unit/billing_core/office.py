@@ -16,7 +16,7 @@ from libs.events.codec import Codec, encode, encode_state, state_decoder
 from libs.events.core import SHARED, Item, Tick
 from libs.events.fold import Fold
 from services.billing.core import make_core
-from services.billing.events import BookPublished, ReleaseDecided
+from services.billing.events import BillCalculated, BookPublished, InvoiceIssued, ReleaseDecided
 from services.billing.months import add_days, month_span
 from services.billing.price_book import PriceBook, PriceList, content_hash
 from services.billing.reactions import (
@@ -283,3 +283,55 @@ def billed_office(*bodies: Any) -> Office:
     made.feed(release("A1-2025-12"))
     made.feed(*bodies)
     return made
+
+
+# -- looking at what came out ---------------------------------------------------------------------
+
+AS_SHOP = {"price_list": "shop", "category": "non_residential"}
+
+
+def names(bodies: list[Any]) -> list[str]:
+    return [type(body).__name__ for body in bodies]
+
+
+def only(bodies: list[Any], kind: type) -> Any:
+    (found,) = [body for body in bodies if isinstance(body, kind)]
+    return found
+
+
+def lines(bill: Any) -> list[tuple[str, str, int, int]]:
+    return [(line.code, line.from_on, line.quantity, line.amount_fen) for line in bill.lines]
+
+
+def first_bill(made: Office, at: str = "2026-02-02") -> BillCalculated:
+    found = only(made.tick(at), BillCalculated)
+    assert [hit.check for hit in found.hits][-1:] == ["first"]
+    return found
+
+
+MONTHS = [f"2026-{number:02d}" for number in range(1, 6)]
+
+
+def three_months() -> Office:
+    """December to March issued; 310, 280 and 310 kWh of the tier year 2026: 900 in all."""
+    made = billed_office(*(day for month in MONTHS[:3] for day in month_of_usage(month)))
+    issued = [body for body in made.tick("2026-04-02") if isinstance(body, InvoiceIssued)]
+    assert [body.total_fen for body in issued] == [15_500, 14_000, 15_500]
+    return made
+
+
+def differences(found: Any) -> list[tuple[str, int]]:
+    return [(each.bill_id, each.total_fen) for each in found.correction.bills]
+
+
+def sides(found: Any) -> list[tuple[str, str, str, int, int]]:
+    return [
+        (each.bill_id, line.side, line.line.code, line.line.quantity, line.line.amount_fen)
+        for each in found.correction.bills
+        for line in each.lines
+    ]
+
+
+def since_december(*points: Any, version: int = 2, rows: Any = (), **changes: Any) -> Any:
+    rows = rows or [terms("2025-12-01", **changes)]
+    return agreement(*(points or [point(from_on="2025-12-01")]), version=version, rows=rows)

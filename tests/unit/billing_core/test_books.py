@@ -23,11 +23,11 @@ from tests.unit.billing_core.office import (
     home_book,
     home_list,
     month_of_usage,
+    names,
     office,
     point,
     published,
 )
-from tests.unit.billing_core.test_bills import names
 
 # -- adoption -------------------------------------------------------------------------------------
 

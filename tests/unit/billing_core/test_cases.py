@@ -19,23 +19,27 @@ from services.billing.meter_correction import adjustment, excess_wh
 from services.billing.months import PointMonth, energy_in, noted
 from services.billing.reactions import usage_noted
 from tests.unit.billing_core.office import (
+    AS_SHOP,
     HOME,
     IMPORT,
     Office,
     agreement,
     billed_office,
     decided,
+    differences,
+    first_bill,
     month_of_usage,
+    names,
     office,
+    only,
     point,
     proposed,
     published,
     release,
     terms,
+    three_months,
     usage,
 )
-from tests.unit.billing_core.test_bills import AS_SHOP, first_bill, names, only
-from tests.unit.billing_core.test_corrections import differences, three_months
 
 MONTHS_OF_2025 = [f"2025-{number:02d}" for number in range(1, 13)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from services.billing.events import (
     BillCalculated,
@@ -16,46 +15,30 @@ from services.billing.events import (
 from services.billing.state import MONTHS_KEPT
 from tests.unit.billing.builders import book
 from tests.unit.billing_core.office import (
+    AS_SHOP,
     HOME,
+    MONTHS,
     SHOP,
     Office,
     agreement,
     billed_office,
     days,
+    differences,
     home_book,
     home_list,
     month_of_usage,
+    names,
+    only,
     opening,
     point,
     published,
     release,
+    sides,
+    since_december,
     terms,
+    three_months,
     usage,
 )
-from tests.unit.billing_core.test_bills import AS_SHOP, names, only
-
-MONTHS = [f"2026-{number:02d}" for number in range(1, 6)]
-
-
-def three_months() -> Office:
-    """December to March issued; 310, 280 and 310 kWh of the tier year 2026: 900 in all."""
-    made = billed_office(*(day for month in MONTHS[:3] for day in month_of_usage(month)))
-    issued = [body for body in made.tick("2026-04-02") if isinstance(body, InvoiceIssued)]
-    assert [body.total_fen for body in issued] == [15_500, 14_000, 15_500]
-    return made
-
-
-def differences(found: Any) -> list[tuple[str, int]]:
-    return [(each.bill_id, each.total_fen) for each in found.correction.bills]
-
-
-def sides(found: Any) -> list[tuple[str, str, str, int, int]]:
-    return [
-        (each.bill_id, line.side, line.line.code, line.line.quantity, line.line.amount_fen)
-        for each in found.correction.bills
-        for line in each.lines
-    ]
-
 
 # -- late actuals ---------------------------------------------------------------------------------
 
@@ -143,7 +126,7 @@ def test_what_makes_no_difference_is_said_once() -> None:
         reasons=("no difference",),
         is_needless=True,
     )
-    assert made.due() in ("", "2026-05-02T16:00:00Z")
+    assert (made.account.to_correct, made.account.stuck) == ({}, {})
     assert made.tick("2026-04-06") == []
     # The small change is not lost: 310.1 + 0.4 kWh are 311.
     made.feed(usage("2026-01-11", 10_400, revision=2))
@@ -225,6 +208,16 @@ def test_a_book_that_makes_no_difference_makes_no_round() -> None:
     assert (found.is_needless, found.months) == (True, ("2026-02", "2026-03"))
 
 
+def test_a_book_that_prices_nothing_leaves_the_cause_to_what_changed() -> None:
+    made = three_months()
+    made.feed(usage("2026-03-10", 20_000, revision=2))
+    made.feed(published(book(home_list("0.90"), id="aa-unused")), key="")
+    assert names(made.of(BookNoted)) == ["BookNoted"]
+    (found,) = made.tick("2026-04-05")
+    assert (found.cause, found.reference) == ("late_actual", "P1/2026-03-10/2")
+    assert differences(found) == [("A1-2026-03", 500)]
+
+
 def test_a_book_that_drops_the_list_leaves_the_months_waiting_for_one() -> None:
     made = three_months()
     made.feed(published(book(SHOP, version=2, from_on="2026-03-01")), key="")
@@ -240,11 +233,6 @@ def test_a_book_that_drops_the_list_leaves_the_months_waiting_for_one() -> None:
 
 
 # -- agreements -----------------------------------------------------------------------------------
-
-
-def since_december(*points: Any, version: int = 2, rows: Any = (), **changes: Any) -> Any:
-    rows = rows or [terms("2025-12-01", **changes)]
-    return agreement(*(points or [point(from_on="2025-12-01")]), version=version, rows=rows)
 
 
 def test_a_wrong_agreement_is_corrected_from_its_day_on() -> None:
@@ -303,7 +291,18 @@ def test_a_correction_waits_for_the_usage_it_needs() -> None:
         "agreement@2",
         80,
     )
+    assert made.account.stuck == {}
     made.check_folds()
+
+
+def test_a_day_without_energy_completes_a_correction() -> None:
+    made = three_months()
+    made.feed(since_december(point(from_on="2025-12-01"), point("P2", "2026-03-01", **AS_SHOP)))
+    late = month_of_usage("2026-03", 1_000, point="P2")
+    made.feed(*late[:4], *late[5:])
+    assert names(made.tick("2026-04-05")) == ["CorrectionWithheld"]
+    made.feed(usage("2026-03-05", 0, point="P2"))
+    assert only(made.tick("2026-04-06"), CorrectionIssued).difference_fen == 30 * 80
 
 
 def test_what_can_be_corrected_does_not_wait_for_what_cannot() -> None:
@@ -359,70 +358,6 @@ def test_a_supply_that_began_earlier_is_billed_and_moves_the_tiers() -> None:
     made.check_folds()
 
 
-# -- openings that come late ----------------------------------------------------------------------
-
-
-def test_an_opening_that_comes_late_moves_the_tiers() -> None:
-    """February and March were issued; 900 kWh had been used in January elsewhere."""
-    made = Office()
-    rows = [terms("2026-02-01")]
-    made.feed(published(HOME), agreement(point(from_on="2026-02-01"), rows=rows))
-    made.feed(*month_of_usage("2026-02"), *month_of_usage("2026-03"))
-    made.tick("2026-04-02")
-    made.feed(release("A1-2026-02"))
-    made.tick("2026-04-02")
-    made.feed(opening("2026-01-31", 900_000))
-    (found,) = made.tick("2026-04-05")
-    assert (found.cause, found.reference) == ("wrong_agreement", "o1")
-    # February: 180 above; March: all 310
-    assert sides(found) == [
-        ("A1-2026-02", "debit", "tier.2", 180_000, 1_800),
-        ("A1-2026-03", "debit", "tier.2", 310_000, 3_100),
-    ]
-    assert made.tick("2026-04-06") == []
-    made.check_folds()
-
-
-def test_months_that_an_opening_says_were_billed_elsewhere_are_given_back() -> None:
-    made = three_months()
-    made.feed(opening("2026-01-31", 800_000))
-    (found,) = made.tick("2026-04-05")
-    # December and January back; 80 kWh of February and all of March above 1,000
-    assert differences(found) == [
-        ("A1-2025-12", -15_500),
-        ("A1-2026-01", -15_500),
-        ("A1-2026-02", 800),
-        ("A1-2026-03", 3_100),
-    ]
-    assert made.tick("2026-04-06") == []
-    made.feed(usage("2026-02-10", 11_000, revision=2))
-    (again,) = made.tick("2026-04-07")
-    assert differences(again) == [("A1-2026-02", 60), ("A1-2026-03", 0)]
-    made.check_folds()
-
-
-def test_an_opening_that_moves_nothing_makes_no_round() -> None:
-    made = three_months()
-    made.feed(opening("2025-11-30"))
-    (found,) = made.tick("2026-04-05")
-    assert (found.cause, found.months, found.is_needless) == ("wrong_agreement", ("2025-12",), True)
-
-
-def test_an_opening_within_an_issued_month_gives_back_its_first_days() -> None:
-    """January was issued whole; its first 15 days, and 900 kWh, were billed elsewhere."""
-    made = three_months()
-    made.feed(opening("2026-01-15", 900_000))
-    found = only(made.tick("2026-04-05"), CorrectionIssued)
-    # 160 kWh of January, of which 60 above 1,000, instead of 310; then all of 280 and 310 above
-    assert differences(found) == [
-        ("A1-2025-12", -15_500),
-        ("A1-2026-01", 8_000 + 600 - 15_500),
-        ("A1-2026-02", 2_800),
-        ("A1-2026-03", 3_100),
-    ]
-    made.check_folds()
-
-
 # -- what is put away -----------------------------------------------------------------------------
 
 
@@ -445,7 +380,9 @@ def test_usage_of_a_month_that_was_put_away_is_told_and_changes_nothing() -> Non
     # The first month that is kept begins where the one put away ended, and is corrected like any.
     made.feed(usage("2024-02-10", 20_000, revision=2))
     found = only(made.tick("2026-03-17"), CorrectionIssued)
+    # 10 kWh more, and 10 more of that year above 1,000
     assert differences(found)[0] == ("A1-2024-02", 500)
+    assert found.difference_fen == 600
     made.check_folds()
 
 

@@ -32,9 +32,9 @@ from tests.unit.billing_core.office import (
     office,
     point,
     published,
+    three_months,
     usage,
 )
-from tests.unit.billing_core.test_corrections import three_months
 
 PARTITIONS = 2
 

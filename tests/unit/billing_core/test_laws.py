@@ -28,6 +28,7 @@ from services.billing.events import (
 )
 from services.billing.months import month_span
 from tests.unit.billing_core.office import (
+    AS_SHOP,
     HOME,
     IMPORT,
     Office,
@@ -44,7 +45,6 @@ from tests.unit.billing_core.office import (
     terms,
     usage,
 )
-from tests.unit.billing_core.test_bills import AS_SHOP
 
 MONTHS = ("2026-01", "2026-02", "2026-03", "2026-04")
 SHOP_FROM, GONE_ON, DEAR_FROM = "2026-02-11", "2026-03-11", "2026-02-16"

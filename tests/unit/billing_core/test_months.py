@@ -133,6 +133,13 @@ def test_the_language_and_what_comes_later_cut_nothing() -> None:
     assert later == terms_parts(agreed(), "2026-01-01", "2026-02-01")
 
 
+def test_a_household_that_grows_later_is_not_large_yet() -> None:
+    rows = [terms(), terms("2026-02-01", household_size=5)]
+    (january,) = terms_parts(agreed(rows=rows), "2026-01-01", "2026-02-01")
+    (february,) = terms_parts(agreed(rows=rows), "2026-02-01", "2026-03-01")
+    assert (january.terms.allowances, len(february.terms.allowances)) == ((), 1)
+
+
 def test_a_relation_holds_on_its_days_only() -> None:
     points = (
         point(),

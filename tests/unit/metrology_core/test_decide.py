@@ -136,6 +136,14 @@ def test_without_an_error_to_correct_by_nothing_is_proposed(points: Any, error: 
     assert made.meter.failures == ()
 
 
+def test_the_newest_note_says_what_the_meter_is() -> None:
+    made = known_lab(version=5)
+    made.feed(meter(account="A2", accuracy_class="2", version=4))
+    assert made.feed(run())[0].judgement.accuracy_class == "1"
+    made.feed(meter(account="A2", accuracy_class="2", version=6))
+    assert made.feed(run(run_id="B1-0002"))[0].judgement.verdict == "not_judged"
+
+
 def test_a_run_that_cannot_be_judged_is_rejected() -> None:
     made = known_lab(connection="odd")
     (rejected,) = made.feed(run())
