@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# The long histories wait more than they compute: two workers fit on two cores.
+WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 SETUP := $(PYTHON) scripts/bootstrap.py
 
@@ -14,7 +16,7 @@ demo:  ## three billing months of a small utility on a real Kafka, with planted 
 
 test:  ## every test; fails when none ran on a real Kafka or on PostgreSQL
 	@$(SETUP) dev kafka postgres
-	@GRIDLEDGER_REQUIRE_REAL=1 $(BIN)/python -m pytest $(ARGS)
+	@GRIDLEDGER_REQUIRE_REAL=1 $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 check:  ## formatting, lint, types, import contracts, style, locks
 	@$(SETUP) dev check-locks

@@ -8,7 +8,6 @@ not count. The counts are printed above pytest's own closing line.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
 
 import pytest
 
@@ -18,23 +17,21 @@ _COUNTS = pytest.StashKey[dict[str, int]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_COUNTS] = dict.fromkeys(PARTS, 0)
+    counts = config.stash[_COUNTS] = dict.fromkeys(PARTS, 0)
+    config.pluginmanager.register(_Counter(counts), "real-parts-counter")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Count a test that ran, passed or failed; one that skips itself half-way did not run."""
-    skipped = False
-    try:
-        return (yield)
-    except pytest.skip.Exception:
-        skipped = True
-        raise
-    finally:
-        counts = item.config.stash[_COUNTS]
-        for marker in PARTS:
-            if not skipped and item.get_closest_marker(marker) is not None:
-                counts[marker] += 1
+class _Counter:
+    """Counts from the reports, which reach the session's own process from every worker."""
+
+    def __init__(self, counts: dict[str, int]) -> None:
+        self.counts = counts
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test that ran, passed or failed; one that skips itself half-way did not run."""
+        if report.when == "call" and not report.skipped:
+            for marker in PARTS:
+                self.counts[marker] += marker in report.keywords
 
 
 def pytest_terminal_summary(
@@ -50,6 +47,8 @@ def pytest_terminal_summary(
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if hasattr(session.config, "workerinput"):
+        return  # one worker of several: only the session's own process knows all counts
     passed = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
     if passed and _missing(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -150,7 +150,8 @@ class Supervisor:
         ]
         names = {f"{planned.name}-{ordinal}" for planned, ordinal in wanted}
         for member in self.members:
-            if member.name not in names:
+            if member.name not in names and member.state != "stopping":
+                # Asked once: a second SIGTERM ends a service at once, without its checkpoint.
                 pids.send(member.pid, member.birth, signal.SIGTERM)
                 member.asked_to_end(time.monotonic(), self.plan.stop_grace_s)
         kept = {member.name for member in self.members if member.state != "stopping"}

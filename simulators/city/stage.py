@@ -163,18 +163,20 @@ class Stage:
         deadline = time.monotonic() + timeout_s
         missing = set(wanted)
         while missing and time.monotonic() < deadline:
-            missing = {name for name in wanted if self._state(name) != "ready"}
+            missing = wanted - self._ready()
             time.sleep(0.05)
         if missing:
             logs = self.data_dir / "logs"
             raise Unavailable(f"not ready: {', '.join(sorted(missing))}; see {logs}")
 
-    def _state(self, name: str) -> str:
-        try:
-            path = self.data_dir / "run" / f"{name}.json"
-            return str(json.loads(path.read_text(encoding="utf-8")).get("state"))
-        except (OSError, ValueError):
-            return ""
+    def _ready(self) -> set[str]:
+        """The members whose running process itself says that it is ready."""
+        answer = control_socket.ask(self.data_dir, {"command": "status"})
+        return {
+            f"{row['service']}-{row['ordinal']}"
+            for row in answer["services"]
+            if (row["report"] or {}).get("state") == "ready"
+        }
 
     def kill(self, name: str) -> int:
         """SIGKILL a service's process; the supervisor starts it again."""

@@ -81,3 +81,10 @@ def test_a_failed_test_ran_and_fails_the_run(
     found = run(pytester, monkeypatch, fails=True)
     assert found.ret == 1
     assert "real Kafka: 2 tests, PostgreSQL: 1 tests" in found.outlines
+
+
+def test_workers_count_together(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run(pytester, monkeypatch, "-p", "xdist", "-n", "2")
+    assert found.ret == 0
+    assert "real Kafka: 2 tests, PostgreSQL: 1 tests" in found.outlines
+    assert run(pytester, monkeypatch, "-p", "xdist", "-n", "2", skips=True).ret == 1

@@ -168,6 +168,19 @@ def test_scaling_up_and_down_is_remembered(up: Up) -> None:
     assert plan.services[0].count == 1
 
 
+def test_a_member_is_asked_to_end_once_whatever_is_scaled_meanwhile(up: Up) -> None:
+    data_dir = up("count_sigterms", count=4)
+    eventually(data_dir, lambda rows: all(row["pid"] for row in rows))
+    for ordinal in range(4):
+        while "counting" not in log_of(data_dir, f"toy-{ordinal}"):
+            time.sleep(0.02)
+    for count in (3, 2, 1):
+        control_socket.ask(data_dir, {"command": "scale", "service": "toy", "count": count})
+    eventually(data_dir, lambda rows: len(rows) == 1)
+    for ordinal in (1, 2, 3):
+        assert f"toy {ordinal} was asked 1 times" in log_of(data_dir, f"toy-{ordinal}")
+
+
 def test_scaling_back_up_while_the_old_member_still_ends(up: Up) -> None:
     data_dir = up("ignore_sigterm", count=2)
     old = eventually(data_dir, lambda rows: all(row["pid"] for row in rows))[1]["pid"]

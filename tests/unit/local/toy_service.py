@@ -43,6 +43,20 @@ def ignore_sigterm(_settings: Settings, _ordinal: int) -> int:
         time.sleep(1)
 
 
+def count_sigterms(_settings: Settings, ordinal: int) -> int:
+    """A service that takes half a second to leave and says how often it was asked to."""
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
+    print("counting", flush=True)
+    while not asked:
+        time.sleep(0.02)
+    until = time.monotonic() + 0.5
+    while (left_s := until - time.monotonic()) > 0:
+        time.sleep(left_s)
+    print(f"toy {ordinal} was asked {len(asked)} times", flush=True)
+    return 0
+
+
 def say(file: Path, report: dict[str, object]) -> None:
     beside = file.with_suffix(".new")
     beside.write_text(json.dumps({"pid": os.getpid(), "recovering": None, **report}))
