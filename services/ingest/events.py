@@ -37,7 +37,9 @@ class RegistersRead:
     manual; source: dlt645_2007, modbus_sdm630, manual; registers: OBIS (1-0:1.8.0) -> Wh or varh;
     flaws: OBIS -> why a register has no value (non_bcd, no_value); voltages: OBIS -> 0.1 V;
     clock_offset_s: meter time minus ours, None when not read; relay: open, closed, button, "";
-    frames: the raw frames, password bytes masked; order_id: "" when nobody asked.
+    frames: the raw frames in hexadecimal: > sent, < received, ? no frame; where password bytes are
+    xx, # and the SHA-256 of the original follow (HMAC with the evidence key); order_id: "" when
+    nobody asked.
     """
 
     reading_id: str

@@ -62,7 +62,7 @@ class Evidence:
         self.frames: list[str] = []
 
     def add(self, exchanges: tuple[Exchange, ...]) -> None:
-        """Keep what was sent and received, password bytes masked already."""
+        """Keep what was sent (>), received (<) and no frame (?), password bytes masked already."""
         for exchange in exchanges:
             if exchange.sent_hex:
                 self.frames.append(f">{exchange.sent_hex}")

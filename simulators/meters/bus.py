@@ -110,7 +110,7 @@ class Bus:
             self.name,
             meter.config.name,
             masked_hex(frame),
-            [mask_frame(timed.data)[0] for timed in replies],
+            [mask_frame(timed.data) for timed in replies],
             faults,
             meter.relay,
         )

@@ -7,6 +7,7 @@ every record.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -147,3 +148,17 @@ def test_a_consumer_that_knows_only_the_catalogue_reads_every_record(
     dead = [record for record in poisoned if record.topic.endswith(".dlq")]
     assert len(dead) == 8, "ingest.readings has two readers"
     assert {record.value for record in dead} == {b"\xff\x00 no event"}
+
+
+@pytest.mark.kafka
+def test_no_password_is_kept_and_the_digest_of_every_masked_frame_is(
+    killed: DemoResult, directory: Path
+) -> None:
+    reader = FileReader(directory / "export")
+    places = [
+        ("ingest.events", number) for number in range(reader.partition_count("ingest.events"))
+    ]
+    values = [record.value.decode() for place in places for record in scan(reader, *place)]
+    masked = [text for value in values for text in re.findall(r'"([<>?][^"]*xx[^"]*)"', value)]
+    assert masked, "relays were switched"
+    assert all(re.search(r"#[0-9a-f]{64}$", text) for text in masked)

@@ -1,9 +1,9 @@
 """From a meter's register to an invoice, over three cores at once, whatever breaks on the way.
 
-Each seed is a story of its own: one or two points, outages, spikes, a meter exchange, held bills. It
-is lived through undisturbed, and again with crashes, zombies, lost checkpoints and another order of
-what people publish. What every month comes to must be the same, and what is billed must be what the
-registers moved by.
+Each seed is a story of its own: one or two points, outages, spikes, a meter exchange, held bills.
+It is lived through undisturbed, and again with crashes, zombies, lost checkpoints and another order
+of what people publish. What every month comes to must be the same, and what is billed must be what
+the registers moved by.
 """
 
 from __future__ import annotations

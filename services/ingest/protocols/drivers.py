@@ -24,7 +24,12 @@ from services.ingest.protocols.dlt645.frame import (
     address_matches,
     encode_frame,
 )
-from services.ingest.protocols.dlt645.masking import has_secret, mask_frame, masked_hex
+from services.ingest.protocols.dlt645.masking import (
+    has_secret,
+    kept_text,
+    mask_frame,
+    masked_hex,
+)
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
 from services.ingest.protocols.ports import Port
 
@@ -105,9 +110,10 @@ class _Evidence:
         for item in found:
             if isinstance(item, Skipped):
                 self.skipped[item.reason] += 1
-                self.noise.append("xx" * len(item.raw) if self.hide_noise else item.raw.hex())
+                text = "xx" * len(item.raw) if self.hide_noise else item.raw.hex()
+                self.noise.append(kept_text(text, item.raw, self.digest_key))
                 continue
-            self.received.append(masked_hex(item))
+            self.received.append(kept_text(masked_hex(item), item.raw, self.digest_key))
             if expect is not None and expect(item):
                 if wanted is None:
                     wanted = item
@@ -128,10 +134,8 @@ class _Evidence:
 
     def exchange(self) -> Exchange:
         """The evidence as it stands."""
-        sent_hex, digest = mask_frame(self.request_raw, self.digest_key)
         return Exchange(
-            sent_hex=sent_hex,
-            sent_sha256=digest,
+            sent_hex=kept_text(mask_frame(self.request_raw), self.request_raw, self.digest_key),
             received_hex=tuple(self.received),
             noise_hex=tuple(self.noise),
             skipped=dict(self.skipped),

@@ -21,13 +21,13 @@ from libs.events.errors import GridLedgerError
 class Exchange:
     """One request and all that came back: the raw evidence of a reading or a command.
 
-    sent_hex, received_hex: frames in hexadecimal, password bytes as `xx`. sent_sha256: digest of
-    the request before masking. skipped: how often something else came (echo, other_address,
-    duplicate, late, checksum, noise, ...). attempts: how often the request was sent.
+    sent_hex, received_hex: frames in hexadecimal; noise_hex: what was no frame. Password bytes are
+    `xx`; then `#` and the digest of the original follow (masking.kept_text). skipped: how often
+    something else came (echo, other_address, duplicate, late, checksum, noise, ...). attempts: how
+    often the request was sent.
     """
 
     sent_hex: str
-    sent_sha256: str
     received_hex: tuple[str, ...] = ()
     noise_hex: tuple[str, ...] = ()
     skipped: dict[str, int] = field(default_factory=dict)

@@ -8,7 +8,6 @@ DL/T 645 meter is; a line that fails raises LineDown, NoReply or BadReply with i
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, replace
 
@@ -135,7 +134,6 @@ class ModbusSession:
         request = self._sent[-1] if self._sent else b""
         exchange = Exchange(
             sent_hex=request.hex(),
-            sent_sha256=hashlib.sha256(request).hexdigest(),
             attempts=len(self._sent),
             elapsed_ms=int((time.monotonic() - started) * 1000),
         )

@@ -3,7 +3,7 @@
 DESIGN §2, invariant 8. A masked byte is written `xx`, so that it cannot be taken for a password of
 zeros. The checksum is masked too: with all other bytes known it gives the sum of the password.
 
-    >>> mask_frame(trip)[0]  # vector f48
+    >>> mask_frame(trip)  # vector f48
     '68611001301215681c1035xxxxxx343333334d333333336345ccxx16'
 
 A plain SHA-256 of a frame whose only unknown is a 6-digit password can be searched in a second;
@@ -43,15 +43,21 @@ def has_secret(frame: Frame) -> bool:
     return bool(_secret_bytes(frame))
 
 
-def mask_frame(raw: bytes, digest_key: bytes = b"") -> tuple[str, str]:
-    """`raw` in hexadecimal with secrets as `xx`, and the SHA-256 (HMAC with a key) of the original.
+def kept_text(masked: str, raw: bytes, digest_key: bytes = b"") -> str:
+    """What is stored of `raw`: its masked text and, when that hides bytes, `#` and the SHA-256 of
+    the original (an HMAC with a key)."""
+    if "x" not in masked:
+        return masked
+    if digest_key:
+        return f"{masked}#{hmac.new(digest_key, raw, hashlib.sha256).hexdigest()}"
+    return f"{masked}#{hashlib.sha256(raw).hexdigest()}"
+
+
+def mask_frame(raw: bytes) -> str:
+    """`raw` in hexadecimal with secrets as `xx`.
 
     Lead bytes may precede the frame; bytes that are no frame come back unmasked.
     """
-    if digest_key:
-        digest = hmac.new(digest_key, raw, hashlib.sha256).hexdigest()
-    else:
-        digest = hashlib.sha256(raw).hexdigest()
     reader = FrameReader()
     found = [item for item in reader.feed(raw) + reader.finish() if isinstance(item, Frame)]
     pairs = [f"{byte:02x}" for byte in raw]
@@ -61,7 +67,7 @@ def mask_frame(raw: bytes, digest_key: bytes = b"") -> tuple[str, str]:
         for offset in _secret_bytes(frame):
             pairs[start + offset] = "xx"
         start += len(frame.raw)
-    return "".join(pairs), digest
+    return "".join(pairs)
 
 
 def masked_hex(frame: Frame) -> str:

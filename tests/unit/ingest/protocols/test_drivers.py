@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 import time
@@ -479,7 +480,10 @@ def test_the_noise_around_a_password_is_hidden_now_and_in_the_next_exchange() ->
         told = line.exchange(request, lambda frame: is_reply(request, frame), tries=1)
         assert told.exchange.skipped["checksum"] >= 1
         assert on_the_wire not in repr(told.exchange)
-        assert told.exchange.noise_hex[0] == "xx" * len(disturbed)
+        digest = hashlib.sha256(disturbed).hexdigest()
+        assert told.exchange.noise_hex[0] == "xx" * len(disturbed) + f"#{digest}"
+        on_wire = encode_frame(request, IMPATIENT.lead_bytes)
+        assert told.exchange.sent_hex.endswith(f"#{hashlib.sha256(on_wire).hexdigest()}")
         after = ask(line, address)
         assert on_the_wire not in repr(after.exchange)
         with pytest.raises(BadReply) as caught:

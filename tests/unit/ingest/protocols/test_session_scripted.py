@@ -32,7 +32,7 @@ class Scripted:
         assert expect(frame)
         assert address_matches(request.address, frame.address)
         assert is_reply(request, frame)
-        exchange = Exchange(sent_hex="", sent_sha256="")
+        exchange = Exchange(sent_hex="")
         return Exchanged(frame=frame, exchange=exchange)
 
 
