@@ -108,12 +108,33 @@ class Scene:
         town.until("the end of its session", lambda: town.is_deserted(EXECUTOR))
         return frozen, command_id
 
-    def wake_to_its_end(self, frozen: Member) -> None:
-        """SIGCONT, and the process ends by itself because it was fenced."""
+    def wake_to_its_end(self, frozen: Member, serving: Member) -> None:
+        """SIGCONT, and the process ends by itself because it was fenced.
+
+        It may first join the group once more under the name that it had, which Kafka takes for a
+        restart and fences who serves: then that one is started again, as its supervisor would.
+        """
+        serving.may_end = True
         frozen.wake()
-        self.town.until("its end", lambda: frozen.child.poll() is not None)
-        assert frozen.child.returncode == 2
-        assert "fenced" in frozen.said().casefold(), frozen.said()
+
+        def has_ended() -> bool:
+            nonlocal serving
+            if serving.has_ended():
+                assert_fenced(serving)
+                serving = self.town.start("ingest-field")
+                serving.may_end = True
+            return frozen.has_ended()
+
+        self.town.until("its end", has_ended)
+        assert_fenced(frozen)
+
+
+def assert_fenced(member: Member) -> None:
+    """It ended with the one line of an error, which says that another has its place."""
+    assert member.child.returncode == 2, member.said()
+    reasons = [line for line in member.said().splitlines() if line.startswith("error: ")]
+    assert len(reasons) == 1, member.said()
+    assert "fenced" in reasons[0].casefold(), reasons
 
 
 @pytest.fixture
@@ -132,7 +153,7 @@ def test_woken_when_all_is_over_it_does_not_open_again(
     """Its command was given up, a later one opened the relay, money came, the relay was closed."""
     town, address = scene.town, scene.address
     frozen, first = scene.freeze_first(place)
-    town.start("ingest-field")
+    serving = town.start("ingest-field")
     scene.until_ended(first, "unknown")
     over_at = plus(scene.began_at, READ_BACK_S)
     town.tick(over_at)
@@ -144,8 +165,10 @@ def test_woken_when_all_is_over_it_does_not_open_again(
     scene.until_ended(third, "confirmed")
     assert len(town.relay_frames(address)) == 2
 
-    scene.wake_to_its_end(frozen)
+    scene.wake_to_its_end(frozen, serving)
 
+    town.tick(plus(over_at, 60))
+    town.settle(EXECUTOR)
     late = town.relay_frames(address)[2:]
     assert len(late) == late_frames  # nobody can stop the frame of `before_wire` any more:
     assert all(was_refused(entry) for entry in late)  # it is the meter that refuses its time
@@ -160,11 +183,11 @@ def test_woken_while_its_frame_is_valid_it_opens_once_and_that_is_told(scene: Sc
     """Why a look before the frame's valid-until is never final: here it would have been wrong."""
     town, address = scene.town, scene.address
     frozen, command_id = scene.freeze_first("before_wire")
-    town.start("ingest-field")
+    serving = town.start("ingest-field")
     scene.until_ended(command_id, "unknown")
     assert town.relay(address) == "closed"
 
-    scene.wake_to_its_end(frozen)
+    scene.wake_to_its_end(frozen, serving)
 
     assert town.relay(address) == "open"
     town.tick(plus(scene.began_at, READ_BACK_S))
