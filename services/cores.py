@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from libs.events.core import Core
 from libs.events.host import decider_hash
 from libs.events.registry import Catalogue
-from services.wiring import with_ignored
+from services.wiring import on_table
 
 CORES: dict[str, str] = {
     "customers": "services.customers.core",
@@ -49,7 +49,7 @@ class KnownCore:
 def load_core(name: str, partitions: int) -> KnownCore:
     """The core of a service as this release has it."""
     module = importlib.import_module(CORES[name])
-    core = with_ignored(module.make_core(decider_hash(module.PURE_MODULES)), partitions)
+    core = on_table(module.make_core(decider_hash(module.PURE_MODULES)), partitions)
     return KnownCore(core, module.WRITTEN)
 
 

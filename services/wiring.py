@@ -14,13 +14,14 @@ from libs.events.checkpoint import CheckpointStore, open_engine
 from libs.events.core import Core
 from libs.events.edge import EdgeProducer
 from libs.events.effects import EffectCore, EffectLoop, Perform
+from libs.events.errors import BadInput
 from libs.events.host import Runtime, run_loop
 from libs.events.kafka import KafkaLog, KafkaProducerPort
 from libs.events.loop import Loop
 from libs.events.registry import Catalogue
 from libs.events.telemetry import Telemetry, configure_logs
 from libs.events.topics import load_topics
-from services.settings import Settings
+from services.settings import PREFIX, Settings
 
 
 def runtime_of(settings: Settings, service: str) -> Runtime:
@@ -37,15 +38,16 @@ def runtime_of(settings: Settings, service: str) -> Runtime:
     )
 
 
-def with_ignored(core: Core, partitions: int) -> Core:
-    """The core with the types that occur on its inputs and that it does not read."""
-    carried = load_topics(partitions).carried(core.inputs)
-    return replace(core, ignored_types=carried - core.catalogue.by_name.keys())
+def on_table(core: Core, partitions: int) -> Core:
+    """The core with what the topic table says of its inputs: types it does not read, and keys."""
+    table = load_topics(partitions)
+    ignored = table.carried(core.inputs) - core.catalogue.by_name.keys()
+    return replace(core, ignored_types=ignored, keyed=table.keyed(core.inputs))
 
 
 def _make_loop(kind: Callable[..., Loop], core: Core, runtime: Runtime, member: str) -> Any:
     table = load_topics(runtime.partitions)
-    core = with_ignored(core, runtime.partitions)
+    core = on_table(core, runtime.partitions)
     store = CheckpointStore(open_engine(runtime.database_url))
     log = KafkaLog(runtime.kafka, core.name, member, core.inputs)
     return kind(
@@ -79,4 +81,18 @@ def make_effect_loop(
 def open_producer(settings: Settings, source: str, catalogue: Catalogue) -> EdgeProducer:
     """A producer for an edge or a command: `append(topic, key, body)` waits for the ack."""
     table = load_topics(settings.partitions)
-    return EdgeProducer(source, catalogue, KafkaProducerPort(settings.kafka()), table.partitions)
+    port = KafkaProducerPort(settings.kafka())
+
+    def partitions(topic: str) -> int:
+        # With another count a key lies in another partition, where its core does not look.
+        require_partitions(topic, table.partitions(topic), port.partitions(topic))
+        return table.partitions(topic)
+
+    return EdgeProducer(source, catalogue, port, partitions)
+
+
+def require_partitions(topic: str, wanted: int, found: int) -> None:
+    """BadInput when the settings say another number of partitions than the cluster has."""
+    if wanted != found:
+        problem = f"{wanted} is set, {topic} has {found} in the cluster"
+        raise BadInput(PREFIX + "PARTITIONS", problem, f"set {found}")

@@ -122,7 +122,7 @@ class Batch:
                 item = Item(record.topic, record.offset, "", envelope.type, None, fold.as_of)
                 return Reading(record, item, None)
             body = self.codec.decode(envelope.type, record.value)
-            key = record.key.decode() if record.key is not None else ""
+            key = self._key_of(record)
         except (Undecodable, UnicodeDecodeError) as error:
             problem = error if isinstance(error, Undecodable) else Undecodable("key", "not UTF-8")
             return Reading(record, None, problem)
@@ -131,6 +131,18 @@ class Batch:
             fold.as_of = body.at
         item = Item(record.topic, record.offset, key, envelope.type, body, fold.as_of)
         return Reading(record, item, None, envelope.traceparent)
+
+    def _key_of(self, record: Record) -> str:
+        """The key of a record; without one it would be decided for the whole partition, and in a
+        foreign partition its key would have two states."""
+        key = record.key.decode() if record.key is not None else ""
+        if record.topic in self.core.keyed:
+            if not key:
+                raise Undecodable("key", f"is missing: {record.topic} is keyed")
+            wanted = partition_of(key, self.partitions(record.topic))
+            if wanted != record.partition:
+                raise Undecodable("key", f"{key} belongs to partition {wanted}")
+        return key
 
     def write(
         self, fold: Fold, reading: Reading, key: str, emits: Sequence[Emit], index: int

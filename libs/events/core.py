@@ -98,7 +98,8 @@ class Core:
     key; initial_shared: the state of "" before any event; state_types: the classes of
     (shared, key) state, for checkpoints; due: the next deadline of a key's state as an instant, ""
     for none; fold_version: raised when `evolve` changes; decider: SHA-256 of the pure modules;
-    ignored_types: names that occur on the inputs and mean nothing here (from topics.yaml).
+    ignored_types: names that occur on the inputs and mean nothing here; keyed: inputs whose
+    records bear a key and lie in its partition (both from topics.yaml).
     """
 
     name: str
@@ -115,6 +116,7 @@ class Core:
     fold_version: int = 1
     decider: str = ""
     ignored_types: frozenset[str] = field(default_factory=frozenset)
+    keyed: frozenset[str] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
         if f"{self.name}.{STEP}" not in self.catalogue.by_name:

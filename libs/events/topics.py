@@ -62,6 +62,10 @@ class TopicTable:
         """The type names that may occur on these topics."""
         return frozenset(name for topic in topics for name in self.topics[topic].carries)
 
+    def keyed(self, topics: tuple[str, ...]) -> frozenset[str]:
+        """Those of the topics whose records bear a key and lie in its partition."""
+        return frozenset(name for name in topics if self.topics[name].key != EVERY)
+
 
 def dead_letters_of(core: str) -> str:
     """The dead-letter topic of a core."""

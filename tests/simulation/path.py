@@ -29,7 +29,7 @@ from services.customers import events as customers
 from services.ingest import events as ingest
 from services.ingest.core import make_core as make_ingest
 from services.validation.core import make_core as make_validation
-from services.wiring import with_ignored
+from services.wiring import on_table
 
 BOOKS = Path(billing.__file__).parent / "books"
 PARTITIONS = 2
@@ -53,7 +53,7 @@ def load_residential() -> PriceBook:
 def path_cores() -> tuple[Core, ...]:
     """The three cores, each with the types it may ignore."""
     made = (make_ingest("i"), make_validation("v"), make_billing("b"))
-    return tuple(with_ignored(core, PARTITIONS) for core in made)
+    return tuple(on_table(core, PARTITIONS) for core in made)
 
 
 IMPORT = "1-0:1.8.0"

@@ -31,7 +31,7 @@ from services.ingest.events import (
     CommandRefused,
     effect_catalogue,
 )
-from services.wiring import with_ignored
+from services.wiring import on_table
 
 PARTITIONS = 2
 BEGAN = datetime(2026, 2, 1, tzinfo=UTC)
@@ -420,7 +420,7 @@ def new_wire(seed: int, faults: Faults | None = None) -> Wire:
 
     sim = Simulation(
         seed,
-        (with_ignored(executor.make_core("e"), PARTITIONS),),
+        (on_table(executor.make_core("e"), PARTITIONS),),
         partitions=PARTITIONS,
         members=2,
         faults=faults or Faults(crash=0.004, stall=0.02, broker_down=0.001),

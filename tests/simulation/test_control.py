@@ -41,7 +41,7 @@ from services.control.reactions import (
     SwitchPoint,
     Terms,
 )
-from services.wiring import with_ignored
+from services.wiring import on_table
 from tests.unit.control.relay_law import RelayLaw
 from tests.unit.control.samples import FINAL, IN_WINDOW, PAID_LATER, SERVED, START, WINDOW_FROM
 
@@ -133,7 +133,7 @@ class Town:
     """Accounts with stories over one simulation of the control core."""
 
     def __init__(self, seed: int) -> None:
-        core = with_ignored(make_core("sim"), 2)
+        core = on_table(make_core("sim"), 2)
         self.sim = Simulation(seed, (core,), topics=WRITTEN)
         self.random = self.sim.random
         self.codec = Codec(core.catalogue)

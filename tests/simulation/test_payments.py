@@ -31,7 +31,7 @@ from services.payments.reactions import (
     Opening,
     OpeningReceivable,
 )
-from services.wiring import with_ignored
+from services.wiring import on_table
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
 SEEDS = 120
@@ -68,7 +68,7 @@ class Town:
     """Everybody outside: gateways, people, billing, customers, control, the clock."""
 
     def __init__(self, seed: int) -> None:
-        self.core = with_ignored(make_core("test"), PARTITIONS)
+        self.core = on_table(make_core("test"), PARTITIONS)
         self.sim = Simulation(seed, (self.core,), partitions=PARTITIONS)
         self.random = self.sim.random
         self.number = 0

@@ -164,6 +164,7 @@ def make_core(**changes: Any) -> Core:
         concerned=concerned,
         due=due,
         decider="toy-1",
+        keyed=frozenset({"edge.coins"}),
     )
     return replace(made, **changes)
 

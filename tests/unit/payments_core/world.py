@@ -33,7 +33,7 @@ from services.payments.reactions import (
 )
 from services.payments.state import Account, Page
 from services.payments.transactions import page_of
-from services.wiring import with_ignored
+from services.wiring import on_table
 
 T = TypeVar("T")
 A, B, C = "1000000042", "1000000043", "1000000099"
@@ -103,7 +103,7 @@ class World:
 
     def __init__(self, partitions: int = 2, policy: Policy = DEFAULT_POLICY, at: str = START):
         self.partitions = partitions
-        self.core = with_ignored(make_core("test", policy), partitions)
+        self.core = on_table(make_core("test", policy), partitions)
         self.codec = Codec(self.core.catalogue)
         self.folds = [Fold(self.core, number) for number in range(partitions)]
         self.queues: dict[tuple[str, int], list[Record]] = {}
