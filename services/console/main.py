@@ -26,7 +26,7 @@ def run(settings: Settings, ordinal: int) -> int:
     stop = StopSignal()
     status = StatusFile(runtime.run_dir, f"console-{ordinal}")
     address = (settings.http_host, settings.port_of("console", ordinal))
-    server = ThreadingHTTPServer(address, _requests(view, guard))
+    server = ThreadingHTTPServer(address, page_requests(view, guard))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="page", daemon=True).start()
     tail = KafkaTail(runtime.kafka, table.places())
@@ -45,19 +45,21 @@ def run(settings: Settings, ordinal: int) -> int:
     return 0
 
 
-def _requests(view: StatusView, guard: threading.Lock) -> type[BaseHTTPRequestHandler]:
+def page_requests(view: StatusView, guard: threading.Lock) -> type[BaseHTTPRequestHandler]:
+    """What answers: the page, its data and a sign of life."""
     page = files("services.console").joinpath("page.html").read_bytes()
 
     class PageRequests(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path in ("/", "/index.html"):
+            path = self.path.partition("?")[0]
+            if path in ("/", "/index.html"):
                 self._answer(200, page, "text/html; charset=utf-8")
-            elif self.path == "/status.json":
+            elif path == "/status.json":
                 with guard:
                     document = view.document()
                 body = json.dumps(document, ensure_ascii=False).encode()
                 self._answer(200, body, "application/json")
-            elif self.path == "/healthz":
+            elif path == "/healthz":
                 self._answer(200, b"ok\n", "text/plain")
             else:
                 self._answer(404, b"GET /, /status.json or /healthz\n", "text/plain")

@@ -14,20 +14,23 @@ from libs.events.topics import TopicTable
 from services.console.ledger import Ledger
 
 FINDINGS = {
-    "validation.reading_rejected": "reading rejected",
-    "ingest.reading_missing": "reading missing",
-    "ingest.field_reading_ordered": "field reading ordered",
-    "ingest.relay_found": "relay found otherwise",
-    "billing.bill_withheld": "bill withheld",
-    "billing.correction_issued": "bill corrected",
-    "payments.notice_conflicted": "payment conflicts",
-    "payments.payment_suspended": "payment in suspense",
-    "payments.notice_refused": "callback refused",
-    "control.field_ticket_opened": "field ticket",
-    "control.case_closed": "switching case closed",
-    "metrology.correction_proposed": "meter failed, correction proposed",
+    "validation.reading_rejected": {"zh": "读数被判不用", "en": "reading rejected"},
+    "ingest.reading_missing": {"zh": "缺少读数", "en": "reading missing"},
+    "ingest.field_reading_ordered": {"zh": "派工现场抄表", "en": "field reading ordered"},
+    "ingest.relay_found": {"zh": "继电器状态与记录不符", "en": "relay found otherwise"},
+    "billing.bill_withheld": {"zh": "账单暂不能出", "en": "bill withheld"},
+    "billing.correction_issued": {"zh": "账单已更正", "en": "bill corrected"},
+    "payments.notice_conflicted": {"zh": "付款通知相互矛盾", "en": "payment conflicts"},
+    "payments.payment_suspended": {"zh": "款项待认领", "en": "payment in suspense"},
+    "payments.notice_refused": {"zh": "回调被拒", "en": "callback refused"},
+    "control.field_ticket_opened": {"zh": "现场工单", "en": "field ticket"},
+    "control.case_closed": {"zh": "停复电事项结束", "en": "switching case closed"},
+    "metrology.correction_proposed": {
+        "zh": "电表不合格，建议退补",
+        "en": "meter failed, correction proposed",
+    },
 }
-"""Types that a person may want to see, with what they are called on the page."""
+"""Types that a person may want to see, with what they are called on the page, by language."""
 
 KEPT = 30
 
@@ -61,9 +64,10 @@ class StatusView:
             self.business_time = max(self.business_time, envelope.time)
         elif name.endswith(f".{STEP}"):
             self._note_step(name.removesuffix(f".{STEP}"), record)
-        elif name in FINDINGS and envelope.cause:
+        elif name in FINDINGS and record.topic.endswith(".events"):
             self.findings.appendleft(
                 {
+                    "type": name,
                     "what": FINDINGS[name],
                     "key": envelope.subject,
                     "at": envelope.time,

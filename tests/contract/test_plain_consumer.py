@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ from services.cli.catalogue import load_parties
 from services.ingest import events as ingest
 from tests.contract.bodies import bodies
 from tests.plain_consumer import PlainConsumer, validate
-from tests.simulation.path import PARTITIONS, World, load_residential, new_world
+from tests.simulation.path import EVEN, PARTITIONS, PointStory, World, daily_story, new_world
 
 ASYNCAPI = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 TABLE = load_topics(PARTITIONS)
@@ -62,15 +61,11 @@ def records_of(broker: SimBroker, topics: Iterable[str]) -> list[Record]:
 def lived() -> World:
     """Five weeks of two accounts, with a silent meter, a spike, and inputs that nobody can read."""
     world = new_world(1)
-    for number, account in enumerate(("1000000001", "1000000002")):
-        world.supply(account, f"P{number}")
-        world.agreement(account, f"P{number}")
-    world.silent.add(("P0", "2026-01-09"))
-    world.spiked.add(("P1", "2026-01-12"))
-    world.publish(load_residential())
+    silent = PointStory("1000000001", "P0", EVEN, outages=((9, 10),))
+    spiked = PointStory("1000000002", "P1", EVEN, spiked=frozenset({11}))
     for partition, (key, value, headers) in enumerate(POISON):
         world.sim.append("ingest.readings", partition, key, value, headers)
-    world.live_through(date(2026, 1, 1), 35)
+    world.live(daily_story(silent, spiked, days=35))
     return world
 
 

@@ -128,6 +128,16 @@ class Story:
     agreement_tick: int
 
 
+def daily_story(*points: PointStory, days: int = 40) -> Story:
+    """A story with a tick every night and everything published before the first."""
+    ticks = tuple((day, 30) for day in range(1, days + 1))
+    return Story(points=points, ticks=ticks, book_tick=0, agreement_tick=0)
+
+
+EVEN = (14_400,) * 60
+"""Ten watt-hours a minute."""
+
+
 def draw_story(seed: int, days: int = 38) -> Story:
     """A story of a month and some days, with a point or two; every third has an outage over the
     end of the month, so that a bill is made from estimates and corrected later."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,15 @@ from libs.events.errors import BadInput
 from libs.events.testing.simlog import SimReader
 from libs.events.topics import load_topics
 from services.audit.files import FileReader, export_topics
-from tests.simulation.path import PARTITIONS, WRITTEN, load_residential, new_world, path_cores
+from tests.simulation.path import (
+    EVEN,
+    PARTITIONS,
+    WRITTEN,
+    PointStory,
+    daily_story,
+    new_world,
+    path_cores,
+)
 
 Line = dict[str, Any]
 
@@ -29,11 +36,7 @@ Line = dict[str, Any]
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untouched export of 40 days of two points."""
     world = new_world(5)
-    for number in (1, 2):
-        world.supply(f"100000000{number}", f"P{number}")
-        world.agreement(f"100000000{number}", f"P{number}")
-    world.publish(load_residential())
-    world.live_through(date(2026, 1, 1), 40)
+    world.live(daily_story(*(PointStory(f"100000000{n}", f"P{n}", EVEN) for n in (1, 2))))
     directory = tmp_path_factory.mktemp("export")
     table = load_topics(PARTITIONS)
     export_topics(SimReader(world.sim.broker), table.partitions, table.topics, directory)

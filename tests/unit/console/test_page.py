@@ -1,0 +1,165 @@
+"""The status page: what it counts is right, and what it serves is the page and its data."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+
+import pytest
+
+from libs.events.codec import encode
+from libs.events.record import Envelope, Record, TopicPartition, envelope_headers
+from libs.events.step import Run, StepTaken
+from libs.events.topics import load_topics
+from services.console.ledger import Ledger
+from services.console.main import page_requests
+from services.console.views import FINDINGS, StatusView
+
+PLACE = TopicPartition("ingest.readings", 0)
+
+
+def record(topic: str, offset: int, name: str, body: bytes = b"{}", subject: str = "P1") -> Record:
+    envelope = Envelope(
+        f"x/{topic}/{offset}", f"{name}.v1", "x", "2026-03-01T00:00:00Z", subject, cause="a/0/0/0"
+    )
+    return Record(topic, 0, offset, subject.encode(), body, envelope_headers(envelope), 0)
+
+
+def step(offset: int, *runs: Run, rejected: int = 0) -> Record:
+    decided = sum(run.count for run in runs) - rejected
+    taken = StepTaken(
+        runs=runs,
+        positions={run.topic: run.next for run in runs},
+        decided=decided,
+        rejected=rejected,
+        silent=0,
+        dead_lettered=0,
+        as_of="2026-03-01T00:00:00Z",
+        decider="d",
+        pending=None,
+    )
+    return record("validation.events", offset, "validation.step_taken", encode(taken))
+
+
+def read(first: int, following: int, count: int) -> Run:
+    return Run(topic=PLACE.topic, first=first, next=following, count=count)
+
+
+def hop_of(view: StatusView) -> dict[str, int]:
+    (found,) = [hop for hop in view.document()["hops"] if hop["input"] == PLACE.topic]
+    return {name: found[name] for name in ("decided", "lag", "lost", "doubled")}
+
+
+def seen(*steps: Record, offsets: tuple[int, ...] = (0, 1, 3, 4)) -> StatusView:
+    """A view of readings at some offsets (2 is a control record) and of the steps over them."""
+    view = StatusView(load_topics(1))
+    for offset in offsets:
+        view.note(record(PLACE.topic, offset, "ingest.registers_read"))
+    for each in steps:
+        view.note(each)
+    return view
+
+
+@pytest.mark.parametrize(
+    ("runs", "wanted"),
+    [
+        (((0, 4, 3),), (3, 1, 0, 0)),
+        (((0, 2, 2), (3, 5, 2)), (4, 0, 0, 0)),
+        (((0, 1, 1), (3, 5, 2)), (3, 0, 1, 0)),
+        (((0, 4, 2),), (2, 1, 1, 0)),
+        (((0, 4, 3), (1, 5, 3)), (6, 0, 0, 2)),
+    ],
+    ids=["one waits", "all", "one skipped", "one not counted", "two decided twice"],
+)
+def test_a_hop_counts_what_was_decided_lost_and_doubled(
+    runs: tuple[tuple[int, int, int], ...], wanted: tuple[int, int, int, int]
+) -> None:
+    view = seen(*(step(number, read(*run)) for number, run in enumerate(runs)))
+    assert tuple(hop_of(view).values()) == wanted
+
+
+def test_a_step_may_be_seen_before_its_inputs() -> None:
+    ledger = Ledger()
+    ledger.note_run("validation", PLACE, 0, 2, 2)
+    ledger.settle()
+    assert (ledger.lag("validation", PLACE), ledger.hops["validation", PLACE].decided) == (0, 0)
+    ledger.note_input(PLACE, 0)
+    ledger.note_input(PLACE, 1)
+    ledger.settle()
+    hop = ledger.hops["validation", PLACE]
+    assert (hop.decided, hop.lost, hop.doubled) == (2, 0, 0)
+
+
+def test_the_newest_findings_come_first_and_each_once() -> None:
+    view = seen()
+    body = b'{"day_on": "2026-02-28", "findings": [{"rule": "spike"}]}'
+    for number in range(40):
+        name = f"P{number}"
+        view.note(record("validation.events", number, "validation.reading_rejected", body, name))
+    view.note(record("metrology.findings", 0, "metrology.correction_proposed"))
+    found = view.document()["findings"]
+    assert [row["key"] for row in found] == [f"P{number}" for number in range(39, 9, -1)]
+    assert found[0]["detail"] == "day_on 2026-02-28; rules spike"
+    assert found[0]["where"] == "validation.events[0]@39"
+    assert found[0]["what"]["zh"] == "读数被判不用"
+
+
+def test_every_finding_exists_and_has_both_names() -> None:
+    table = load_topics(1)
+    own = [
+        name
+        for topic in table.topics
+        if topic.endswith(".events")
+        for name in table.topics[topic].carries
+    ]
+    assert FINDINGS.keys() - set(own) == set()
+    assert all(names.keys() == {"zh", "en"} for names in FINDINGS.values())
+
+
+def test_dead_letters_and_what_cannot_be_read_are_counted_and_harm_nothing() -> None:
+    view = seen(step(0, read(0, 5, 4), rejected=1))
+    view.note(Record("validation.dlq", 0, 0, b"P1", b"\xff", (("dlq.reason", b"body"),), 0))
+    view.note(Record("ingest.readings", 0, 9, b"P1", b"\xff", (), 0))
+    found = view.document()
+    assert (found["dead_letters"], found["lost"], found["doubled"]) == (1, 0, 0)
+    assert found["cores"]["validation"]["rejected"] == 1
+    assert found["events"]["ingest.registers_read"] == 4
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    requests = page_requests(seen(step(0, read(0, 5, 4))), threading.Lock())
+    server = ThreadingHTTPServer(("127.0.0.1", 0), requests)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def get(url: str) -> tuple[str, bytes]:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        return answer.headers["Content-Type"], answer.read()
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/?lang=zh"])
+def test_the_page_needs_nothing_from_elsewhere(url: str, path: str) -> None:
+    kind, body = get(url + path)
+    assert kind == "text/html; charset=utf-8"
+    assert b"//" not in body.replace(b"<!doctype html>", b""), "no address but its own"
+
+
+def test_the_data_is_json_and_the_rest_is_not_found(url: str) -> None:
+    kind, body = get(f"{url}/status.json")
+    assert kind == "application/json"
+    assert json.loads(body)["lost"] == 0
+    assert get(f"{url}/healthz")[1] == b"ok\n"
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(f"{url}/elsewhere")
