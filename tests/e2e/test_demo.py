@@ -156,7 +156,7 @@ def test_no_password_is_kept_and_the_digest_of_every_masked_frame_is(
     killed: DemoResult, directory: Path
 ) -> None:
     reader = FileReader(directory / "export")
-    places = [("ingest.events", number) for number in range(reader.partition_count)]
+    places = [("ingest.results", number) for number in range(reader.partition_count)]
     values = [record.value.decode() for place in places for record in scan(reader, *place)]
     masked = [text for value in values for text in re.findall(r'"([<>?][^"]*xx[^"]*)"', value)]
     assert masked, "relays were switched"
