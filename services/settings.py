@@ -285,6 +285,10 @@ def _yaml_layer(directory: Path) -> dict[str, object]:
         raise BadInput(CONFIG_VARIABLE, f"{file}: {error.strerror}", "name a file") from None
     except UnicodeDecodeError:
         raise BadInput(str(file), "is not UTF-8 text", "save it as UTF-8") from None
+    except RecursionError:
+        raise BadInput(str(file), "is nested too deeply", "name: value, one a line") from None
+    except ValueError as error:  # a day that does not exist, written without quotes
+        raise BadInput(str(file), f"{error}", "correct the value") from None
     except yaml.YAMLError as error:
         where = str(getattr(error, "problem_mark", "")).strip()
         raise BadInput(str(file), f"is not YAML {where}", "name: value, one a line") from None
@@ -308,8 +312,13 @@ def _local_layer(layers: Mapping[str, Mapping[str, object]]) -> dict[str, object
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
-        raise BadInput(str(file), "is not readable", "`gridledger local down`, then up") from None
+    except NotADirectoryError:
+        raise BadInput("data_dir", f"{data_dir} is no directory", "name one, or none yet") from None
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        fix = "delete it, then `gridledger local down` and up"
+        raise BadInput(str(file), "is not readable", fix)
     return {name: value for name, value in content.items() if name in Settings.model_fields}
 
 

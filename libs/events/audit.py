@@ -130,11 +130,16 @@ def _scan_own(
     dead_lettered = 0
     step_type = f"{core.name}.{STEP}"
     for record in scan(reader, core.own_topic, partition):
-        envelope = envelope_of(record.headers)
-        if not envelope.type.startswith(step_type):
-            _note_event(record, core, core.own_topic, result, seen, causes)
+        place = f"{core.own_topic}[{partition}]@{record.offset}"
+        try:
+            envelope = envelope_of(record.headers)
+            if not envelope.type.startswith(step_type):
+                _note_event(record, core, core.own_topic, result, seen, causes)
+                continue
+            step = decode_as(StepTaken, record.value, step_type)
+        except Undecodable as damage:
+            result.problems.append(f"{place}: {damage}")
             continue
-        step = decode_as(StepTaken, record.value, step_type)
         counted = {name: getattr(step, name) for name in VERDICTS}
         for name, count in counted.items():
             result.verdicts[name] = result.verdicts.get(name, 0) + count
@@ -142,8 +147,7 @@ def _scan_own(
         closed = sum(run.count for run in step.runs)
         if closed != sum(counted.values()):
             result.problems.append(
-                f"{core.own_topic}[{partition}]@{record.offset}: {closed} inputs in runs, "
-                f"{sum(counted.values())} counted"
+                f"{place}: {closed} inputs in runs, {sum(counted.values())} counted"
             )
         for run in step.runs:
             covered.setdefault((run.topic, partition), []).append((run.first, run.next))

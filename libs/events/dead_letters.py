@@ -11,6 +11,7 @@ transaction a trace next to the dead letter. A dead letter with a trace is never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -34,6 +35,7 @@ REDRIVEN = "dlq.redriven"
 """On a record that was written back to its topic: the position of the dead letter it was."""
 
 GROUP = "dlq.group"
+_NUMBER = re.compile(r"[0-9]{1,19}")
 
 HEADERS_OF_A_DEAD_LETTER: dict[str, tuple[str, str]] = {
     "dlq.reason": ("", "The part that could not be decoded: a header, the key, the value."),
@@ -78,10 +80,8 @@ def parse_position(text: str) -> Position:
     """Read what `str(Position)` wrote; BadInput when it is none."""
     topic, _, rest = text.partition("/")
     partition, _, offset = rest.partition("/")
-    if not (topic and partition.isascii() and partition.isdigit()):
-        raise BadInput("LETTER", f"{text!r} is no position", "TOPIC/PARTITION/OFFSET")
-    if not (offset.isascii() and offset.isdigit()):
-        raise BadInput("LETTER", f"{text!r} is no position", "TOPIC/PARTITION/OFFSET")
+    if not (topic and all(_NUMBER.fullmatch(each) for each in (partition, offset))):
+        raise BadInput("LETTER", f"{text[:80]!r} is no position", "TOPIC/PARTITION/OFFSET")
     return Position(topic, int(partition), int(offset))
 
 
@@ -155,7 +155,12 @@ def traces(reader: Reader, topic: str, partition: int, first: int = 0) -> dict[s
     found: dict[str, LetterRedriven] = {}
     for record in scan(reader, topic, partition, first):
         if read_letter(record) is None:
-            trace = codec.decode(envelope_of(record.headers).type, record.value)
+            try:
+                trace = codec.decode(envelope_of(record.headers).type, record.value)
+            except Undecodable as wrong:
+                place = str(Position(topic, partition, record.offset))
+                fix = "only cores and `gridledger dlq` may write there"
+                raise Undecodable(place, f"is no dead letter and no trace: {wrong}", fix) from None
             found[trace.dead_letter] = trace
     return found
 

@@ -8,13 +8,20 @@ Every rounding is a named function; a price book names the rule it wants (domain
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 
 from libs.events.errors import BadInput
 
 PRICE_SCALE = 10**6
 """A price is an integer of 1e-6 yuan per kWh (or per kVA or kW of demand)."""
+
+SCALED_MAX = 2**63 - 1
+"""What a database's whole number holds; more is a slip of the pen, never a quantity."""
+
+# Neither exponents (1e999999 has a million digits) nor the digits of other scripts.
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})")
+_SHOWN_LENGTH = 40
 
 FEN_PER_YUAN = 100
 WH_PER_KWH = 1000
@@ -76,18 +83,21 @@ ROUNDING: dict[str, Rounding] = {
 
 
 def parse_scaled(text: str, scale: int, field: str) -> int:
-    """An exact decimal string as an integer of 1/scale; BadInput when it has more digits."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise BadInput(field, f"{text!r} is no decimal number", "write it like 0.5283") from None
-    if not value.is_finite():
-        raise BadInput(field, f"{text!r} is no finite number", "write it like 0.5283")
-    scaled = value * scale
-    whole = int(scaled)
-    if scaled != whole:
+    """An exact decimal string as an integer of 1/scale; BadInput when it has more digits, or is
+    larger than a database holds."""
+    text = text.strip()
+    if not _DECIMAL.fullmatch(text):
+        shown = repr(text[:_SHOWN_LENGTH])
+        raise BadInput(field, f"{shown} is no decimal number", "write it like 0.5283")
+    whole, _, decimals = text.lstrip("+-").partition(".")
+    parts: int = 10 ** len(decimals)
+    scaled, rest = divmod(int(whole + decimals) * scale, parts)
+    if rest:
         raise BadInput(field, f"{text!r} has more digits than 1/{scale}", "use fewer decimals")
-    return whole
+    if scaled > SCALED_MAX:
+        most = format_scaled(SCALED_MAX // scale, 1)
+        raise BadInput(field, f"{text!r} is too large", f"give at most {most}")
+    return -scaled if text.startswith("-") else scaled
 
 
 def format_scaled(value: int, scale: int) -> str:

@@ -14,14 +14,16 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from libs.events.audit import Reader, scan
+from libs.events.documents import read_json
 from libs.events.errors import BadInput
 from libs.events.log import Bounds, Slice
 from libs.events.record import Record
 
 MANIFEST = "manifest.json"
+PARTITIONS_MAX = 1_000
 
 
 def export_topics(
@@ -95,20 +97,24 @@ class FileReader:
 
     directory: Path
     partition_count: int = 0
+    _written: frozenset[str] = field(default=frozenset(), init=False)
     _loaded: dict[str, list[Record]] = field(default_factory=dict)
     _offsets: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         path = self.directory / MANIFEST
+        fix = "`gridledger audit export DIR` makes it"
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = read_json(path)
             self.partition_count = int(manifest["partitions"])
-        except OSError as error:
-            raise BadInput(
-                str(path), error.strerror or "unreadable", "`gridledger audit export DIR` makes it"
-            ) from None
-        except (ValueError, KeyError, TypeError):
-            raise BadInput(str(path), "is no manifest", "export the topics again") from None
+            self._written = frozenset(manifest.get("files", ()))
+        except BadInput as wrong:
+            raise BadInput(wrong.field, wrong.problem, fix) from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise BadInput(str(path), "is no manifest", fix) from None
+        if not 1 <= self.partition_count <= PARTITIONS_MAX:
+            problem = f"partitions is {self.partition_count}"
+            raise BadInput(str(path), problem, "export the topics again")
 
     def partitions(self, topic: str) -> int:
         """The partition count of every topic in the export."""
@@ -132,8 +138,8 @@ class FileReader:
         if name not in self._loaded:
             path = self.directory / f"{name}.jsonl"
             records = []
-            if path.exists():
-                with path.open("rb") as file:
+            if f"{name}.jsonl" in self._written or path.exists():
+                with _opened(path) as file:
                     for number, line in enumerate(file, start=1):
                         records.append(_record(topic, partition, line, f"{path}:{number}"))
             self._loaded[name] = records
@@ -141,20 +147,32 @@ class FileReader:
         return self._loaded[name]
 
 
+def _opened(path: Path) -> BinaryIO:
+    """A file of the export: an audit without one that was written would find nothing wrong."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        problem = error.strerror or "unreadable"
+        raise BadInput(str(path), problem, "the manifest names it: export again") from None
+
+
 def _record(topic: str, partition: int, line: bytes, where: str) -> Record:
     try:
-        document = json.loads(line)
+        document = json.loads(line.decode("utf-8"))
         headers = tuple(
             (str(header["name"]), _get(header, "value") or b"") for header in document["headers"]
         )
+        offset = int(document["offset"])
+        if offset < 0:
+            raise ValueError(f"offset {offset}")
         return Record(
             topic=topic,
             partition=partition,
-            offset=int(document["offset"]),
+            offset=offset,
             key=_get(document, "key"),
             value=_get(document, "value") or b"",
             headers=headers,
             timestamp_ms=int(document["timestamp_ms"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(where, f"is no exported record ({error})", "export again") from None

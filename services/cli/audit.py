@@ -18,6 +18,7 @@ from libs.events.errors import BadInput
 from libs.events.topics import TopicTable, load_topics
 from services.audit.files import FileReader, export_topics
 from services.audit.mirror import open_reader
+from services.cli.records import open_cluster
 from services.cores import CORES, EFFECTS, load_core
 from services.settings import load_settings
 
@@ -36,6 +37,7 @@ def _open(from_files: Path | None) -> tuple[Any, TopicTable]:
         return files, load_topics(files.partition_count)
     settings = load_settings().settings
     table = load_topics(settings.partitions)
+    open_cluster(settings).close()
     return open_reader(settings.kafka(), table), table
 
 

@@ -13,14 +13,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from libs.events.audit import Reader, scan
-from libs.events.codec import Codec, envelope_of, to_document
+from libs.events.audit import Reader
+from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
-from libs.events.kafka import KafkaReader
 from libs.events.quantities import format_yuan
 from libs.events.record import partition_of
 from libs.events.registry import Catalogue
-from services.audit.files import FileReader
 from services.billing.api import SOURCE, decide_release
 from services.billing.events import (
     BillCalculated,
@@ -32,6 +30,7 @@ from services.billing.events import (
     edge_catalogue,
 )
 from services.billing.explanation import LANGUAGES, explain
+from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.ingest.events import RegistersRead
 from services.settings import load_settings
 from services.wiring import open_producer
@@ -41,6 +40,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FromFiles = Annotated[
     Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")
 ]
+CALCULATIONS_MAX = 1_000_000
 BILL_ID = re.compile(r"([0-9]{1,20})-[0-9]{4}-(?:0[1-9]|1[0-2])")
 
 reader_catalogue = Catalogue("bill.reader")
@@ -58,11 +58,7 @@ for _name, _body in (
 
 def bodies(reader: Reader, topic: str, partition: int) -> Iterator[Any]:
     """The bodies of the types we know, in order."""
-    codec = Codec(reader_catalogue)
-    for record in scan(reader, topic, partition):
-        envelope = envelope_of(record.headers)
-        if codec.knows(envelope.type):
-            yield codec.decode(envelope.type, record.value)
+    yield from known_bodies(reader, Codec(reader_catalogue), topic, partition)
 
 
 def held_bills(reader: Reader, partitions: int) -> list[BillCalculated]:
@@ -82,8 +78,7 @@ def held_bills(reader: Reader, partitions: int) -> list[BillCalculated]:
 @app.command(epilog="Example: gridledger bill held --json")
 def held(as_json: AsJson = False) -> None:
     """List the bills that wait for a person, and why."""
-    settings = load_settings().settings
-    found = held_bills(KafkaReader(settings.kafka()), settings.partitions)
+    found = held_bills(*open_records(None))
     if as_json:
         rows = [
             {
@@ -113,19 +108,37 @@ def release(
     reason: Annotated[str, typer.Option(help="Why.")],
     calculation: Annotated[
         int,
-        typer.Option(help="The calculation you looked at; default: whichever stands.", min=0),
+        typer.Option(
+            help="The calculation you looked at; default: whichever stands.",
+            min=0,
+            max=CALCULATIONS_MAX,
+        ),
     ] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Release a held bill; it is issued at once, unless something new came for it meanwhile."""
     account_no = account_of(bill_id)
-    for option, text in (("--by", by), ("--reason", reason)):
-        if not text.strip():
-            raise BadInput(option, "is empty", "say who decides and why")
-    with closing(open_producer(load_settings().settings, SOURCE, edge_catalogue)) as producer:
+    by = named("--by", by, "say who decides")
+    reason = named("--reason", reason, "say why")
+    settings = load_settings().settings
+    require_calculated(open_cluster(settings), settings.partitions, bill_id)
+    with closing(open_producer(settings, SOURCE, edge_catalogue)) as producer:
         request_id = decide_release(
-            producer, account_no, bill_id, "release", by.strip(), reason.strip(), calculation
+            producer, account_no, bill_id, "release", by, reason, calculation
         )
-    print(f"{bill_id}: release by {by.strip()} recorded as {request_id}; billing decides")
+    if as_json:
+        print(json.dumps({"bill_id": bill_id, "request_id": request_id, "by": by}))
+        return
+    print(f"{bill_id}: release by {by} recorded as {request_id}; billing decides")
+
+
+def require_calculated(reader: Reader, partitions: int, bill_id: str) -> None:
+    """BadInput when there is no such bill. Whether it still waits is for billing to decide."""
+    partition = partition_of(account_of(bill_id), partitions)
+    for body in bodies(reader, "billing.events", partition):
+        if isinstance(body, BillCalculated) and body.bill_id == bill_id:
+            return
+    raise BadInput("BILL", f"there is no bill {bill_id!r}", "see `gridledger bill held`")
 
 
 def account_of(bill_id: str) -> str:
@@ -149,9 +162,7 @@ def explain_command(
     """Tell an invoice line by line: quantity, price, rule, readings, and the frames behind them."""
     if language not in LANGUAGES:
         raise BadInput("--language", f"{language!r} is not known", "zh or en")
-    settings = load_settings().settings
-    reader: Any = FileReader(from_files) if from_files else KafkaReader(settings.kafka())
-    count = reader.partition_count if from_files else settings.partitions
+    reader, count = open_records(from_files)
     invoice, corrections = find_invoice(reader, count, invoice_no)
     lines = explain(invoice.bill, (language,))
     readings = find_readings(reader, count, invoice, corrections)
@@ -190,7 +201,11 @@ def find_invoice(
         ):
             corrections.append(body)
     if invoice is None:
-        raise BadInput("INVOICE", f"{invoice_no!r} was not issued", "see `gridledger bill held`")
+        raise BadInput(
+            "INVOICE",
+            f"{invoice_no!r} was not issued",
+            "give the number of an invoice, ACCOUNT-MONTH",
+        )
     return invoice, corrections
 
 

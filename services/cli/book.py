@@ -13,6 +13,7 @@ from libs.events.kafka import TransactionalWriter
 from services.billing.api import SOURCE, publish_book
 from services.billing.price_book import book_key
 from services.billing.price_book_file import load_book
+from services.cli.records import open_cluster
 from services.settings import load_settings
 
 app = typer.Typer(help="Price books: check files and publish them to every partition.")
@@ -29,6 +30,7 @@ def publish(
     """Publish books, each to every partition of `tariffs` in one transaction."""
     books = [load_book(file) for file in files]
     settings = load_settings().settings
+    open_cluster(settings).close()  # says at once what a writer says only after a minute
     writer = TransactionalWriter(settings.kafka(), SOURCE)
     published = {
         book_key(book): publish_book(writer, book, by or getpass.getuser(), settings.partitions)

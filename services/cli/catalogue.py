@@ -15,6 +15,7 @@ import typer
 
 from libs.events.asyncapi import SCHEMAS_DIR, Party, event_schemas, generated_files
 from libs.events.compatibility import common_upcasters, contradictions, incompatibilities
+from libs.events.documents import read_json
 from libs.events.errors import BadInput
 from libs.events.registry import Document, split_full_name
 from libs.events.topics import TopicTable, load_topics
@@ -44,9 +45,9 @@ def committed_schemas(docs: Path) -> dict[str, Document]:
     found: dict[str, Document] = {}
     for path in sorted((docs / SCHEMAS_DIR).glob("*.json")):
         try:
-            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise BadInput(str(path), "is no JSON", "restore the committed file") from None
+            found[path.stem] = read_json(path)
+        except BadInput as wrong:
+            raise BadInput(wrong.field, wrong.problem, "restore the committed file") from None
     return found
 
 
@@ -126,11 +127,15 @@ def generate(
             metavar="REASON",
         ),
     ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write docs/asyncapi.yaml and docs/schemas/; refuses what would break a reader."""
     _require(docs)
     table, parties = load_topics(), load_parties()
     broken = breaks(parties, docs)
+    if broken and not accept.strip() and as_json:
+        print(json.dumps({"written": False, "files": 0, "changed": [], "incompatible": broken}))
+        raise typer.Exit(1)
     if broken and not accept.strip():
         for problem in broken:
             print(f"incompatible: {problem}")
@@ -144,6 +149,10 @@ def generate(
     write_files(docs, expected)
     if broken:
         _keep_reason(docs, accept.strip(), broken)
+    if as_json:
+        document = {"written": True, "files": len(expected), "changed": changed}
+        print(json.dumps(document | {"incompatible": broken}))
+        return
     print(f"{docs}: {len(expected)} files, {len(changed)} changed")
 
 

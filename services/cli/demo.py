@@ -12,7 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from libs.events.errors import BadInput
 from simulators.city.demo import DemoOptions, DemoResult, run_demo
+
+DATABASES = ("sqlite", "postgres")
 
 app = typer.Typer(help="Three billing months of a small city, with everything that goes wrong.")
 
@@ -58,6 +61,10 @@ def demo(
     ] = None,
 ) -> None:
     """Run the demo; status 0 only if every expectation holds."""
+    if database not in DATABASES:
+        raise BadInput("--database", f"{database} is not known", " or ".join(DATABASES))
+    if json_file is not None:
+        _require_writable(json_file)
     options = DemoOptions(data_dir=data, seed=seed, keep=keep, kills=kills, database=database)
     if sys.stdout.isatty():
         columns = (
@@ -75,6 +82,15 @@ def demo(
         json_file.write_text(text, encoding="utf-8")
     show(result, Console(), keep=keep, data=data)
     raise typer.Exit(0 if result.holds else 1)
+
+
+def _require_writable(file: Path) -> None:
+    """Said before the demo and not after it, when its result would be lost."""
+    try:
+        file.open("a").close()
+    except OSError as error:
+        fix = "name a file that can be written"
+        raise BadInput("--json", f"{file}: {error.strerror}", fix) from None
 
 
 def show(result: DemoResult, console: Console, *, keep: bool, data: Path) -> None:

@@ -24,9 +24,9 @@ from libs.events.dead_letters import (
 )
 from libs.events.edge import utc_now
 from libs.events.errors import BadInput
-from libs.events.kafka import KafkaReader, TransactionalWriter
+from libs.events.kafka import TransactionalWriter
 from libs.events.topics import TopicTable, load_topics
-from services.audit.files import FileReader
+from services.cli.records import named, open_cluster, open_records
 from services.settings import load_settings
 
 app = typer.Typer(help="Dead letters: what could not be decoded, why, and the way back.")
@@ -45,11 +45,8 @@ ROW_BYTES = 16
 
 
 def _open(from_files: Path | None) -> tuple[Reader, TopicTable]:
-    if from_files is not None:
-        files = FileReader(from_files)
-        return files, load_topics(files.partition_count)
-    settings = load_settings().settings
-    return KafkaReader(settings.kafka()), load_topics(settings.partitions)
+    reader, partitions = open_records(from_files)
+    return reader, load_topics(partitions)
 
 
 def dead_letter_topics(table: TopicTable, core: str = "") -> list[str]:
@@ -70,6 +67,7 @@ def list_command(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters: where they lie, why, where they came from, and what became of them."""
+    dead_letter_topics(load_topics(), core)  # a wrong name is told without a broker
     reader, table = _open(from_files)
     rows = []
     for topic in dead_letter_topics(table, core):
@@ -114,8 +112,9 @@ def _row(letter: DeadLetter, done: LetterRedriven | None) -> dict[str, Any]:
 @app.command("show", epilog="Example: gridledger dlq show payments.dlq/0/3")
 def show_command(letter: Letter, from_files: FromFiles = None, as_json: AsJson = False) -> None:
     """Show one dead letter: every header and the untouched bytes, as numbers and as text."""
+    at = parse_position(letter)
     reader, table = _open(from_files)
-    found = find_letter(reader, _known(parse_position(letter), table))
+    found = find_letter(reader, _known(at, table))
     after = found.at.offset + 1
     done = traces(reader, found.at.topic, found.at.partition, after).get(str(found.at))
     document = _row(found, done) | {
@@ -142,7 +141,9 @@ def show_command(letter: Letter, from_files: FromFiles = None, as_json: AsJson =
 
 def _known(at: Position, table: TopicTable) -> Position:
     if at.topic not in dead_letter_topics(table):
-        raise BadInput("LETTER", f"{at.topic!r} is no dead-letter topic", "`gridledger dlq list`")
+        raise BadInput(
+            "LETTER", f"{at.topic!r} is no dead-letter topic", "`gridledger dlq list` shows them"
+        )
     if at.partition >= table.count:
         raise BadInput("LETTER", f"{at.topic} has {table.count} partitions", "a smaller number")
     return at
@@ -181,20 +182,19 @@ def redrive_command(
     as_json: AsJson = False,
 ) -> None:
     """Write a dead letter back to the partition it came from, once, and leave a trace."""
-    for name, value in (("--by", by), ("--reason", reason)):
-        if not value.strip():
-            raise BadInput(name, "is empty", "say who redrives the letter, and why")
+    by = named("--by", by, "say who redrives the letter")
+    reason = named("--reason", reason, "say why it will be decoded this time")
     settings = load_settings().settings
     table = load_topics(settings.partitions)
     at = _known(parse_position(letter), table)
-    reader = KafkaReader(settings.kafka())
+    reader = open_cluster(settings)
     trace = redrive(
         find_letter(reader, at),
         table,
         reader,
         lambda: TransactionalWriter(settings.kafka(), WRITER_ID),
-        by=by.strip(),
-        reason=reason.strip(),
+        by=by,
+        reason=reason,
         at=utc_now(),
     )
     if as_json:

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -36,6 +37,7 @@ def up(
     start_by: Annotated[
         str, typer.Option(help="How services are started.", metavar="auto|spawn")
     ] = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Start Kafka, the database, the topics and every service, and keep them running.
 
@@ -47,6 +49,9 @@ def up(
         raise BadInput("--start-by", f"{start_by} is not known", "auto or spawn")
     options = UpOptions(data_dir=data, nodes=nodes, database=database, start_by=start_by)
     made = installation.bring_up(options, _progress)
+    if as_json:
+        typer.echo(json.dumps({**asdict(made), "data_dir": str(made.data_dir)}))
+        return
     typer.echo(
         f"up: Kafka {made.kafka_bootstrap_servers}, database {made.database}, "
         f"{made.service_count} services, data in {made.data_dir}"
@@ -134,7 +139,8 @@ def log_files(data_dir: Path, service: str) -> list[Path]:
     ]
     if not found:
         known = [name for name, there in places.items() if there] + [file.stem for file in own]
-        raise BadInput("service", f"no log of {service}", f"one of {', '.join(known) or 'none'}")
+        fix = f"one of {', '.join(known)}" if known else f"nothing ran in {data_dir}, see --data"
+        raise BadInput("service", f"no log of {service}", fix)
     return found
 
 
@@ -177,8 +183,15 @@ def _state(row: dict[str, Any], report: dict[str, Any]) -> str:
     if report["age_s"] > 10:
         return f"silent for {_span(report['age_s'])}"
     if report.get("recovering"):
-        return f"recovering {report['recovering']}"
+        return f"recovering {_recovering(report['recovering'])}"
     return str(report.get("state") or row["state"])
+
+
+def _recovering(left: Any) -> str:
+    """How much is left to fold, of all partitions together."""
+    if not isinstance(left, dict):
+        return str(left)
+    return f"{sum(left.values())} left"
 
 
 def _span(seconds: float | None) -> str:

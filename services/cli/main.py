@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from typing import Any
 import typer
 import typer.core
 
-from libs.events.errors import GridLedgerError
+from libs.events.errors import BadInput, GridLedgerError
 
 # name -> (module:typer application, short help). The order is the one of `gridledger --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -38,6 +39,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dlq": ("services.cli.dlq:app", "Dead letters: list, show, write back."),
     "simulate": ("services.cli.simulate:app", "Simulated meters, gateways and a bench."),
     "config": ("services.cli.config_show:app", "Show every setting and where it came from."),
+}
+_FIXES = {
+    errno.ENOENT: "name one that exists",
+    errno.EACCES: "name one that you may use",
+    errno.EPERM: "name one that you may use",
+    errno.EROFS: "name one on a disk that can be written",
+    errno.ENOTDIR: "name a directory",
+    errno.EISDIR: "name a file",
+    errno.EEXIST: "name a directory, or one that is not there yet",
+    errno.ENAMETOOLONG: "give it a shorter name",
 }
 _COMPLETION = {"install_completion", "show_completion"}
 STATUS_BAD_INPUT = 2
@@ -84,13 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 1 a bug (with a traceback) or a check that failed, 2 wrong input or a machine that
     lacks something, 130 interrupted.
     """
-    command = typer.main.get_command(app)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:  # `>&-`: the shell gave none
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that has no Chinese
     try:
-        answer = command.main(
-            args=list(sys.argv[1:] if arguments is None else arguments),
-            prog_name="gridledger",
-            standalone_mode=False,
-        )
+        _check_texts(given)
+        answer = _call(given)
+        sys.stdout.flush()  # here, where a closed or full output is still an error of ours
     except GridLedgerError as error:
         return _say(str(error) or type(error).__name__)
     except _USAGE_ERROR as error:
@@ -102,16 +115,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return STATUS_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            fix = "end it, or set another GRIDLEDGER_..._PORT (`gridledger config show`)"
-            return _say(f"a port is taken by another program: {fix}")
-        if error.filename is None:
-            raise
-        return _say(f"{error.filename}: {error.strerror}")
+        return _say(_problem_of(error))
     return answer if isinstance(answer, int) else 0
+
+
+def _call(given: list[str]) -> object:
+    command = typer.main.get_command(app)
+    try:
+        return command.main(args=given, prog_name="gridledger", standalone_mode=False)
+    except SystemExit as end:  # typer's own answer to an output that nobody reads any more
+        return end.code
+
+
+def _check_texts(given: Sequence[str]) -> None:
+    """Refuse what is nothing in any command: "" (a shell variable that is not set would become the
+    current directory), and bytes that are no UTF-8 (no record could hold them)."""
+    for number, text in enumerate(given):
+        before = given[number - 1] if number else ""
+        name = before if before.startswith("-") else f"argument {number + 1}"
+        if not text:
+            raise BadInput(name, "is empty", "give a value, or leave it out")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            fix = "write it in a UTF-8 terminal (LC_ALL=C.UTF-8)"
+            raise BadInput(name, f"{text!a} is not UTF-8 text", fix) from None
+
+
+def _problem_of(error: OSError) -> str:
+    """One line for what the machine refused: the file and the fix. A bug is raised again."""
+    if error.errno == errno.EADDRINUSE:
+        fix = "end it, or set another GRIDLEDGER_..._PORT (`gridledger config show`)"
+        return f"a port is taken by another program: {fix}"
+    if error.errno == errno.ENOSPC:
+        _drop_output()
+        return f"{error.filename or 'standard output'}: {error.strerror} (make room there)"
+    if error.filename is None:
+        raise error
+    fix = _FIXES.get(error.errno or 0, "name another one")
+    return f"{error.filename}: {error.strerror} ({fix})"
+
+
+def _drop_output() -> None:
+    """What is left to be written goes nowhere, so that the interpreter can end in silence."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _help_hint(error: Any) -> str:

@@ -13,12 +13,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from libs.events.audit import Reader, scan
-from libs.events.codec import Codec, envelope_of, to_document
+from libs.events.audit import Reader
+from libs.events.codec import Codec, to_document
 from libs.events.edge import EdgeProducer
 from libs.events.errors import BadInput
-from libs.events.kafka import KafkaReader
-from services.audit.files import FileReader
+from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.metrology.decide import DECISIONS
 from services.metrology.events import (
     CaseDecided,
@@ -46,7 +45,7 @@ FromFiles = Annotated[
 @app.command(epilog="Example: gridledger metrology cases --json")
 def cases(from_files: FromFiles = None, as_json: AsJson = False) -> None:
     """List the corrections that a failed meter proposes and nobody decided yet."""
-    found = open_cases(*_reader(from_files))
+    found = open_cases(*open_records(from_files))
     if as_json:
         print(json.dumps([to_document(case) for case in found], ensure_ascii=False, indent=1))
         return
@@ -73,13 +72,17 @@ def decide(
     decision: Annotated[str, typer.Option(help="approved or refused.")],
     by: Annotated[str, typer.Option(help="Who decides.")],
     reason: Annotated[str, typer.Option(help="Why.")],
+    as_json: AsJson = False,
 ) -> None:
     """Approve or refuse a proposed correction, once; billing corrects an approved one."""
     request = make_request(case_id, decision, by, reason)
     settings = load_settings().settings
-    case = find_case(KafkaReader(settings.kafka()), settings.partitions, case_id)
+    case = find_case(open_cluster(settings), settings.partitions, case_id)
     with closing(open_producer(settings, SOURCE, edge_catalogue)) as producer:
         send_request(producer, case, request)
+    if as_json:
+        print(json.dumps(to_document(request) | {"meter_no": case.meter_no}, ensure_ascii=False))
+        return
     print(f"{case_id}: {decision} by {request.decided_by} recorded; metrology decides")
 
 
@@ -90,7 +93,7 @@ def judgement(
     as_json: AsJson = False,
 ) -> None:
     """Show every measured point of a run with its limit, the tests, and the verdict."""
-    judged = find_judgement(*_reader(from_files), run_id)
+    judged = find_judgement(*open_records(from_files), run_id)
     if as_json:
         print(json.dumps(to_document(judged), ensure_ascii=False, indent=1))
         return
@@ -125,23 +128,12 @@ def _error(error_e4_pct: int | None) -> str:
     return "" if error_e4_pct is None else format_error(error_e4_pct)
 
 
-def _reader(from_files: Path | None) -> tuple[Reader, int]:
-    if from_files is not None:
-        files = FileReader(from_files)
-        return files, files.partition_count
-    settings = load_settings().settings
-    return KafkaReader(settings.kafka()), settings.partitions
-
-
 def _bodies(reader: Reader, partitions: int, *kinds: type) -> Iterator[Any]:
     """The events of these classes, in order for each meter."""
-    codec = Codec(catalogue)
-    wanted = {catalogue.by_class[kind].full_name for kind in kinds}
     for partition in range(partitions):
-        for record in scan(reader, EVENTS, partition):
-            name = envelope_of(record.headers).type
-            if name in wanted:
-                yield codec.decode(name, record.value)
+        for body in known_bodies(reader, Codec(catalogue), EVENTS, partition):
+            if isinstance(body, kinds):
+                yield body
 
 
 def all_cases(
@@ -191,15 +183,12 @@ def make_request(case_id: str, decision: str, by: str, reason: str) -> CaseDecid
     if decision not in DECISIONS:
         fix = f"use {' or '.join(DECISIONS)}"
         raise BadInput("--decision", f"{decision!r} is no decision", fix)
-    for option, text in (("--by", by), ("--reason", reason)):
-        if not text.strip():
-            raise BadInput(option, "is empty", "say who decides and why")
     return CaseDecided(
         case_id=case_id,
         meter_no="",
         decision=decision,
-        decided_by=by.strip(),
-        reason=reason.strip(),
+        decided_by=named("--by", by, "say who decides"),
+        reason=named("--reason", reason, "say why"),
     )
 
 

@@ -12,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from libs.events.audit import Reader, scan
-from libs.events.codec import Codec, envelope_of, to_document
+from libs.events.audit import Reader
+from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan, parse_yuan
+from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.payments.core import make_core
 from services.payments.draft import NOTICES
 from services.payments.events import (
@@ -63,7 +64,9 @@ def bind(
     from services.settings import load_settings
     from services.wiring import open_producer
 
-    producer = open_producer(load_settings().settings, "payments.edge", edge_catalogue)
+    settings = load_settings().settings
+    require_suspense(open_cluster(settings), settings.partitions, suspense)
+    producer = open_producer(settings, "payments.edge", edge_catalogue)
     with closing(producer):
         offset = producer.append(NOTICES, request.suspense_key, request)
     if as_json:
@@ -75,11 +78,7 @@ def bind(
 @app.command(epilog="Example: gridledger payments suspense --json")
 def suspense(as_json: AsJson = False) -> None:
     """List the money that nobody claimed and nobody bound."""
-    from libs.events.kafka import KafkaReader
-    from services.settings import load_settings
-
-    settings = load_settings().settings
-    found = open_suspenses(KafkaReader(settings.kafka()), settings.partitions)
+    found = open_suspenses(*open_records(None))
     if as_json:
         names = ("suspense_key", "amount_fen", "occurred_at", "reason", "account_no")
         rows = [{name: getattr(each, name) for name in names} for each in found]
@@ -96,9 +95,8 @@ def make_request(
     suspense_key: str, to: Sequence[str], by: str, reason: str, request_id: str
 ) -> BindingRequested:
     """The request of a person; BadInput names the option that is wrong."""
-    for option, value in (("--by", by), ("--reason", reason)):
-        if not value.strip():
-            raise BadInput(option, "is empty", "people must be able to ask back")
+    by = named("--by", by, "people must be able to ask back")
+    reason = named("--reason", reason, "people must be able to ask back")
     channel, colon, transaction = suspense_key.partition(":")
     if not (channel and colon and transaction):
         raise BadInput("--suspense", f"{suspense_key!r} is no suspense", "CHANNEL:TRANSACTION")
@@ -110,8 +108,8 @@ def make_request(
         request_id=request_id,
         suspense_key=suspense_key,
         parts=parts,
-        requested_by=by.strip(),
-        reason=reason.strip(),
+        requested_by=by,
+        reason=reason,
     )
 
 
@@ -126,20 +124,23 @@ def open_suspenses(reader: Reader, partitions: int) -> list[PaymentSuspended]:
     return sorted(found.values(), key=lambda each: (each.occurred_at, each.suspense_key))
 
 
+def require_suspense(reader: Reader, partitions: int, suspense_key: str) -> None:
+    """BadInput when no money was ever suspended so. Whether it still is, payments decides."""
+    if not any(
+        event.suspense_key == suspense_key for event in _suspense_events(reader, partitions)
+    ):
+        fix = "see `gridledger payments suspense`"
+        raise BadInput("--suspense", f"there is no suspense {suspense_key!r}", fix)
+
+
 def _suspense_events(
     reader: Reader, partitions: int
 ) -> Iterable[PaymentSuspended | SuspenseBound | SuspenseCancelled]:
-    catalogue = make_core().catalogue
-    codec = Codec(catalogue)
-    wanted = {
-        catalogue.by_class[kind].full_name
-        for kind in (PaymentSuspended, SuspenseBound, SuspenseCancelled)
-    }
+    codec = Codec(make_core().catalogue)
     for partition in range(partitions):
-        for record in scan(reader, "payments.events", partition):
-            name = envelope_of(record.headers).type
-            if name in wanted:
-                yield codec.decode(name, record.value)
+        for body in known_bodies(reader, codec, "payments.events", partition):
+            if isinstance(body, PaymentSuspended | SuspenseBound | SuspenseCancelled):
+                yield body
 
 
 def _part(text: str) -> BindingPart:

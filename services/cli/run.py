@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 from typing import Annotated, Protocol
 
 import typer
@@ -71,7 +72,26 @@ def runner_of(service: str) -> Runner:
         known = ", ".join(SERVICES) or "none in this release"
         raise BadInput("service", f"there is no {service}", f"one of {known}")
     module, _, function = target.partition(":")
-    if service not in SERVICES and importlib.util.find_spec(module.partition(".")[0]) is None:
+    if service not in SERVICES and not _is_there(module):
         raise BadInput("service", f"there is no module {module}", "module:function, or a name")
-    found: Runner = getattr(importlib.import_module(module), function)
+    found: Runner | None = getattr(importlib.import_module(module), function, None)
+    if found is None or not _takes_two(found):
+        problem = f"{target} is no function of settings and ordinal"
+        raise BadInput("service", problem, f"one of {', '.join(SERVICES)}")
     return found
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module can be found; a package above it that is missing is no error here."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _takes_two(found: Runner) -> bool:
+    try:
+        inspect.signature(found).bind(object(), 0)
+    except (TypeError, ValueError):  # no function, or one of other arguments
+        return False
+    return True

@@ -14,7 +14,7 @@ Config = Annotated[Path, typer.Argument(help="Its configuration (JSON).", metava
 
 def _run(name: str, config: Path) -> None:
     module = importlib.import_module(f"simulators.{name}.__main__")
-    raise typer.Exit(module.main([str(config)]))
+    module.run(config)
 
 
 @app.command(epilog="Example: gridledger simulate meters meters.json")

@@ -67,6 +67,11 @@ def _tell_ready(config: BenchConfig, port: int) -> None:
     print(line, flush=True)
 
 
+def run(config: Path) -> None:
+    """Serve with the settings in a file until told to stop; BadInput names what is wrong."""
+    asyncio.run(serve(load_config(config)))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Read the settings and serve; the exit status."""
     parser = argparse.ArgumentParser(
@@ -78,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         "config", type=Path, help="settings as JSON, see simulators/bench/config.py"
     )
     try:
-        asyncio.run(serve(load_config(parser.parse_args(arguments).config)))
+        run(parser.parse_args(arguments).config)
     except BadInput as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from libs.events.documents import read_json
 from libs.events.errors import BadInput
 
 
@@ -43,16 +45,15 @@ def bad_input(error: ValidationError) -> BadInput:
     """The first finding of pydantic as our own error: field, problem and fix in one line."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "document"
-    return BadInput(field, first["msg"], f"{error.error_count()} wrong in all")
+    fix = f"{error.error_count()} wrong in all, see simulators/bench/config.py"
+    return BadInput(field, first["msg"], fix)
 
 
 def load_config(path: Path) -> BenchConfig:
     """The settings in a file; BadInput names the file or the field, and the fix."""
+    document = read_json(path)
     try:
-        return BenchConfig.model_validate_json(path.read_bytes())
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-        raise BadInput(str(path), problem, "give a readable JSON file") from None
+        return BenchConfig.model_validate_json(json.dumps(document))
     except ValidationError as error:
         found = bad_input(error)
         raise BadInput(f"{path}: {found.field}", found.problem, found.fix) from None

@@ -18,12 +18,14 @@ from typing import Any
 
 import httpx
 
+from libs.events.documents import read_json
 from libs.events.errors import BadInput
 from simulators.gateways.control import Control
 from simulators.gateways.delivery import ANSWER_TIMEOUT_S, Delivery, Journal
 from simulators.gateways.gateway import Gateways
 from simulators.gateways.keys import generate_keys, load_keys
 
+PORT_MAX = 65_535
 RETRY_DELAYS_S = (1, 1, 2, 5, 10, 30, 60)
 """Shorter than the real ones (15 s to 6 h, payments.md 1.1): wall time is what the demo spends."""
 
@@ -42,33 +44,37 @@ class Settings:
 
 def load_settings(path: Path) -> Settings:
     """Read the configuration file; BadInput names the wrong setting."""
+    document = read_json(path)
     try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BadInput("CONFIG", f"{path}: {error.strerror}", "name a readable file") from None
-    except ValueError:
-        raise BadInput("CONFIG", f"{path} is no JSON", "write a JSON object") from None
-    return parse_settings(document)
+        return parse_settings(document)
+    except BadInput as wrong:
+        raise BadInput(f"{path}: {wrong.field}", wrong.problem, wrong.fix) from None
 
 
 def parse_settings(document: Any) -> Settings:
     """Check a configuration document; paths are as given."""
     if not isinstance(document, dict):
-        raise BadInput("CONFIG", "is no JSON object")
+        raise BadInput("CONFIG", "is no JSON object", 'write {"keys": DIR, "target": URL}')
     known = {"keys", "target", "journal", "control_port", "retry_delays_s", "seed"}
     unknown = set(document) - known
     if unknown:
         raise BadInput(min(unknown), "is no setting here", f"use {', '.join(sorted(known))}")
     for name in ("keys", "target"):
         if not isinstance(document.get(name), str):
-            raise BadInput(name, "is missing or no text")
+            raise BadInput(name, "is missing or no text", f'write {{"{name}": TEXT}}')
     delays_s = document.get("retry_delays_s", list(RETRY_DELAYS_S))
-    if not isinstance(delays_s, list) or not all(type(item) in (int, float) for item in delays_s):
-        raise BadInput("retry_delays_s", "is no list of seconds")
+    if not isinstance(delays_s, list) or not all(
+        type(item) in (int, float) and item >= 0 for item in delays_s
+    ):
+        raise BadInput("retry_delays_s", "is no list of seconds", "write it like [1, 2, 5]")
     for name in ("control_port", "seed"):
         if type(document.get(name, 0)) is not int:
-            raise BadInput(name, "is no whole number")
+            raise BadInput(name, "is no whole number", "write it like 0")
+    if not 0 <= document.get("control_port", 0) <= PORT_MAX:
+        raise BadInput("control_port", "is no port", f"give 0 (a free one) to {PORT_MAX}")
     journal = document.get("journal")
+    if not isinstance(journal, str | None):
+        raise BadInput("journal", "is no text", "give the path of a file")
     return Settings(
         keys=Path(document["keys"]),
         target=document["target"],
@@ -100,12 +106,21 @@ async def serve(settings: Settings) -> None:
     journal.close()
 
 
+def run(config: Path) -> None:
+    """Serve with the settings in a file until told to stop; BadInput names what is wrong."""
+    settings = load_settings(config)
+    if not settings.target.startswith(("http://", "https://")):
+        problem = f"{settings.target!r} is no URL"
+        raise BadInput(f"{config}: target", problem, "write it like http://127.0.0.1:8110")
+    asyncio.run(serve(settings))
+
+
 def main(arguments: list[str]) -> int:
     """The command; 2 with one line on stderr when the configuration is wrong."""
     try:
         if len(arguments) != 1:
             raise BadInput("CONFIG", "is missing", "python -m simulators.gateways CONFIG.json")
-        asyncio.run(serve(load_settings(Path(arguments[0]))))
+        run(Path(arguments[0]))
     except BadInput as error:
         print(f"simulators.gateways: {error}", file=sys.stderr)
         return 2

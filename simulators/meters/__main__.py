@@ -12,13 +12,18 @@ from simulators.meters.server import serve
 USAGE = "usage: python -m simulators.meters CONFIG.json"
 
 
+def run(config: Path) -> None:
+    """Serve with the settings in a file until told to stop; BadInput names what is wrong."""
+    serve(load_config(config))
+
+
 def main(argv: list[str]) -> int:
     """Exit status 0 after a stop, 2 with one line for wrong input or a taken port."""
     if len(argv) != 1:
         print(USAGE, file=sys.stderr)
         return 2
     try:
-        serve(load_config(Path(argv[0])))
+        run(Path(argv[0]))
     except (BadInput, Refused) as error:
         print(f"simulators.meters: {error}", file=sys.stderr)
         return 2

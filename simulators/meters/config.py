@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from libs.events.documents import read_json
 from libs.events.errors import BadInput
 from libs.events.quantities import parse_scaled
 from services.ingest.protocols.dlt645.frame import MAX_DATA_BYTES, is_meter_address
@@ -131,7 +132,8 @@ def parse_config(document: object) -> SimulatorConfig:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "configuration"
-        raise BadInput(field, first["msg"], f"got {first['input']!r}"[:120]) from None
+        fix = f"got {first['input']!r}"[:80] + "; see simulators/meters/config.py"
+        raise BadInput(field, first["msg"], fix) from None
     names: set[str] = set()
     for line in config.lines:
         for meter in line.meters:
@@ -144,16 +146,13 @@ def parse_config(document: object) -> SimulatorConfig:
 
 
 def load_config(path: Path) -> SimulatorConfig:
-    """The configuration in a JSON file; BadInput when there is none or it is no JSON."""
+    """The configuration in a JSON file; BadInput names the file, the field and the fix."""
+    document = read_json(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput("config", f"{path}: {error}", "give a readable JSON file") from None
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise BadInput("config", f"{path} is no JSON: {error}", "see simulators.meters") from None
-    return parse_config(document)
+        return parse_config(document)
+    except BadInput as wrong:
+        fix = wrong.fix or "see simulators/meters/config.py"
+        raise BadInput(f"{path}: {wrong.field}", wrong.problem, fix) from None
 
 
 def _check_meter(config: SimulatorConfig, line: LineConfig, meter: MeterConfig) -> None:

@@ -116,7 +116,7 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas" / "a.b.v1.json").write_text("{")
     assert main(["catalogue", "check", "--docs", str(tmp_path)]) == 2
-    assert "is no JSON (restore the committed file)" in capsys.readouterr().err
+    assert "(restore the committed file)" in capsys.readouterr().err
 
 
 # -- compatibility: each rule once ----------------------------------------------------------------

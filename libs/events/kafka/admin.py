@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs a
 )
 
 from libs.events.errors import Unavailable
-from libs.events.kafka.client import LATEST, Catalogue, KafkaSettings, result
+from libs.events.kafka.client import LATEST, Catalogue, KafkaSettings, made, result
 from libs.events.record import TopicPartition
 
 
@@ -41,7 +41,7 @@ class KafkaAdmin:
     def _renew(self) -> None:
         """Begin with a new client: an old one keeps the leader epochs of before a broker's crash,
         and is refused for them (FENCED_LEADER_EPOCH) for as long as nobody else refreshes them."""
-        self._client = AdminClient(self._settings.client())
+        self._client = made(AdminClient, self._settings.client())
         self._catalogue = Catalogue(self._client, self._settings)
 
     def partitions(self) -> dict[str, int]:
@@ -88,11 +88,15 @@ class KafkaAdmin:
         places = found.topic_partitions or []
         return {TopicPartition(p.topic, p.partition): p.offset for p in places if p.offset >= 0}
 
-    def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The last stable offset of many partitions, in one call."""
+    def end_offsets(
+        self, partitions: Iterable[TopicPartition], *, stable: bool = True
+    ) -> dict[TopicPartition, int]:
+        """The last stable offset of many partitions, in one call; with `stable` false the end of
+        all that is written, open transactions included."""
+        level = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
         asked = self._client.list_offsets(
             {Place(*tp): LATEST for tp in partitions},
-            isolation_level=IsolationLevel.READ_COMMITTED,
+            isolation_level=level,
             request_timeout=self._timeout_s,
         )
         try:

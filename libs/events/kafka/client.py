@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -155,6 +156,15 @@ def no_broker(servers: str) -> str:
     return f"no broker answers at {servers}; check GRIDLEDGER_KAFKA_BOOTSTRAP_SERVERS"
 
 
+def made(kind: Callable[[dict[str, Any]], _T], config: dict[str, Any]) -> _T:
+    """A client of a kind; Refused when it cannot work with what the settings say."""
+    try:
+        return kind(config)
+    except KafkaException as failure:
+        fix = "check GRIDLEDGER_KAFKA_SSL_CA_LOCATION and GRIDLEDGER_KAFKA_SASL_*"
+        raise Refused(f"the Kafka client refuses: {failure.args[0].str()} ({fix})") from failure
+
+
 def typed(error: KafkaError, doing: str) -> GridLedgerError:
     """The one meaning of a client's error."""
     text = f"{doing}: {error.str()} ({error.name()})"
@@ -224,7 +234,9 @@ class Catalogue:
         if topic not in self._counts:
             found = self._ask(topic).get(topic, 0)
             if not found:
-                raise Refused(f"topic {topic!r} does not exist: create it first")
+                raise Refused(
+                    f"topic {topic!r} does not exist: create it first (`gridledger topics apply`)"
+                )
             self._counts[topic] = found
         return self._counts[topic]
 

@@ -9,7 +9,7 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from libs.events.errors import GridLedgerError, Unavailable, Unknown
-from libs.events.kafka.client import Catalogue, KafkaSettings, known, plain, typed
+from libs.events.kafka.client import Catalogue, KafkaSettings, known, made, plain, typed
 from libs.events.kafka.transactions import put
 from libs.events.record import Outgoing
 
@@ -20,9 +20,13 @@ class KafkaProducerPort:
     """Idempotent writes of edges, acknowledged only when all replicas in sync have them."""
 
     def __init__(self, settings: KafkaSettings, max_in_flight: int = 10_000) -> None:
-        self._producer = Producer(settings.producer())
+        self._producer = made(Producer, settings.producer())
         self._catalogue = Catalogue(self._producer, settings)
         self._max_in_flight = max_in_flight
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has, asked once; Refused when it does not exist."""
+        return self._catalogue.count(topic)
 
     def submit(self, outgoing: Outgoing, on_ack: Ack) -> None:
         """Queue one record; `poll` calls `on_ack` with its offset or its error.

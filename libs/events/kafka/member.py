@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from libs.events.errors import Aborted, GridLedgerError, Refused, Unavailable
-from libs.events.kafka.client import KafkaSettings, plain, record_of, typed
+from libs.events.kafka.client import KafkaSettings, made, plain, record_of, typed
 from libs.events.kafka.reader import KafkaReader
 from libs.events.kafka.transactions import Transactions
 from libs.events.record import Outgoing, Record, TopicPartition
@@ -36,7 +36,7 @@ class KafkaLog(KafkaReader):
         self._end: GridLedgerError | None = None
         self._next: dict[TopicPartition, int] = {}
         self._ready: deque[Record] = deque()
-        self._consumer = Consumer(settings.member(group, member))
+        self._consumer = made(Consumer, settings.member(group, member))
         self._consumer.subscribe(
             list(inputs), on_assign=self._gain, on_revoke=self._drop, on_lost=self._drop
         )

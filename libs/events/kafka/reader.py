@@ -15,6 +15,7 @@ from libs.events.kafka.client import (
     Catalogue,
     KafkaSettings,
     known,
+    made,
     no_broker,
     record_of,
     result,
@@ -30,7 +31,7 @@ class KafkaReader:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._timeout_s = settings.request_timeout_ms / 1000
-        self._admin = AdminClient(settings.client())
+        self._admin = made(AdminClient, settings.client())
         self._catalogue = Catalogue(self._admin, settings)
         self._source: Consumer | None = None
         self._reading: tuple[str, int, int] | None = None
@@ -50,7 +51,7 @@ class KafkaReader:
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 10,  # the end of the log is known after one empty fetch
             }
-            self._source = Consumer(config)
+            self._source = made(Consumer, config)
         if self._reading != (topic, partition, first):
             self._source.assign([Place(topic, partition, first)])
         self._reading = None
@@ -109,7 +110,7 @@ class KafkaReader:
     def _renew(self) -> None:
         """Begin with a new client: the old one keeps the leader epochs of before a broker's crash,
         and is refused for them (FENCED_LEADER_EPOCH) for as long as nobody else refreshes them."""
-        self._admin = AdminClient(self._settings.client())
+        self._admin = made(AdminClient, self._settings.client())
         self._catalogue = Catalogue(self._admin, self._settings)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as Place
 
 from libs.events.errors import Unavailable
-from libs.events.kafka.client import TRANSIENT, KafkaSettings, known, record_of, typed
+from libs.events.kafka.client import TRANSIENT, KafkaSettings, known, made, record_of, typed
 from libs.events.record import Record, TopicPartition
 
 
@@ -27,7 +27,7 @@ class KafkaTail:
         }
         self.positions = dict.fromkeys(partitions, 0)
         self.following = dict.fromkeys(self.positions, 0)
-        self._consumer = Consumer(config)
+        self._consumer = made(Consumer, config)
         self._consumer.assign([Place(*place, 0) for place in self.positions])
 
     def poll(self, limit: int, timeout_s: float) -> list[Record]:

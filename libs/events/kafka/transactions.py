@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as Place
 
 from libs.events.errors import Aborted, Fenced, Refused, Unknown
-from libs.events.kafka.client import Catalogue, KafkaSettings, known, plain, typed
+from libs.events.kafka.client import Catalogue, KafkaSettings, known, made, plain, typed
 from libs.events.record import Outgoing, TopicPartition
 
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
@@ -22,7 +22,7 @@ class Transactions:
 
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
         self._timeout_s = settings.transaction_timeout_ms / 1000
-        self._producer = Producer(settings.transactional(transactional_id))
+        self._producer = made(Producer, settings.transactional(transactional_id))
         self.catalogue = Catalogue(self._producer, settings)
         try:
             self._insist(self._producer.init_transactions, settings.start_timeout_ms / 1000)

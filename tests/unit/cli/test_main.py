@@ -122,7 +122,7 @@ def test_ctrl_c_is_no_error(
         (["local", "up", "--start-by", "magic"], "--start-by: magic is not known"),
         (["local", "status"], "nothing runs in "),
         (["local", "scale", "billing", "2"], "nothing runs in "),
-        (["local", "logs", "billing"], "service: no log of billing (one of none)"),
+        (["local", "logs", "billing"], "service: no log of billing (nothing ran in "),
         (["local", "reset"], "--yes: nobody is there to confirm"),
     ],
 )

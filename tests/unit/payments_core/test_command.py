@@ -73,6 +73,9 @@ def test_bind_writes_one_record(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
 ) -> None:
     port = MemoryPort()
+    world = suspended_world()
+    world.own += [[], []]
+    monkeypatch.setattr("services.cli.records.KafkaReader", lambda settings: MemoryReader(world))
     monkeypatch.setattr(
         "services.wiring.open_producer",
         lambda settings, source, catalogue: producer_over(port, source, catalogue),
@@ -96,6 +99,9 @@ class MemoryReader:
 
     def __init__(self, world: World) -> None:
         self.world = world
+
+    def partitions(self, topic: str) -> int:
+        return len(self.world.own)
 
     def bounds(self, topic: str, partition: int) -> Bounds:
         count = len(self.world.own[partition])
@@ -134,7 +140,7 @@ def test_the_list_of_suspenses(
 ) -> None:
     world = suspended_world()
     world.own += [[], []]
-    monkeypatch.setattr("libs.events.kafka.KafkaReader", lambda settings: MemoryReader(world))
+    monkeypatch.setattr("services.cli.records.KafkaReader", lambda settings: MemoryReader(world))
     run("suspense", *(["--json"] if as_json else []))
     printed = capsys.readouterr().out
     if as_json:

@@ -152,9 +152,9 @@ def test_a_meter_behind_transformers() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", "Invalid JSON"),
-        ("{}", "bench_no: Field required (6 wrong in all)"),
-        ('{"colour": 1}', "Field required (7 wrong in all)"),
+        ("", "is empty (write a JSON document)"),
+        ("{}", "bench_no: Field required (6 wrong in all"),
+        ('{"colour": 1}', "Field required (7 wrong in all"),
     ],
 )
 def test_a_wrong_configuration_is_named(tmp_path: Path, content: str, problem: str) -> None:
@@ -167,5 +167,5 @@ def test_a_wrong_configuration_is_named(tmp_path: Path, content: str, problem: s
 
 
 def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"absent.json: cannot be read"):
+    with pytest.raises(BadInput, match=r"absent.json: No such file or directory"):
         load_config(tmp_path / "absent.json")
