@@ -1,8 +1,10 @@
 """The barrier of simulated time: is everything decided that was ever written?
 
-The system is at rest when every group has committed past the last record of each of its inputs and
-no topic grew while that was looked at. Control records take offsets too, so the end of a partition
-says nothing: the barrier follows the topics itself and knows the last record of each.
+The system is at rest when every group has committed past the last record of each of its inputs, no
+transaction is open, and no topic grew while that was looked at. Control records take offsets too,
+so the end of a partition says nothing: the barrier follows the topics itself and knows the last
+record of each. A commit is answered before all of it can be seen, offsets sometimes before records:
+what is written and not visible yet counts as an open transaction.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from libs.events.topics import TopicTable
 
 NOT_AWAITED = frozenset({"console", "dlq"})
 """Readers that keep no group: they follow the topics at their own pace."""
+
+OPEN_TRANSACTIONS = "open transactions"
+"""What `behind` calls partitions with records that nobody may see yet."""
 
 
 class Barrier:
@@ -36,9 +41,10 @@ class Barrier:
         self.tail = KafkaTail(settings, self.places)
 
     def behind(self) -> dict[str, int]:
-        """Groups that have not decided everything, with the number of partitions they lag on."""
-        self._follow()
-        found = {}
+        """Groups that have not decided everything, with the number of partitions they lag on, and
+        how many partitions have open transactions."""
+        hidden = self._follow()
+        found = {OPEN_TRANSACTIONS: hidden} if hidden else {}
         for group, places in self.inputs.items():
             committed = self.admin.committed(group)
             late = sum(committed.get(place, 0) < self.tail.following[place] for place in places)
@@ -51,8 +57,7 @@ class Barrier:
         if self.behind():
             return False
         before = dict(self.tail.following)
-        self._follow()
-        return before == self.tail.following
+        return self._follow() == 0 and before == self.tail.following
 
     def wait(self, timeout_s: float) -> dict[str, int]:
         """Wait for rest; {} when it came, else who is behind."""
@@ -65,8 +70,12 @@ class Barrier:
                 return behind or {"unsettled": 1}
             time.sleep(0.01)
 
-    def _follow(self) -> None:
-        self.tail.follow_to(self.admin.end_offsets(self.places), 30.0)
+    def _follow(self) -> int:
+        """Read all that is visible; how many partitions hold more than that."""
+        written = self.admin.end_offsets(self.places, stable=False)
+        visible = self.admin.end_offsets(self.places)
+        self.tail.follow_to(visible, 30.0)
+        return sum(visible[place] < end for place, end in written.items())
 
     def close(self) -> None:
         """Give the connections back."""

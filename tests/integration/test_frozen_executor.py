@@ -9,6 +9,7 @@ same histories by the hundred, with a freeze that is played.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.integration.town import (
 __all__ = ["own_kafka"]
 pytestmark = pytest.mark.kafka
 EXECUTOR = "ingest.effect"
+NUMBERS = itertools.count(1)
 VALID_S = 300
 READ_BACK_S = VALID_S + 120
 """From when a look is final: the frame's valid-until and the margin of a meter's clock."""
@@ -138,9 +140,9 @@ def assert_fenced(member: Member) -> None:
 
 
 @pytest.fixture
-def scene(own_kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
-    """A meter and a day that no other test of this module has."""
-    number = request.session.items.index(request.node) % 20 + 1
+def scene(own_kafka: str, tmp_path: Path) -> Iterator[Scene]:
+    """A meter and a day of its own, later than those before: they share the broker's calendar."""
+    number = next(NUMBERS)
     address = f"{number:012d}"
     with opened_town(own_kafka, tmp_path, [address]) as town:
         yield Scene(town, address, f"2026-03-{number:02d}T02:00:00Z")
