@@ -113,6 +113,7 @@ def loop_status(loop: Loop) -> dict[str, Any]:
         "recovering": {
             str(partition): recovery.remaining for partition, recovery in loop.recovering.items()
         },
+        "lag_records": 0 if loop.telemetry.is_idle else loop.log.behind(),
         "lag_s": loop.telemetry.lag_s,
         "counts": loop.telemetry.counts,
         "commit_ms": round(loop.commit_s * 1000, 1),

@@ -64,6 +64,13 @@ class Log(Protocol):
         """
         ...
 
+    def behind(self) -> int:
+        """How many input records of started partitions are not delivered yet.
+
+        As far as this member knows without asking; control records count, so it may be too many.
+        """
+        ...
+
     def stable_offsets(self, partition: int) -> dict[str, int | None]:
         """The group's committed offset per input topic, once no transaction on them is pending.
 

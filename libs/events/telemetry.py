@@ -68,6 +68,7 @@ class Telemetry:
         self.log = logger(name)
         self.heartbeat = time.monotonic()
         self.lag_s = 0.0
+        self.is_idle = True
         self.counts = {"decided": 0, "silent": 0, "rejected": 0, "dead_lettered": 0}
         labels = ["core"]
         self._inputs = Counter(
@@ -124,9 +125,10 @@ class Telemetry:
         """Lag by time: how old the newest input was when it was decided, 0 when there is none."""
         if not records:
             self.lag_s = 0.0
-            return
-        newest_ms = max(record.timestamp_ms for record in records)
-        self.lag_s = round(max(0.0, time.time() - newest_ms / 1000), 3)
+        else:
+            newest_ms = max(record.timestamp_ms for record in records)
+            self.lag_s = round(max(0.0, time.time() - newest_ms / 1000), 3)
+        self.is_idle = not records
         self._lag.labels(self.name).set(self.lag_s)
 
     def committed(self, batch: Batch, took_s: float) -> None:

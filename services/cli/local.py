@@ -76,7 +76,13 @@ def status(data: Data = None, as_json: AsJson = False) -> None:
         return
     supervisor = answer["supervisor"]
     typer.echo(f"supervisor {supervisor['pid']}, up {_span(supervisor['uptime_s'])}")
-    Console().print(_status_table([*answer["servers"], *answer["services"]]))
+    rows = [*answer["servers"], *answer["services"]]
+    Console().print(_status_table(rows))
+    for row in rows:
+        if row["state"] == "waiting" and row["last_exit"]:
+            why = row.get("last_error") or "see its log"
+            name = f"{row['service']}-{row['ordinal']}"
+            typer.echo(f"{name} ended with {row['last_exit']}: {why}")
 
 
 @app.command(epilog="Example: gridledger local logs billing --lines 50 --follow")
@@ -177,7 +183,7 @@ def _status_table(rows: Iterable[dict[str, Any]]) -> Table:
 def _state(row: dict[str, Any], report: dict[str, Any]) -> str:
     """The supervisor's word, else the process's own (recovering 40%, ready, ...)."""
     if row["state"] == "waiting":
-        return f"starts in {row['next_start_s']} s, last end: {row['last_exit']}"
+        return f"starts in {_span(row['next_start_s'])}"
     if row["state"] != "running" or not report:
         return str(row["state"])
     if report["age_s"] > 10:

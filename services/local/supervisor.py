@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import sys
@@ -33,6 +34,9 @@ STOP_GRACE_S = 10.0
 _TICK_S = 0.1
 _SERVERS_S = 0.5
 _ROTATION_S = 60.0
+_LOG_END_BYTES = 20_000
+_ERROR = re.compile(r"error: |[A-Za-z_.]*(Error|Exception)\b")
+"""How a line begins that says why a process ended: ours, or the last one of a traceback."""
 _REPORT_KEYS = ("partitions", "recovering", "lag_records", "lag_s", "state")
 
 
@@ -218,7 +222,11 @@ class Supervisor:
     def _status(self, _request: dict[str, Any]) -> dict[str, Any]:
         now_s = time.monotonic()
         rows = [
-            {**member.row(now_s), "report": report_of(self.plan.run_dir, member)}
+            {
+                **member.row(now_s),
+                "report": report_of(self.plan.run_dir, member),
+                "last_error": last_error_of(self.plan.logs_dir, member),
+            }
             for member in self.members
         ]
         return {
@@ -337,6 +345,17 @@ def report_of(run_dir: Path, member: Member) -> dict[str, Any] | None:
     age_s = max(0.0, time.time() - file.stat().st_mtime)
     report = {key: content.get(key) for key in _REPORT_KEYS}
     return {**report, "age_s": round(age_s, 1)}
+
+
+def last_error_of(logs_dir: Path, member: Member) -> str:
+    """Why a member that waits for its next start ended, in its own words; "" when unknown."""
+    if member.state != "waiting" or not member.last_exit:
+        return ""
+    file = logs_dir / f"{member.name}.log"
+    with contextlib.suppress(OSError):
+        lines = files.read_from(file, max(0, file.stat().st_size - _LOG_END_BYTES)).splitlines()
+        return next((line for line in reversed(lines) if _ERROR.match(line)), "")[:300]
+    return ""
 
 
 def _how(status: int) -> str:

@@ -254,6 +254,17 @@ def test_only_the_topics_that_start_names_are_delivered(world: World) -> None:
     assert values(drain(world, log, 1)) == [b"first"]
 
 
+def test_a_member_knows_how_far_it_is_behind(world: World) -> None:
+    stage = Stage(world)
+    world.append(stage.inp, 0, b"0", b"1", b"2", b"3")
+    assert stage.log.behind() == 0, "nothing was started"
+    stage.start_all()
+    taken = drain_at_least(world, stage.log, 1, limit=1)
+    assert stage.log.behind() == 4 - len(taken)
+    drain(world, stage.log, 4 - len(taken))
+    assert stage.log.behind() == 0
+
+
 def test_poll_gives_at_most_its_limit_and_loses_nothing(world: World) -> None:
     stage = Stage(world)
     wanted = [b"%d" % number for number in range(50)]

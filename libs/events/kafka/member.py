@@ -118,6 +118,14 @@ class KafkaLog(KafkaReader):
         self._consumer.resume(places)
         self._parked = False
 
+    def behind(self) -> int:
+        """How many input records of started partitions are not delivered yet; see the port."""
+        count = len(self._ready)
+        for tp, at in self._next.items():
+            ends = self._consumer.get_watermark_offsets(Place(*tp), cached=True)
+            count += max(0, ends[1] - at) if ends else 0
+        return count
+
     def stable_offsets(self, partition: int) -> dict[str, int | None]:
         """The group's offsets per input; Unavailable while a transaction on them is pending."""
         places = [Place(topic, partition) for topic in self._inputs]

@@ -217,6 +217,11 @@ class SimLog(SimReader):
                 assert topic in self.inputs, f"start of {topic}, which is no input"
                 self._positions[TopicPartition(topic, partition)] = position
 
+    def behind(self) -> int:
+        """How many input records of started partitions are not delivered yet."""
+        ends = {tp: self.broker.bounds(*tp).high for tp in self._positions}
+        return sum(max(0, ends[tp] - at) for tp, at in self._positions.items())
+
     def pause(self, partition: int) -> None:
         """Deliver nothing of the partition until `start`."""
         with self.call("pause"):

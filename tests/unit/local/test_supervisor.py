@@ -115,6 +115,7 @@ def test_a_service_that_cannot_run_is_tried_ever_more_rarely(up: Up) -> None:
     assert rows[0]["last_exit"] == "status 2"
     rows = eventually(data_dir, lambda rows: rows[0]["state"] == "waiting")
     assert 1.0 < rows[0]["next_start_s"] <= 2.0  # 0.5, 1, now 2 seconds
+    assert rows[0]["last_error"] == "error: toy: no such cluster: name another"
     assert log_of(data_dir, "toy-0") == "error: toy: no such cluster: name another\n" * 3
 
 
@@ -122,6 +123,8 @@ def test_a_bug_leaves_its_traceback_in_the_log(up: Up) -> None:
     data_dir = up("break_down")
     rows = eventually(data_dir, lambda rows: rows[0]["last_exit"] is not None)
     assert rows[0]["last_exit"] == "status 1"
+    rows = eventually(data_dir, lambda rows: rows[0]["state"] == "waiting")
+    assert rows[0]["last_error"] == "AssertionError: an invariant of the toy is broken"
     assert "AssertionError: an invariant of the toy is broken" in log_of(data_dir, "toy-0")
 
 
