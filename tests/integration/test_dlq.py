@@ -33,7 +33,7 @@ from libs.events.loop import Loop
 from libs.events.record import Outgoing, Record, TopicPartition
 from libs.events.registry import Catalogue
 from libs.events.topics import Topic, TopicTable
-from services.cli import dlq
+from services.cli import dlq, records
 from services.cli.main import main
 from tests.broker import kafka_bootstrap
 from tests.simulation import toy
@@ -142,7 +142,8 @@ def place(kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pla
         request_timeout_ms=20_000,
     )
     made = Place(settings)
-    monkeypatch.setattr(dlq, "load_topics", lambda partitions: made.table)
+    for module in (dlq, records):
+        monkeypatch.setattr(module, "load_topics", lambda partitions=PARTITIONS: made.table)
     monkeypatch.setattr(dlq, "WRITER_ID", f"{made.name}-dlq")
     monkeypatch.setenv("GRIDLEDGER_KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap)
     monkeypatch.setenv("GRIDLEDGER_PARTITIONS", str(PARTITIONS))
