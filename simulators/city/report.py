@@ -172,11 +172,13 @@ def not_yet_rated(facts: Facts) -> Expectation:
 
 def repeated_payment(facts: Facts) -> Expectation:
     """Fifty parallel copies of one callback: one capture."""
-    captured = facts.of("payments.payment_captured", "repeated_payment")
-    amounts = Counter(body["payment_id"] for body in captured)
-    repeated = facts.of("payments.notice_repeated", "repeated_payment")
-    found = f"{len(captured)} captures, {len(repeated)} repeats"
-    holds = max(amounts.values(), default=0) == 1 and len(repeated) >= COPIES - 1
+    repeats = Counter(
+        body["payment_id"] for body in facts.of("payments.notice_repeated", "repeated_payment")
+    )
+    payment_id, count = next(iter(repeats.most_common(1)), ("", 0))
+    captured = facts.of("payments.payment_captured", "repeated_payment", payment_id=payment_id)
+    found = f"{len(captured)} capture, {count} repeats"
+    holds = len(captured) == 1 and count >= COPIES - 1
     return _expect("repeated callback", f"one capture of {COPIES} copies", found, holds)
 
 
