@@ -48,6 +48,14 @@ BASIS_PHRASES = {
     "base": Phrase("基数取 {}", "base of {}", str),
 }
 
+CAUSE_NAMES = {
+    "late_actual": ("实抄读数迟到", "an actual reading came late"),
+    "metrology": ("电表检定不合格", "the meter failed its verification"),
+    "book_superseded": ("价目表有新版本", "a newer version of the price book"),
+    "rebinding": ("款项改认领", "a payment was bound anew"),
+    "wrong_agreement": ("合同资料有误", "the agreement was wrong"),
+}
+
 UNIT_NAMES = {
     "Wh": ("千瓦时", "kWh"),
     "VA": ("千伏安", "kVA"),
@@ -81,6 +89,15 @@ def explain(bill: Bill, languages: Sequence[str] = LANGUAGES) -> list[str]:
     ]
     places = [LANGUAGES.index(language) for language in languages]
     return [sentence[place] for sentence in sentences for place in places]
+
+
+def explain_correction(correction_no: str, cause: str, difference_fen: int, language: str) -> str:
+    """What a round did to one bill: its number, its cause and the difference in yuan."""
+    yuan = format_yuan(difference_fen)
+    zh, en = CAUSE_NAMES[cause]
+    if language == "zh":
+        return f"更正 {correction_no}（{zh}）：{yuan} 元"
+    return f"Correction {correction_no} ({en}): {yuan} CNY"
 
 
 def explain_line(line: BillLine, language: str) -> str:

@@ -16,7 +16,7 @@ from rich.table import Table
 from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
-from libs.events.quantities import format_yuan
+from libs.events.quantities import WH_PER_KWH, format_scaled, format_yuan
 from libs.events.record import partition_of
 from libs.events.registry import Catalogue
 from services.billing.api import SOURCE, decide_release
@@ -29,7 +29,7 @@ from services.billing.events import (
     PriceAwaited,
     edge_catalogue,
 )
-from services.billing.explanation import LANGUAGES, explain
+from services.billing.explanation import LANGUAGES, explain, explain_correction
 from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.ingest.events import RegistersRead
 from services.settings import load_settings
@@ -178,9 +178,16 @@ def explain_command(
     for text in lines:
         print(text)
     for found in corrections:
-        print(f"{found.correction_no}: {found.cause}, {format_yuan(found.difference_fen)}")
+        of_bill = sum(
+            each.total_fen for each in found.correction.bills if each.bill_id == invoice_no
+        )
+        print(explain_correction(found.correction_no, found.cause, of_bill, language))
     for reading in readings:
-        print(f"{reading.reading_id}  {reading.source}  {reading.registers}")
+        shown = " ".join(
+            f"{name}={format_scaled(value, WH_PER_KWH)}"
+            for name, value in reading.registers.items()
+        )
+        print(f"{reading.reading_id}  {reading.source}  {shown}")
         if frames:
             for frame in reading.frames:
                 print(f"    {frame}")

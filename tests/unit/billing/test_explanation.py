@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from services.billing.agreement import PointRelation, Transformer
 from services.billing.bill import Bill, RatingPart
-from services.billing.explanation import explain, explain_line
+from services.billing.correction import CAUSES
+from services.billing.explanation import CAUSE_NAMES, explain, explain_correction, explain_line
 from services.billing.rating import rate, rate_parts
 from services.billing.tiers import TierPosition
 from services.billing.usage import split_usage
@@ -159,3 +160,13 @@ def test_every_line_says_its_amount_rule_and_readings(used_wh: int) -> None:
 def test_a_currency_or_unit_without_a_word_is_shown_as_it_is() -> None:
     line = replace(household_bill().lines[0], price_unit="HKD/kWh")
     assert "0.538 HKD/千瓦时" in explain_line(line, "zh")
+
+
+def test_a_correction_names_its_cause_and_what_it_changes() -> None:
+    assert explain_correction("A1-K001", "late_actual", -57, "zh") == (
+        "更正 A1-K001（实抄读数迟到）：-0.57 元"
+    )
+    assert explain_correction("A1-K002", "metrology", 1_200, "en") == (
+        "Correction A1-K002 (the meter failed its verification): 12.00 CNY"
+    )
+    assert CAUSE_NAMES.keys() == set(CAUSES)
