@@ -1,9 +1,8 @@
-"""The audit of a core from its topics alone: does the balance hold, and does replay prove it?
+"""The audit of a core from its topics alone: does the balance hold?
 
 `balance` checks invariant 1 of the design (nothing lost, nothing counted twice) for every hop and
-partition; `replay` decides every recorded input again, in the recorded order, silent ones too, and
-compares key, value and `ce_` headers with what was recorded. Both read only; neither knows whether
-the topics are on a broker or in files an auditor took away.
+partition; `libs.events.replay` proves the decisions themselves. Both read only; neither knows
+whether the topics are on a broker or in files an auditor took away.
 """
 
 from __future__ import annotations
@@ -12,19 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from libs.events.batch import Batch, Bounds, decide_input
-from libs.events.codec import Codec, decode_as, envelope_of
-from libs.events.comparison import difference
-from libs.events.core import SHARED, Core
+from libs.events.codec import decode_as, envelope_of
+from libs.events.core import Core
 from libs.events.errors import Undecodable
-from libs.events.fold import Fold
-from libs.events.log import Bounds as Ends
-from libs.events.log import Slice
-from libs.events.record import Envelope, Headers, Outgoing, Record, parse_cause
+from libs.events.log import Bounds, Slice
+from libs.events.record import Envelope, Record, parse_cause
 from libs.events.step import STEP, StepTaken
 
 READ_LIMIT = 2000
-_NO_BOUNDS = Bounds(inputs_max=1 << 60, outgoing_max=1 << 60, bytes_max=1 << 60)
 
 
 class Reader(Protocol):
@@ -34,7 +28,7 @@ class Reader(Protocol):
         """Committed records from `first` on."""
         ...
 
-    def bounds(self, topic: str, partition: int) -> Ends:
+    def bounds(self, topic: str, partition: int) -> Bounds:
         """The ends of one partition."""
         ...
 
@@ -75,12 +69,18 @@ class CoreBalance:
 
 
 def scan(reader: Reader, topic: str, partition: int, first: int = 0) -> Iterator[Record]:
-    """All committed records of one partition, in order."""
+    """All committed records of one partition, in order, up to the stable end as it is now.
+
+    What is written meanwhile is left out: a read may end in the middle of a later transaction.
+    """
     ends = reader.bounds(topic, partition)
     at = max(first, ends.low)
     while at < ends.stable:
         piece = reader.read(topic, partition, at, READ_LIMIT)
-        yield from piece.records
+        for record in piece.records:
+            if record.offset >= ends.stable:
+                return
+            yield record
         if not piece.records:
             return
         at = piece.next_offset
@@ -244,221 +244,3 @@ def _check_causes(
             missing += 1
     if missing:
         problems.append(f"{core.name}: {missing} events whose cause lies in no run")
-
-
-# -- replay -------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class ReplayResult:
-    """What deciding again gave. Only `is_identical` proves the log."""
-
-    core: str
-    compared: int = 0
-    not_comparable: int = 0
-    inputs: int = 0
-    differences: list[str] = field(default_factory=list)
-
-    @property
-    def is_identical(self) -> bool:
-        """Everything was compared and nothing differs."""
-        return not self.differences and not self.not_comparable
-
-
-Recorded = dict[str, tuple[str, int, bytes | None, bytes, Headers]]
-
-
-def recorded_outgoing(
-    reader: Reader, core: Core, partitions: Callable[[str], int], written: tuple[str, ...]
-) -> Recorded:
-    """What a core wrote for others, by event id."""
-    found: Recorded = {}
-    for topic in written:
-        for partition in range(partitions(topic)):
-            for record in scan(reader, topic, partition):
-                envelope = _envelope_or_none(record)
-                if envelope is not None and envelope.source == core.name and envelope.cause:
-                    found[envelope.id] = (
-                        topic,
-                        partition,
-                        record.key,
-                        record.value,
-                        record.headers,
-                    )
-    return found
-
-
-def replay(
-    reader: Reader, core: Core, partitions: Callable[[str], int], written: tuple[str, ...]
-) -> ReplayResult:
-    """Decide all recorded inputs of a core again and compare; see the module's text."""
-    result = ReplayResult(core.name)
-    outgoing = recorded_outgoing(reader, core, partitions, written)
-    for partition in range(partitions(core.own_topic)):
-        _Replay(reader, core, partition, partitions, outgoing, result).run()
-    result.differences += [
-        f"{topic}[{partition}]: event {key} was not decided by any recorded input"
-        for key, (topic, partition, *_) in outgoing.items()
-    ]
-    return result
-
-
-class _Replay:
-    """The replay of one partition: a fold, and the own events that wait for their step."""
-
-    def __init__(
-        self,
-        reader: Reader,
-        core: Core,
-        partition: int,
-        partitions: Callable[[str], int],
-        outgoing: Recorded,
-        result: ReplayResult,
-    ) -> None:
-        self.reader, self.core, self.partition = reader, core, partition
-        self.partitions, self.outgoing, self.result = partitions, outgoing, result
-        self.codec = Codec(core.catalogue)
-        self.fold = Fold(core, partition)
-        self.inputs = {topic: _Cursor(reader, topic, partition) for topic in core.inputs}
-
-    def run(self) -> None:
-        waiting: list[Record] = []
-        step_type = self.core.catalogue.by_name[f"{self.core.name}.{STEP}"].full_name
-        for record in scan(self.reader, self.core.own_topic, self.partition):
-            try:
-                envelope = envelope_of(record.headers)
-                if envelope.type != step_type:
-                    waiting.append(record)
-                    continue
-                step = decode_as(StepTaken, record.value, step_type)
-            except Undecodable as error:
-                self._differ(record, str(error))
-                return
-            if step.pending is not None and not step.runs:
-                continue  # a part of a long decision: compared when it closes
-            decided = self._take(step, waiting)
-            waiting = waiting[decided:] if step.pending is not None else []
-            if self.result.differences:
-                return
-
-    def _take(self, step: StepTaken, waiting: list[Record]) -> int:
-        """Decide the inputs of one step again; how many of the waiting events they explain."""
-        comparable = step.decider == self.core.decider
-        produced: list[Outgoing] = []
-        for run in step.runs:
-            records = self.inputs[run.topic].take(run.first, run.next)
-            self.result.inputs += len(records)
-            if len(records) != run.count:
-                self.result.differences.append(
-                    f"{run.topic}[{self.partition}]: {run.count} inputs recorded from "
-                    f"{run.first}, {len(records)} are there"
-                )
-                return 0
-            if comparable:
-                produced += self._decide(records)
-        if not comparable:
-            self.result.not_comparable += len(waiting)
-            self._fold_recorded(waiting, step)
-            return len(waiting)
-        own = [record for record in produced if record.topic == self.core.own_topic]
-        if len(own) != len(waiting) and (step.pending is None or len(own) > len(waiting)):
-            self._differ_count(own, waiting)
-        for made, recorded in zip(own, waiting, strict=False):
-            self._compare(made, recorded)
-        for made in produced:
-            if made.topic not in (self.core.own_topic, self.core.dlq_topic):
-                self._compare_outgoing(made)
-        self._compare_standing(step)
-        return len(own)
-
-    def _decide(self, records: list[Record]) -> list[Outgoing]:
-        produced: list[Outgoing] = []
-        for record in records:
-            batch = Batch(self.core, self.codec, self.partitions, _NO_BOUNDS)
-            # One fold serves all: a long decision is decided at once, its parts must equal it.
-            self.fold.pending = None
-            done = decide_input(batch, self.fold, record, lambda part: part)
-            assert done is batch
-            produced += batch.outgoing
-        return produced
-
-    def _fold_recorded(self, waiting: list[Record], step: StepTaken) -> None:
-        for record in waiting:
-            envelope = envelope_of(record.headers)
-            body = self.codec.decode(envelope.type, record.value)
-            self.fold.apply(record.key.decode() if record.key else SHARED, body)
-        self.fold.apply_step(step)
-        self.fold.pending = None
-
-    def _compare(self, made: Outgoing, recorded: Record) -> None:
-        self.result.compared += 1
-        problem = difference(made, recorded.key, recorded.value, recorded.headers)
-        if problem:
-            self._differ(recorded, problem)
-
-    def _compare_outgoing(self, made: Outgoing) -> None:
-        self.result.compared += 1
-        made_id = envelope_of(made.headers).id
-        found = self.outgoing.pop(made_id, None)
-        if found is None:
-            self.result.differences.append(f"{made.topic}: event {made_id} is not recorded")
-            return
-        topic, partition, key, value, headers = found
-        where = f"{topic}[{partition}] event {made_id}"
-        if (topic, partition) != (made.topic, made.partition):
-            self.result.differences.append(f"{where}: belongs to {made.topic}[{made.partition}]")
-            return
-        problem = difference(made, key, value, headers)
-        if problem:
-            self.result.differences.append(f"{where}: {problem}")
-
-    def _compare_standing(self, step: StepTaken) -> None:
-        for topic, position in step.positions.items():
-            if self.fold.positions.get(topic, 0) != position:
-                self.result.differences.append(
-                    f"{self.core.own_topic}[{self.partition}]: the step says {topic} is at "
-                    f"{position}, its runs lead to {self.fold.positions.get(topic, 0)}"
-                )
-        if step.pending is None and self.fold.as_of != step.as_of:
-            self.result.differences.append(
-                f"{self.core.own_topic}[{self.partition}]: as_of is {step.as_of}, "
-                f"the inputs lead to {self.fold.as_of}"
-            )
-
-    def _differ(self, record: Record, problem: str) -> None:
-        self.result.differences.append(
-            f"{record.topic}[{record.partition}]@{record.offset}: {problem}"
-        )
-
-    def _differ_count(self, own: list[Outgoing], waiting: list[Record]) -> None:
-        made = {envelope_of(record.headers).id for record in own}
-        kept = {envelope_of(record.headers).id for record in waiting}
-        for record in waiting:
-            if envelope_of(record.headers).id not in made:
-                self._differ(record, "recorded, but not decided by the inputs")
-                return
-        missing = next(iter(made - kept), "?")
-        self.result.differences.append(
-            f"{self.core.own_topic}[{self.partition}]: decided, but not recorded: {missing}"
-        )
-
-
-class _Cursor:
-    """Reads one input partition forward, run by run."""
-
-    def __init__(self, reader: Reader, topic: str, partition: int) -> None:
-        self.records = scan(reader, topic, partition)
-        self.ahead: Record | None = None
-
-    def take(self, first: int, following: int) -> list[Record]:
-        """The records with offsets from `first` up to `following`; a gap before them shows."""
-        taken: list[Record] = []
-        while True:
-            record = self.ahead or next(self.records, None)
-            self.ahead = None
-            if record is None:
-                return taken
-            if record.offset >= following:
-                self.ahead = record
-                return taken
-            taken.append(record)

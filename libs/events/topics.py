@@ -44,6 +44,10 @@ class TopicTable:
             raise Refused(f"topic {topic!r} is not in topics.yaml")
         return self.count
 
+    def writers(self, topic: str) -> tuple[str, ...]:
+        """The cores and edges that may write a topic."""
+        return self.topics[topic].writers
+
     def places(self) -> list[TopicPartition]:
         """Every partition of every topic."""
         return [

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from libs.events.audit import CoreBalance, ReplayResult, balance, replay
+from libs.events.audit import CoreBalance, balance
 from libs.events.errors import BadInput
+from libs.events.replay import IDENTICAL, ReplayResult, replay, verdict_of
 from libs.events.topics import TopicTable, load_topics
 from services.audit.files import FileReader, export_topics
 from services.audit.mirror import open_reader
+from services.audit.releases import add_older, describe_other, open_releases
 from services.cli.records import open_cluster
 from services.cores import CORES, EFFECTS, load_core
 from services.settings import load_settings
@@ -112,43 +113,72 @@ def replay_command(
     decider: Annotated[
         list[str] | None,
         typer.Option(
-            help="An older release for the runs that it decided: HASH=WHEEL; repeatable.",
+            help="The release that decided with HASH, as a wheel that you trust; repeatable, also "
+            "with one wheel for several cores. Without it replay names each HASH.",
             metavar="HASH=WHEEL",
         ),
     ] = None,
+    core: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this core; repeatable.", metavar="CORE"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide every recorded input again, silent ones too, and compare byte for byte."""
-    wheels = [_parse_decider(text) for text in decider or []]
-    reader, table = _open(from_files)
-    results = []
-    for name in CORES:
-        if name in EFFECTS:
-            continue
-        known = load_core(name, table.count)
-        results.append(replay(reader, known.core, table.partitions, known.written))
-    for wheel in wheels:
-        _add_older(results, wheel, from_files)
-    identical = all(result.is_identical for result in results)
+    """Decide every recorded input again, silent ones too, and compare byte for byte.
+
+    IDENTICAL: all is as decided. DIFFERENT: something is not. NOT PROVEN: other releases decided
+    some of it, and their wheels are missing. The status is 0 for IDENTICAL only.
+    """
+    names = _replayed(core)
+    with TemporaryDirectory(prefix="gridledger-audit-") as scratch:
+        releases = open_releases(decider or [], Path(scratch))
+        reader, table = _open(from_files)
+        export = from_files
+        if releases and export is None:
+            # A running cluster goes on: both releases must judge the same records.
+            export = Path(scratch) / "export"
+            export_topics(reader, table.partitions, table.topics, export)
+            reader = FileReader(export)
+        results = []
+        for name in names:
+            known = load_core(name, table.count)
+            results.append(
+                replay(reader, known.core, table.partitions, known.written, table.writers)
+            )
+        if export is not None:
+            add_older(results, releases, export)
     if as_json:
         print(json.dumps(replay_document(results), indent=1))
     else:
         _print_replay(results)
-    raise typer.Exit(0 if identical else 1)
+    raise typer.Exit(0 if verdict_of(results) == IDENTICAL else 1)
+
+
+def _replayed(wanted: list[str] | None) -> list[str]:
+    """The cores to replay: all whose events are decided, or those asked for."""
+    names = [name for name in CORES if name not in EFFECTS]
+    for name in wanted or []:
+        if name not in names:
+            raise BadInput("--core", f"{name} is not replayed", f"one of {', '.join(names)}")
+    return [name for name in names if not wanted or name in wanted]
 
 
 def replay_document(results: list[ReplayResult]) -> dict[str, Any]:
-    """The replay as stable data."""
+    """The replay as stable data. An auditor's newer release reads it: keep what is there."""
     return {
-        "identical": all(result.is_identical for result in results),
+        "verdict": verdict_of(results),
+        "identical": verdict_of(results) == IDENTICAL,
         "compared": sum(result.compared for result in results),
         "not_comparable": sum(result.not_comparable for result in results),
         "cores": [
             {
                 "core": result.core,
+                "decider": result.decider,
                 "inputs": result.inputs,
+                "steps": result.steps,
                 "compared": result.compared,
                 "not_comparable": result.not_comparable,
+                "others": {decider: asdict(share) for decider, share in result.others.items()},
                 "differences": result.differences,
             }
             for result in results
@@ -166,49 +196,14 @@ def _print_replay(results: list[ReplayResult]) -> None:
         table.add_row(result.core, *(f"{number:,}" for number in numbers), first)
     console = Console()
     console.print(table)
+    for result in results:
+        for decider, share in result.others.items():
+            text = describe_other(result.core, decider, share)
+            console.print(text, highlight=False, soft_wrap=True)
     compared = sum(result.compared for result in results)
     rest = sum(result.not_comparable for result in results)
-    identical = all(result.is_identical for result in results)
-    verdict = "IDENTICAL" if identical else "DIFFERENT"
-    if not identical and not any(result.differences for result in results):
-        verdict = "NOT PROVEN"
-    console.print(
-        f"replay: {verdict} ({compared} compared, {rest} not comparable)", highlight=False
-    )
-
-
-def _parse_decider(text: str) -> tuple[str, Path]:
-    digest, _, wheel = text.partition("=")
-    path = Path(wheel)
-    if not digest or not wheel or not path.is_file():
-        raise BadInput("--decider", f"{text!r} names no wheel", "HASH=FILE.whl")
-    return digest, path
-
-
-def _add_older(
-    results: list[ReplayResult], wheel: tuple[str, Path], from_files: Path | None
-) -> None:
-    """Let an older release replay what it decided; its comparisons replace `not comparable`."""
-    _, path = wheel
-    command = [sys.executable, "-m", "services.cli.main", "audit", "replay", "--json"]
-    if from_files is not None:
-        command += ["--from-files", str(from_files)]
-    environment = {**os.environ, "PYTHONPATH": str(path.resolve())}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    try:
-        document = json.loads(done.stdout)
-    except ValueError:
-        problem = done.stderr.strip().splitlines()[-1:] or ["no output"]
-        raise BadInput("--decider", f"{path.name}: {problem[0]}", "a wheel of ours") from None
-    older = {row["core"]: row for row in document["cores"]}
-    for result in results:
-        row = older.get(result.core)
-        if row is None:
-            continue
-        compared = int(row["compared"])
-        result.compared += compared
-        result.not_comparable = max(0, result.not_comparable - compared)
-        result.differences += [f"{path.name}: {text}" for text in row["differences"]]
+    counts = f"({compared} compared, {rest} not comparable)"
+    console.print(f"replay: {verdict_of(results)} {counts}", highlight=False)
 
 
 @app.command("export", epilog="Example: gridledger audit export export/")

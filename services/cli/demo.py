@@ -102,9 +102,8 @@ def show(result: DemoResult, console: Console, *, keep: bool, data: Path) -> Non
     journal = next((e.found for e in result.expectations if e.name == "journal"), "")
     console.print(f"journal: {journal}", highlight=False)
     console.print(f"lost {balance['lost']}, doubled {balance['doubled']}", highlight=False)
-    verdict = "IDENTICAL" if replay["identical"] else "DIFFERENT"
     counts = f"{replay['compared']} compared, {replay['not_comparable']} not comparable"
-    console.print(f"replay: {verdict} ({counts})", highlight=False)
+    console.print(f"replay: {replay['verdict']} ({counts})", highlight=False)
     for core in [*balance["cores"], *replay["cores"]]:
         for problem in [*core.get("problems", []), *core.get("differences", [])][:5]:
             console.print(f"{core['core']}: {problem}", style="red", highlight=False)

@@ -15,7 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from libs.events.audit import balance, replay
+from libs.events.audit import balance
+from libs.events.replay import replay
 from libs.events.topics import load_topics
 from services.audit.files import export_topics
 from services.audit.mirror import open_reader
@@ -351,7 +352,7 @@ def _audit(stage: Stage, export_dir: Path, result: DemoResult) -> None:
     )
     result.replay = replay_document(
         [
-            replay(reader, k.core, table.partitions, k.written)
+            replay(reader, k.core, table.partitions, k.written, table.writers)
             for name, k in known.items()
             if name not in EFFECTS
         ]

@@ -451,12 +451,14 @@ class World:
                 self.supply(each, version=2, exchanged=True)
 
 
-def new_world(seed: int, faults: Faults | None = None) -> World:
-    """A world with the three cores; without faults nothing goes wrong."""
+def new_world(
+    seed: int, faults: Faults | None = None, cores: tuple[Core, ...] | None = None
+) -> World:
+    """A world with the three cores, or those given; without faults nothing goes wrong."""
     table = load_topics(PARTITIONS)
     sim = Simulation(
         seed,
-        path_cores(),
+        cores or path_cores(),
         partitions=PARTITIONS,
         members=2 if faults is not None and seed % 3 == 0 else 1,
         topics=tuple(table.topics),

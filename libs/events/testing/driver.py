@@ -156,6 +156,14 @@ class Simulation:
             self.broker.step()
         return self._step(worker)
 
+    def relieve(self, core: Core) -> None:
+        """Another release of a core takes over: its members end and start again with it."""
+        for worker in self.workers:
+            if worker.core.name == core.name:
+                if worker.loop is not None:
+                    worker.log.kill()
+                worker.loop, worker.core = None, core
+
     def finish(self, turns_max: int = 4000) -> None:
         """No more faults: run until nothing moves; AssertionError when it never settles."""
         self.calm = True

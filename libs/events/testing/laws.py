@@ -6,13 +6,14 @@ decided again equals what was recorded.
 
 from __future__ import annotations
 
-from libs.events.audit import balance, replay
+from libs.events.audit import balance
 from libs.events.checkpoint import CheckpointStore, Place
 from libs.events.codec import Codec
 from libs.events.core import Core
 from libs.events.effects import EffectCore
 from libs.events.fold import Fold
 from libs.events.recovery import Patience, Recovery, state_digest
+from libs.events.replay import replay
 from libs.events.testing.driver import Simulation
 from libs.events.testing.simlog import SimLog, SimReader
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from libs.events.audit import balance, replay, scan
+from libs.events.audit import balance, scan
 from libs.events.dead_letters import REDRIVEN
+from libs.events.replay import replay
 from libs.events.testing.driver import Simulation
 from libs.events.testing.simlog import SimReader
 from tests.simulation import toy

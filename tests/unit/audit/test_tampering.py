@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from libs.events.audit import CoreBalance, ReplayResult, balance, replay
+from libs.events.audit import CoreBalance, balance
 from libs.events.errors import BadInput
+from libs.events.replay import ReplayResult, replay
 from libs.events.testing.simlog import SimReader
 from libs.events.topics import load_topics
 from services.audit.files import FileReader, export_topics
