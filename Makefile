@@ -5,16 +5,19 @@ PYTHON ?= python3
 ARGS ?=
 # The long histories wait more than they compute: two workers fit on two cores.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# What the modules that decide are tested by; the protocols' tests reach none of them.
+DECIDING := $(addprefix tests/unit/,billing billing_core control customers ingest metrology metrology_core \
+	payments payments_core validation) --ignore=tests/unit/ingest/protocols
 BIN := .venv/bin
 SETUP := $(PYTHON) scripts/bootstrap.py
 
-.PHONY: demo test check simulate faults bench docs clean
+.PHONY: demo test check coverage simulate faults bench docs clean
 
 demo:  ## three billing months of a small utility on a real Kafka, with planted faults
 	@$(SETUP) runtime kafka
 	@$(BIN)/gridledger demo $(ARGS)
 
-test:  ## every test; fails when none ran on a real Kafka or on PostgreSQL
+test: $(if $(ARGS),,coverage)  ## every test; fails when none ran on a real Kafka or on PostgreSQL
 	@$(SETUP) dev kafka postgres
 	@GRIDLEDGER_REQUIRE_REAL=1 $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
@@ -26,6 +29,13 @@ check:  ## formatting, lint, types, import contracts, style, locks
 	MYPYPATH=scripts $(BIN)/mypy scripts/bootstrap.py
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/test_tidy.py
+
+coverage:  ## every branch of the modules that decide, by examples: nothing found by chance counts
+	@$(SETUP) dev
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(WORKERS) --hypothesis-profile=examples_only $(DECIDING)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --include="$$($(BIN)/python -m tests.tidy pure)"
 
 simulate:  ## crashes, zombies and rebalances in the simulated log
 	@$(SETUP) dev
@@ -43,5 +53,5 @@ docs:  ## docs/asyncapi.yaml and one JSON Schema per type, from topics.yaml and 
 
 clean:  ## what set-up and tests made; the data of a local installation (.data) stays
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf build gridledger.egg-info .coverage
+	rm -rf build gridledger.egg-info .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import Phase, settings
 
 from libs.events.telemetry import configure_logs
 
 pytest_plugins = ["tests.real_parts"]
+
+# For `make coverage`: what is only found by chance, or by another release of hypothesis, is no
+# tested branch. Laws without an example of their own are skipped then.
+settings.register_profile("examples_only", phases=(Phase.explicit,), database=None)
 
 
 @pytest.fixture(autouse=True, scope="session")

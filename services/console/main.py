@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
+from http.server import ThreadingHTTPServer
 from importlib.resources import files
+from typing import ClassVar
 
 from libs.events.errors import Unavailable
 from libs.events.host import StatusFile, StopSignal
 from libs.events.kafka import KafkaTail
+from libs.events.plain_http import PlainRequests
 from libs.events.telemetry import logger
 from libs.events.topics import load_topics
 from services.console.views import StatusView
@@ -45,34 +48,26 @@ def run(settings: Settings, ordinal: int) -> int:
     return 0
 
 
-def page_requests(view: StatusView, guard: threading.Lock) -> type[BaseHTTPRequestHandler]:
+def page_requests(view: StatusView, guard: threading.Lock) -> type[PlainRequests]:
     """What answers: the page, its data and a sign of life."""
     page = files("services.console").joinpath("page.html").read_bytes()
 
-    class PageRequests(BaseHTTPRequestHandler):
+    class PageRequests(PlainRequests):
+        always: ClassVar[Mapping[str, str]] = {
+            "Content-Security-Policy": "default-src 'self' 'unsafe-inline'"
+        }
+
         def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            if path in ("/", "/index.html"):
-                self._answer(200, page, "text/html; charset=utf-8")
-            elif path == "/status.json":
+            if self.place in ("/", "/index.html"):
+                self.answer(200, page, "text/html; charset=utf-8")
+            elif self.place == "/status.json":
                 with guard:
                     document = view.document()
                 body = json.dumps(document, ensure_ascii=False).encode()
-                self._answer(200, body, "application/json")
-            elif path == "/healthz":
-                self._answer(200, b"ok\n", "text/plain")
+                self.answer(200, body, "application/json")
+            elif self.place == "/healthz":
+                self.answer(200, b"ok\n", "text/plain")
             else:
-                self._answer(404, b"GET /, /status.json or /healthz\n", "text/plain")
-
-        def _answer(self, status: int, body: bytes, content_type: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """A page that refreshes itself is not worth a log line."""
+                self.refuse(404, "GET /, /status.json or /healthz")
 
     return PageRequests

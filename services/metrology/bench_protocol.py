@@ -242,8 +242,17 @@ def check_members(message: Message, known: Mapping[str, Fields]) -> None:
 
 
 def _wrong(message: Message, name: str, problem: str, fix: str) -> WrongMessage:
+    """The error of a message whose names and values may be anything that JSON can say.
+
+    JSON can say half a surrogate pair, which no answer and no record can hold: a run so named stays
+    unknown, and a member so named (or not at all) is shown escaped.
+    """
     line = _canonical(message).decode()
-    return WrongMessage(BadInput(name, problem, fix), run=str(message.get("run", "")), line=line)
+    run = str(message.get("run", ""))
+    shown = name if name and name.isprintable() else ascii(name)
+    return WrongMessage(
+        BadInput(shown, problem, fix), run=run if run.isprintable() else "", line=line
+    )
 
 
 @dataclass(slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 
 import pytest
 
@@ -18,6 +18,7 @@ from libs.events.topics import load_topics
 from services.console.ledger import Ledger
 from services.console.main import page_requests
 from services.console.views import FINDINGS, StatusView
+from tests.unit.asking import WRONG_METHODS, ask, served
 
 PLACE = TopicPartition("ingest.readings", 0)
 
@@ -131,16 +132,14 @@ def test_dead_letters_and_what_cannot_be_read_are_counted_and_harm_nothing() -> 
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    requests = page_requests(seen(step(0, read(0, 5, 4))), threading.Lock())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), requests)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+def port() -> Iterator[int]:
+    with served(page_requests(seen(step(0, read(0, 5, 4))), threading.Lock())) as port:
+        yield port
+
+
+@pytest.fixture
+def url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def get(url: str) -> tuple[str, bytes]:
@@ -163,3 +162,23 @@ def test_the_data_is_json_and_the_rest_is_not_found(url: str) -> None:
     assert get(f"{url}/healthz")[1] == b"ok\n"
     with pytest.raises(urllib.error.HTTPError, match="404"):
         get(f"{url}/elsewhere")
+
+
+@pytest.mark.parametrize("path", ["/elsewhere", "/status.json/", "/%00", "/../status.json"])
+def test_what_is_not_there_is_named_in_a_line(port: int, path: str) -> None:
+    wanted = (404, "text/plain; charset=utf-8", b"GET /, /status.json or /healthz\n")
+    assert ask(port, "GET", path) == wanted
+
+
+@WRONG_METHODS
+def test_the_page_is_only_read(port: int, method: str) -> None:
+    status, kind, body = ask(port, method, "/status.json", b"{}")
+    assert (status, kind) == (405, "text/plain; charset=utf-8")
+    wanted = f"{method} is not answered here: use GET\n".encode()
+    assert body == (b"" if method == "HEAD" else wanted)
+
+
+def test_a_line_that_is_no_request_is_400(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), 5) as line:
+        line.sendall(b"GET / HTTP/x\r\n\r\n")
+        assert line.makefile("rb").read() == b"Bad request version ('HTTP/x')\n"

@@ -85,8 +85,8 @@ class Office:
             add_account(self.path, person, role, PASSWORD, unit, hasher=QUICK)
         self.log = Log()
         accounts = Accounts(self.path, QUICK)
-        app = create_app(accounts, self.log.append, lambda: "2026-03-02T01:00:00Z")
-        self.client = Client(app)
+        self.app = create_app(accounts, self.log.append, lambda: "2026-03-02T01:00:00Z")
+        self.client = Client(self.app)
 
     def post(self, person: str, path: str, body: Any = None, **headers: str) -> Any:
         return self.client.post(path, json=body, auth=(person, PASSWORD), headers=headers)

@@ -218,6 +218,27 @@ def test_a_wrong_content_is_named(wire: bytes, field: str, problem: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("members", "field", "problem"),
+    [
+        ({"run": "B\ud800"}, "run", "is 'B\\ud800'"),
+        ({"run": "B\n1"}, "run", "is 'B\\n1'"),
+        ({"run": "B\ud800", "type": "begin"}, "type", "is 'begin'"),
+    ],
+)
+def test_a_run_that_cannot_be_written_down_stays_unknown(
+    members: dict[str, object], field: str, problem: str
+) -> None:
+    error = error_of(changed(0, **members))
+    assert (error.field, error.problem, error.run) == (field, problem, "")
+
+
+@pytest.mark.parametrize(("name", "shown"), [("a\ud800", "'a\\ud800'"), ("", "''")])
+def test_a_member_that_cannot_be_written_down_is_shown_escaped(name: str, shown: str) -> None:
+    error = error_of(changed(0, **{name: "x"}))
+    assert (error.field, error.problem, error.run) == (shown, "is unknown", "B1-0001")
+
+
+@pytest.mark.parametrize(
     ("wire", "field", "problem"),
     [
         (LINES[1], "run_started", "did not come before"),

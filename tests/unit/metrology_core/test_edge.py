@@ -7,6 +7,7 @@ memory that can be held up or be away.
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -14,18 +15,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from libs.events.codec import Codec, envelope_of
 from libs.events.edge import EdgeProducer
 from libs.events.errors import Unavailable
 from libs.events.record import Outgoing, partition_of
-from services.metrology.bench_protocol import encode_run, parse_reply
+from services.metrology.bench_protocol import MESSAGES, encode_message, encode_run, parse_reply
 from services.metrology.edge_main import BENCH, BenchServer
 from services.metrology.events import RunGarbled, RunMeasured, edge_catalogue
 from tests.unit.metrology.samples import bench_run
 from tests.unit.simulators_bench.test_bench_program import PATIENCE_S, Bench, placement
 
 PARTITIONS = 4
+STARTED = sorted(MESSAGES["run_started"])
 
 
 class Memory:
@@ -187,6 +191,38 @@ def test_what_is_no_bench_is_refused_and_kept_under_unknown(port: int, memory: M
     (body,) = memory.bodies()
     assert (body.meter_no, body.line) == ("", "GET / HTTP/1.1")
     assert memory.kept[0].key == b"unknown"
+
+
+ANY_TEXT = st.text(st.characters(), max_size=8)
+"""Also what is no text in UTF-8: JSON can escape half a surrogate pair."""
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@example(members={"run": "\ud800"}, removed=[])
+@example(members={"\ud800": 1}, removed=[])
+@example(members={"": 1}, removed=[])
+@given(
+    members=st.dictionaries(st.sampled_from(STARTED) | ANY_TEXT, ANY_JSON, min_size=1, max_size=3),
+    removed=st.lists(st.sampled_from(STARTED), max_size=1),
+)
+def test_any_first_message_is_answered_as_documented_and_recorded(
+    port: int, broker: Memory, members: dict[str, Any], removed: list[str]
+) -> None:
+    """Whatever a bench says: one answer with a field, one record, and the line is closed."""
+    broker.kept.clear()
+    message = json.loads(encode_run(bench_run())[0]) | {"seq": 2} | members  # it cannot be right
+    sent = {name: value for name, value in message.items() if name not in (*removed, "crc32")}
+    (answer,) = converse(port, encode_message(sent))
+    assert (answer["type"], bool(answer["field"])) == ("run_refused", True)
+    (body,) = broker.bodies()
+    assert isinstance(body, RunGarbled)
+    assert body.problem.startswith(f"{answer['field']}: {answer['problem']}")
 
 
 def test_two_runs_on_one_connection_are_answered_one_by_one(port: int, memory: Memory) -> None:
