@@ -326,15 +326,26 @@ def _live(plan: Plan, options: DemoOptions, stage: Stage, teller: Teller) -> Non
 
 def business_result(memory: Memory) -> tuple[str, ...]:
     """What came of it for the customers, whatever the offsets, crashes and wall times were."""
-    lines = []
-    for name in BUSINESS:
-        for body in memory.of(name):
-            kept = {k: v for k, v in body.items() if not k.startswith("_") and k not in VOLATILE}
-            lines.append(json.dumps([name, body["_key"], kept], sort_keys=True))
+    lines = (
+        json.dumps([name, body["_key"], _lasting(body)], sort_keys=True)
+        for name in BUSINESS
+        for body in memory.of(name)
+    )
     return tuple(sorted(lines))
 
 
-VOLATILE = frozenset({"evidence_id", "payment_id", "readings", "inputs", "bill", "correction"})
+def _lasting(value: Any) -> Any:
+    """A body without what a repeated attempt may change, at any depth."""
+    if isinstance(value, dict):
+        return {
+            name: _lasting(found)
+            for name, found in value.items()
+            if not name.startswith("_") and name not in VOLATILE
+        }
+    return [_lasting(found) for found in value] if isinstance(value, list) else value
+
+
+VOLATILE = frozenset({"evidence_id", "payment_id", "readings", "reading_ids"})
 """Fields that name frames, random transaction numbers or attempts."""
 
 

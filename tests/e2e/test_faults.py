@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -48,10 +49,10 @@ class Nemesis:
         self.broker_kills = 0
 
     def __call__(self, stage: Stage, day: date) -> None:
-        for name in self.random.sample(KILLABLE, 2):
-            if is_running(stage, f"{name}-0"):
-                stage.kill(f"{name}-0")
-                self.kills += 1
+        names = [name for name in KILLABLE if is_running(stage, f"{name}-0")]
+        for name in self.random.sample(names, 2):
+            stage.kill(f"{name}-0")
+            self.kills += 1
         if day.day == 5:
             scale(stage, "validation", 2)
         elif day.day == 7:
@@ -112,6 +113,10 @@ def stop_cores(stage: Stage) -> None:
     while any(is_running(stage, f"{core}-0") for core in CORES):
         assert time.monotonic() < deadline, "a core did not leave"
         time.sleep(0.1)
+    told = (stage.data_dir / "logs" / "supervisor.log").read_text(encoding="utf-8")
+    for core in CORES:
+        ends = re.findall(rf"{core}-0 \(pid [0-9]+\) ended: (.*)", told)
+        assert ends[-1] == "status 0", f"{core}: {ends[-1]}"
 
 
 @pytest.mark.kafka
@@ -143,7 +148,7 @@ def test_kills_of_services_and_broker_lose_and_double_nothing(tmp_path: Path) ->
         ),
         Silent(),
     )
-    assert nemesis.kills >= 18
+    assert nemesis.kills >= 20
     assert nemesis.broker_kills == 1
     assert (result.balance["lost"], result.balance["doubled"]) == (0, 0)
     assert [core["problems"] for core in result.balance["cores"] if core["problems"]] == []
