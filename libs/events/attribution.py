@@ -91,6 +91,13 @@ class Attribution:
         runs = self._runs.get(TopicPartition(cause.topic, cause.partition))
         return runs.find(cause.offset) if runs is not None else None
 
+    def led_to(self) -> dict[TopicPartition, int]:
+        """Where the steps lead to: the offset after the last input that any of them closed."""
+        return {
+            place: max(following for following, _ in runs.rest)
+            for place, runs in self._runs.items()
+        }
+
     def share_of(self, decider: str) -> Share:
         """The share of one decider, to be added to."""
         return self.shares.setdefault(decider, Share())

@@ -15,10 +15,13 @@ from libs.events.codec import decode_as, envelope_of
 from libs.events.core import Core
 from libs.events.errors import Undecodable
 from libs.events.log import Bounds, Slice
-from libs.events.record import Envelope, Record, parse_cause
+from libs.events.record import Envelope, Record, TopicPartition, parse_cause
 from libs.events.step import STEP, StepTaken
 
 READ_LIMIT = 2000
+
+Covered = dict[TopicPartition, list[tuple[int, int, int]]]
+"""The runs over each input partition: first offset, the one that follows, number of inputs."""
 
 
 class Reader(Protocol):
@@ -86,14 +89,41 @@ def scan(reader: Reader, topic: str, partition: int, first: int = 0) -> Iterator
         at = piece.next_offset
 
 
+def cut_ends(
+    core: Core,
+    led_to: Mapping[TopicPartition, int],
+    committed: Mapping[TopicPartition, int] | None,
+) -> list[str]:
+    """Where the steps of a core lead to less than its group has committed.
+
+    A step is written in one transaction with the offsets of its inputs, so steps are missing from
+    the end of the own topic. That steps lead to more proves nothing: offsets expire, and they are
+    read before the topics.
+    """
+    found = []
+    for (topic, partition), at in sorted((committed or {}).items()):
+        position = led_to.get(TopicPartition(topic, partition), 0)
+        if position < at:
+            found.append(
+                f"{core.own_topic}[{partition}]: the steps lead to {position} in "
+                f"{topic}[{partition}], {core.name} has committed {at}: the end was cut off"
+            )
+    return found
+
+
 def balance(
-    reader: Reader, core: Core, partitions: Callable[[str], int], written: tuple[str, ...]
+    reader: Reader,
+    core: Core,
+    partitions: Callable[[str], int],
+    written: tuple[str, ...],
+    committed: Mapping[TopicPartition, int] | None = None,
 ) -> CoreBalance:
-    """The balance of a core; `written` are the topics besides its own that it writes to."""
+    """The balance of a core; `written` are the topics besides its own that it writes to. Without
+    `committed`, the offsets of its group as they were before, a missing end shows nowhere."""
     result = CoreBalance(core.name)
     seen: set[str] = set()
     dead_lettered = 0
-    covered: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    covered: Covered = {}
     causes: list[tuple[str, int, int]] = []
     for partition in range(partitions(core.own_topic)):
         dead_lettered += _scan_own(reader, core, partition, result, seen, covered, causes)
@@ -103,9 +133,11 @@ def balance(
                 _note_event(record, core, topic, result, seen, causes)
     for topic in core.inputs:
         for partition in range(partitions(topic)):
-            runs = covered.get((topic, partition), [])
+            runs = covered.get(TopicPartition(topic, partition), [])
             result.hops.append(_hop(reader, core, topic, partition, runs, result.problems))
     _check_causes(core, causes, covered, result.problems)
+    led_to = {place: max(following for _, following, _ in runs) for place, runs in covered.items()}
+    result.problems += cut_ends(core, led_to, committed)
     found = sum(
         1
         for partition in range(partitions(core.dlq_topic))
@@ -123,7 +155,7 @@ def _scan_own(
     partition: int,
     result: CoreBalance,
     seen: set[str],
-    covered: dict[tuple[str, int], list[tuple[int, int]]],
+    covered: Covered,
     causes: list[tuple[str, int, int]],
 ) -> int:
     """Collect the runs and events of one own partition; returns its dead letters."""
@@ -150,7 +182,8 @@ def _scan_own(
                 f"{place}: {closed} inputs in runs, {sum(counted.values())} counted"
             )
         for run in step.runs:
-            covered.setdefault((run.topic, partition), []).append((run.first, run.next))
+            runs = covered.setdefault(TopicPartition(run.topic, partition), [])
+            runs.append((run.first, run.next, run.count))
     return dead_lettered
 
 
@@ -195,14 +228,15 @@ def _hop(
     core: Core,
     topic: str,
     partition: int,
-    runs: list[tuple[int, int]],
+    runs: list[tuple[int, int, int]],
     problems: list[str],
 ) -> HopBalance:
     """Lay the runs over the input's committed records: gaps are lost, overlaps doubled."""
     hop = HopBalance(core.name, topic, partition)
     runs = sorted(runs)
+    there = [0] * len(runs)
     index, position = 0, 0
-    for first, following in runs:
+    for first, following, _ in runs:
         if first < position:
             problems.append(f"{topic}[{partition}]: inputs {first}..{position} decided twice")
         position = max(position, following)
@@ -211,10 +245,12 @@ def _hop(
         while index < len(runs) and runs[index][1] <= record.offset:
             index += 1
         cover = 0
-        for first, following in runs[index:]:
-            if first > record.offset:
+        for number in range(index, len(runs)):
+            if runs[number][0] > record.offset:
                 break
-            cover += first <= record.offset < following
+            if record.offset < runs[number][1]:
+                cover += 1
+                there[number] += 1
         if cover:
             hop.decided += 1
             hop.doubled += cover - 1
@@ -223,13 +259,28 @@ def _hop(
             problems.append(f"{topic}[{partition}]@{record.offset}: passed over by {core.name}")
         else:
             hop.lag += 1
+    _check_inputs(hop, runs, there, problems)
     return hop
+
+
+def _check_inputs(
+    hop: HopBalance, runs: list[tuple[int, int, int]], there: list[int], problems: list[str]
+) -> None:
+    """What was decided is there: an input that was taken out shows by its run alone."""
+    wrong = [at for at, (_, _, count) in enumerate(runs) if there[at] != count]
+    if wrong:
+        decided = sum(runs[at][2] for at in wrong)
+        found = sum(there[at] for at in wrong)
+        problems.append(
+            f"{hop.topic}[{hop.partition}]@{runs[wrong[0]][0]}: decided, but not there: from here "
+            f"{hop.core} decided {decided} inputs in {len(wrong)} runs that hold {found}"
+        )
 
 
 def _check_causes(
     core: Core,
     causes: list[tuple[str, int, int]],
-    covered: Mapping[tuple[str, int], list[tuple[int, int]]],
+    covered: Covered,
     problems: list[str],
 ) -> None:
     """Every event's cause lies in a run (an open long decision closes in a later one)."""
@@ -238,7 +289,7 @@ def _check_causes(
     ordered = {where: sorted(runs) for where, runs in covered.items()}
     missing = 0
     for topic, partition, offset in causes:
-        runs = ordered.get((topic, partition), [])
+        runs = ordered.get(TopicPartition(topic, partition), [])
         at = bisect_right(runs, (offset, 1 << 62)) - 1
         if at < 0 or not runs[at][0] <= offset < runs[at][1]:
             missing += 1

@@ -8,7 +8,7 @@ to no step record is a difference, whoever decided the steps around it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from libs.events.attribution import (
@@ -19,7 +19,7 @@ from libs.events.attribution import (
     place_of,
     step_type_of,
 )
-from libs.events.audit import Reader, scan
+from libs.events.audit import Reader, cut_ends, scan
 from libs.events.batch import Batch, Bounds, decide_input
 from libs.events.codec import Codec, decode_as, envelope_of
 from libs.events.comparison import difference
@@ -27,7 +27,7 @@ from libs.events.core import SHARED, Core, Item, View
 from libs.events.dead_letters import REDRIVEN
 from libs.events.errors import Undecodable
 from libs.events.fold import Fold
-from libs.events.record import Cause, Envelope, Outgoing, Record
+from libs.events.record import Cause, Envelope, Outgoing, Record, TopicPartition
 from libs.events.step import Run, StepTaken
 
 Writers = Callable[[str], tuple[str, ...]]
@@ -147,9 +147,11 @@ def replay(
     partitions: Callable[[str], int],
     written: tuple[str, ...],
     writers: Writers | None = None,
+    committed: Mapping[TopicPartition, int] | None = None,
 ) -> ReplayResult:
     """Decide all recorded inputs of a core again and compare; see the module's text. With
-    `writers`, who may write a topic, an event of anybody else on `written` is a difference."""
+    `writers`, who may write a topic, an event of anybody else on `written` is a difference; with
+    `committed`, the offsets of its group as they were before, an end that was cut off is one."""
     attribution = attribute(reader, core, partitions)
     outgoing = recorded_outgoing(reader, core, partitions, written, writers)
     result = ReplayResult(core.name, core.decider)
@@ -160,6 +162,7 @@ def replay(
         part.run()
         parts.append(part)
         result.differences += part.differences
+    result.differences += cut_ends(core, attribution.led_to(), committed)
     result.differences += _left_over(core, attribution, outgoing, parts)
     result.differences += outgoing.differences + attribution.differences + attribution.gaps()
     result.differences = list(dict.fromkeys(result.differences))

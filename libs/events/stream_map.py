@@ -26,7 +26,8 @@ RIGHTS = """\
 What a cluster with access control must allow. A core's group and the prefix of its transactional
 ids are its name; it also reads its own topic, from which it recovers. The clock reads `calendar`
 to go on where it was. The console, a simulated clock and an auditor read every topic and write
-none. Nobody creates topics but whoever runs `gridledger topics apply`; nobody deletes any.
+none; the latter two also read the offsets of every group (DESCRIBE). Nobody creates topics but
+whoever runs `gridledger topics apply`; nobody deletes any.
 """
 
 

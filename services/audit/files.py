@@ -2,7 +2,8 @@
 
 One file per topic and partition, `TOPIC/PARTITION.jsonl`: a record per line, in order, with offset,
 key, value and headers; bytes as text where they are UTF-8, else as base64 (`value_b64`). The file
-`manifest.json` names the cluster's topics with their counts and the SHA-256 of every file.
+`manifest.json` lists every file with its records and SHA-256, and what the groups had committed
+(`services.audit.manifest`). A reader refuses what does not fit to it.
 """
 
 from __future__ import annotations
@@ -11,44 +12,58 @@ import base64
 import bisect
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from libs.events.audit import Reader, scan
-from libs.events.documents import read_json
 from libs.events.errors import BadInput
 from libs.events.log import Bounds, Slice
 from libs.events.record import Record
-
-MANIFEST = "manifest.json"
-PARTITIONS_MAX = 1_000
+from services.audit.manifest import (
+    AGAIN,
+    MANIFEST,
+    Committed,
+    Manifest,
+    Seal,
+    file_name,
+    files_in,
+    files_of,
+    read_manifest,
+    write_manifest,
+)
 
 
 def export_topics(
     reader: Reader,
     partitions: Callable[[str], int],
-    topics: Iterable[str],
+    topics: Collection[str],
     directory: Path,
-    told: Callable[[str, int], None] = lambda topic, count: None,
-) -> dict[str, Any]:
-    """Write the committed records of topics to files; the manifest that was written."""
-    directory.mkdir(parents=True, exist_ok=True)
-    files: dict[str, dict[str, Any]] = {}
-    for topic in topics:
-        for partition in range(partitions(topic)):
-            name = f"{topic}/{partition}.jsonl"
-            count, digest = _write_partition(reader, topic, partition, directory / name)
-            files[name] = {"records": count, "sha256": digest}
-            told(topic, count)
+    committed: Committed,
+) -> Manifest:
+    """Write the committed records of topics to files; the manifest that was written.
+
+    `committed` was read before any end of a topic: a step that is committed meanwhile may then be
+    in the files without its offsets, which is no sign of a loss, and never the other way round.
+    """
     count = max((partitions(topic) for topic in topics), default=0)
-    manifest = {"format": 1, "partitions": count, "files": files}
-    (directory / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    wanted = files_of(topics, count)
+    for name in sorted(files_in(directory) - wanted):
+        problem = "lies there, and no topic belongs to it"
+        raise BadInput(str(directory / name), problem, "export to a new directory")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MANIFEST).unlink(missing_ok=True)
+    manifest = Manifest(count, committed)
+    for topic in topics:
+        for partition in range(count):
+            name = file_name(topic, partition)
+            manifest.files[name] = _write_partition(reader, topic, partition, directory / name)
+    write_manifest(directory, manifest)
     return manifest
 
 
-def _write_partition(reader: Reader, topic: str, partition: int, path: Path) -> tuple[int, str]:
+def _write_partition(reader: Reader, topic: str, partition: int, path: Path) -> Seal:
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     count = 0
@@ -58,7 +73,7 @@ def _write_partition(reader: Reader, topic: str, partition: int, path: Path) -> 
             digest.update(line)
             file.write(line)
             count += 1
-    return count, digest.hexdigest()
+    return Seal(count, digest.hexdigest())
 
 
 def _document(record: Record) -> dict[str, Any]:
@@ -96,34 +111,34 @@ class FileReader:
     """Reads exported topics as if they were on a broker. BadInput names file and line."""
 
     directory: Path
-    partition_count: int = 0
-    _written: frozenset[str] = field(default=frozenset(), init=False)
-    _loaded: dict[str, list[Record]] = field(default_factory=dict)
-    _offsets: dict[str, list[int]] = field(default_factory=dict)
+    manifest: Manifest = field(init=False)
+    _loaded: dict[str, list[Record]] = field(default_factory=dict, init=False)
+    _offsets: dict[str, list[int]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        path = self.directory / MANIFEST
-        fix = "`gridledger audit export DIR` makes it"
-        try:
-            manifest = read_json(path)
-            self.partition_count = int(manifest["partitions"])
-            self._written = frozenset(manifest.get("files", ()))
-        except BadInput as wrong:
-            raise BadInput(wrong.field, wrong.problem, fix) from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise BadInput(str(path), "is no manifest", fix) from None
-        if not 1 <= self.partition_count <= PARTITIONS_MAX:
-            problem = f"partitions is {self.partition_count}"
-            raise BadInput(str(path), problem, "export the topics again")
+        self.manifest = read_manifest(self.directory)
+
+    @property
+    def partition_count(self) -> int:
+        """The partition count of every topic in the export."""
+        return self.manifest.partitions
 
     def partitions(self, topic: str) -> int:
         """The partition count of every topic in the export."""
-        return self.partition_count
+        return self.manifest.partitions
+
+    def committed(self, groups: Iterable[str]) -> Committed:
+        """What these groups had committed; BadInput when the manifest does not say it."""
+        for group in groups:
+            if group not in self.manifest.committed:
+                path = str(self.directory / MANIFEST)
+                raise BadInput(path, f"has no committed offsets of {group}", AGAIN)
+        return self.manifest.committed
 
     def read(self, topic: str, partition: int, first: int, limit: int) -> Slice:
         """Records from `first` on."""
         records = self._load(topic, partition)
-        at = bisect.bisect_left(self._offsets[f"{topic}/{partition}"], first)
+        at = bisect.bisect_left(self._offsets[file_name(topic, partition)], first)
         found = records[at : at + limit]
         return Slice(found, found[-1].offset + 1 if found else first)
 
@@ -134,26 +149,37 @@ class FileReader:
         return Bounds(0, end, end)
 
     def _load(self, topic: str, partition: int) -> list[Record]:
-        name = f"{topic}/{partition}"
+        name = file_name(topic, partition)
         if name not in self._loaded:
-            path = self.directory / f"{name}.jsonl"
-            records = []
-            if f"{name}.jsonl" in self._written or path.exists():
-                with _opened(path) as file:
-                    for number, line in enumerate(file, start=1):
-                        records.append(_record(topic, partition, line, f"{path}:{number}"))
+            if name not in self.manifest.files:
+                listing = str(self.directory / MANIFEST)
+                raise BadInput(listing, f"does not list {name}", AGAIN)
+            path = self.directory / name
+            records = _sealed(path, topic, partition, self.manifest.files[name])
             self._loaded[name] = records
             self._offsets[name] = [record.offset for record in records]
         return self._loaded[name]
 
 
-def _opened(path: Path) -> BinaryIO:
-    """A file of the export: an audit without one that was written would find nothing wrong."""
+def _sealed(path: Path, topic: str, partition: int, seal: Seal) -> list[Record]:
+    """The records of a file, which is the one that was exported."""
     try:
-        return path.open("rb")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != seal.sha256:
+                problem = "is not as it was exported: its SHA-256 is not the one in the manifest"
+                raise BadInput(str(path), problem, AGAIN)
+            file.seek(0)
+            records = [
+                _record(topic, partition, line, f"{path}:{number}")
+                for number, line in enumerate(file, start=1)
+            ]
     except OSError as error:
         problem = error.strerror or "unreadable"
         raise BadInput(str(path), problem, "the manifest names it: export again") from None
+    if len(records) != seal.records:
+        problem = f"has {len(records)} records, the manifest says {seal.records}"
+        raise BadInput(str(path), problem, AGAIN)
+    return records
 
 
 def _record(topic: str, partition: int, line: bytes, where: str) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,11 +13,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from libs.events.audit import CoreBalance, balance
+from libs.events.audit import CoreBalance, Reader, balance
 from libs.events.errors import BadInput
 from libs.events.replay import IDENTICAL, ReplayResult, replay, verdict_of
 from libs.events.topics import TopicTable, load_topics
 from services.audit.files import FileReader, export_topics
+from services.audit.manifest import Committed
 from services.audit.mirror import open_reader
 from services.audit.releases import add_older, describe_other, open_releases
 from services.cli.records import open_cluster
@@ -32,24 +34,28 @@ FromFiles = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def _open(from_files: Path | None) -> tuple[Any, TopicTable]:
+def _open(from_files: Path | None, cores: Iterable[str]) -> tuple[Reader, TopicTable, Committed]:
+    """The log, its topics, and what the groups of the cores had committed before it was read."""
     if from_files is not None:
         files = FileReader(from_files)
-        return files, load_topics(files.partition_count)
+        return files, load_topics(files.partition_count), files.committed(cores)
     settings = load_settings().settings
     table = load_topics(settings.partitions)
     open_cluster(settings).close()
-    return open_reader(settings.kafka(), table), table
+    reader, committed = open_reader(settings.kafka(), table, cores)
+    return reader, table, committed
 
 
 @app.command("balance", epilog="Example: gridledger audit balance --json")
 def balance_command(from_files: FromFiles = None, as_json: AsJson = False) -> None:
     """Lay the recorded runs over every input: nothing may be passed over or decided twice."""
-    reader, table = _open(from_files)
+    reader, table, committed = _open(from_files, CORES)
     results = []
     for name in CORES:
         known = load_core(name, table.count)
-        results.append(balance(reader, known.core, table.partitions, known.written))
+        results.append(
+            balance(reader, known.core, table.partitions, known.written, committed[name])
+        )
     bad = any(result.lost or result.doubled or result.problems for result in results)
     if as_json:
         print(json.dumps(balance_document(results), indent=1))
@@ -127,23 +133,32 @@ def replay_command(
     """Decide every recorded input again, silent ones too, and compare byte for byte.
 
     IDENTICAL: all is as decided. DIFFERENT: something is not. NOT PROVEN: other releases decided
-    some of it, and their wheels are missing. The status is 0 for IDENTICAL only.
+    some of it, and their wheels are missing. The status is 0 for IDENTICAL only. Decisions by a
+    GRIDLEDGER_POLICY_FILE are proven with the same file set.
     """
     names = _replayed(core)
+    policy_file = load_settings().settings.policy_file
     with TemporaryDirectory(prefix="gridledger-audit-") as scratch:
         releases = open_releases(decider or [], Path(scratch))
-        reader, table = _open(from_files)
+        reader, table, committed = _open(from_files, names)
         export = from_files
         if releases and export is None:
             # A running cluster goes on: both releases must judge the same records.
             export = Path(scratch) / "export"
-            export_topics(reader, table.partitions, table.topics, export)
+            export_topics(reader, table.partitions, table.topics, export, committed)
             reader = FileReader(export)
         results = []
         for name in names:
-            known = load_core(name, table.count)
+            known = load_core(name, table.count, policy_file)
             results.append(
-                replay(reader, known.core, table.partitions, known.written, table.writers)
+                replay(
+                    reader,
+                    known.core,
+                    table.partitions,
+                    known.written,
+                    table.writers,
+                    committed[name],
+                )
             )
         if export is not None:
             add_older(results, releases, export)
@@ -212,10 +227,9 @@ def export_command(
     as_json: AsJson = False,
 ) -> None:
     """Write all topics to files that an auditor can take away and replay."""
-    reader, table = _open(None)
-    manifest = export_topics(reader, table.partitions, table.topics, directory)
-    records = sum(row["records"] for row in manifest["files"].values())
+    reader, table, committed = _open(None, CORES)
+    manifest = export_topics(reader, table.partitions, table.topics, directory, committed)
     if as_json:
-        print(json.dumps({"directory": str(directory), "records": records}))
+        print(json.dumps({"directory": str(directory), "records": manifest.records}))
     else:
-        print(f"{records} records of {len(table.topics)} topics in {directory}")
+        print(f"{manifest.records} records of {len(table.topics)} topics in {directory}")

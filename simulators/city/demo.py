@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Protocol
 
 from libs.events.audit import balance
@@ -33,6 +34,7 @@ from simulators.city.stage import ControlPort, Stage, insist, on_stage, post
 from simulators.gateways.keys import generate_keys
 
 PARTITIONS = 2
+EVIDENCE_KEY_FILE = "evidence.key"
 FIRST = date(2026, 2, 2)
 LAST = date(2026, 5, 4)
 MEMBERS = (
@@ -177,6 +179,7 @@ def _start_simulators(stage: Stage, city: City, files: Path) -> None:
     (files / "meter_passwords.json").write_text(
         json.dumps({"level": "02", "password": "000000", "operator": "00000001"}), encoding="utf-8"
     )
+    (files / EVIDENCE_KEY_FILE).write_text(f"{token_hex(32)}\n", encoding="ascii")
 
 
 def _environment(files: Path, options: DemoOptions) -> dict[str, str]:
@@ -187,6 +190,7 @@ def _environment(files: Path, options: DemoOptions) -> dict[str, str]:
         "GRIDLEDGER_PAYMENT_PROFILES_FILE": str((files / "keys" / "keys.json").resolve()),
         "GRIDLEDGER_OPERATORS_FILE": str((files / "operators.json").resolve()),
         "GRIDLEDGER_METER_PASSWORDS_FILE": str((files / "meter_passwords.json").resolve()),
+        "GRIDLEDGER_EVIDENCE_KEY_FILE": str((files / EVIDENCE_KEY_FILE).resolve()),
         "GRIDLEDGER_RELEASE_ID": f"demo-{options.seed}",
     }
 
@@ -354,16 +358,19 @@ def _audit(stage: Stage, export_dir: Path, result: DemoResult) -> None:
     settings = stage.settings
     assert settings is not None
     table = load_topics(PARTITIONS)
-    reader = open_reader(settings.kafka(), table)
+    reader, committed = open_reader(settings.kafka(), table, CORES)
     shutil.rmtree(export_dir, ignore_errors=True)
-    export_topics(reader, table.partitions, table.topics, export_dir)
-    known = {name: load_core(name, PARTITIONS) for name in CORES}
+    export_topics(reader, table.partitions, table.topics, export_dir, committed)
+    known = {name: load_core(name, PARTITIONS, settings.policy_file) for name in CORES}
     result.balance = balance_document(
-        [balance(reader, k.core, table.partitions, k.written) for k in known.values()]
+        [
+            balance(reader, k.core, table.partitions, k.written, committed[name])
+            for name, k in known.items()
+        ]
     )
     result.replay = replay_document(
         [
-            replay(reader, k.core, table.partitions, k.written, table.writers)
+            replay(reader, k.core, table.partitions, k.written, table.writers, committed[name])
             for name, k in known.items()
             if name not in EFFECTS
         ]

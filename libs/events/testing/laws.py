@@ -47,7 +47,8 @@ def check(sim: Simulation, written: dict[str, tuple[str, ...]]) -> None:
     reader = SimReader(sim.broker)
     for core in sim.cores:
         outgoing = written.get(core.name, ())
-        ledger = balance(reader, core, lambda topic: sim.partitions, outgoing)
+        committed = sim.broker.group(core.name).offsets
+        ledger = balance(reader, core, lambda topic: sim.partitions, outgoing, committed)
         assert not ledger.problems, f"seed {sim.seed}: {ledger.problems[:5]}"
         assert ledger.lost == 0, f"seed {sim.seed}: lost {ledger.lost}"
         assert ledger.doubled == 0, f"seed {sim.seed}: doubled {ledger.doubled}"

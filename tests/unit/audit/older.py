@@ -19,9 +19,10 @@ from libs.events.host import SHARED_PURE_MODULES
 from libs.events.testing.simlog import SimReader
 from libs.events.topics import load_topics
 from services.audit.files import export_topics
-from services.cores import load_core
+from services.cores import CORES, load_core
 from services.validation.core import PURE_MODULES
 from tests.simulation.path import EVEN, PARTITIONS, PointStory, World, daily_story, new_world
+from tests.unit.audit.sealing import committed_in, reseal
 
 ROOTS = [Path(package.__path__[0]) for package in (libs, services)]
 REVISION = "services/validation/revision.py"
@@ -35,8 +36,8 @@ def remarked(words: str) -> Change:
 
 def with_other_rules(text: str) -> str:
     """Every usage is established by other rules."""
-    assert "rule_set=RULE_SET_ID" in text
-    return text.replace("rule_set=RULE_SET_ID", 'rule_set="other rules"')
+    assert "rule_set=policy.rule_set_id" in text
+    return text.replace("rule_set=policy.rule_set_id", 'rule_set="other rules"')
 
 
 @cache
@@ -105,7 +106,9 @@ def live_through(deciders: list[str], days: int = 5) -> World:
 def export_of(world: World, directory: Path) -> Path:
     """The files an auditor takes away."""
     table = load_topics(PARTITIONS)
-    export_topics(SimReader(world.sim.broker), table.partitions, table.topics, directory)
+    broker = world.sim.broker
+    committed = committed_in(broker, CORES)
+    export_topics(SimReader(broker), table.partitions, table.topics, directory, committed)
     return directory
 
 
@@ -113,6 +116,7 @@ def redecide(directory: Path, old: str, new: str) -> None:
     """Say in all step records that another decider decided."""
     for path in (directory / "validation.events").glob("*.jsonl"):
         path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+    reseal(directory)
 
 
 def put_in(directory: Path, topic: str, change: Callable[[dict[str, str]], None]) -> str:
@@ -126,5 +130,6 @@ def put_in(directory: Path, topic: str, change: Callable[[dict[str, str]], None]
     record["offset"] += 1
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+    reseal(directory)
     event: str = headers["ce_id"]
     return event

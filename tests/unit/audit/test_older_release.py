@@ -40,6 +40,7 @@ from tests.unit.audit.older import (
     with_other_rules,
     write_wheel,
 )
+from tests.unit.audit.sealing import committed_in, reseal
 
 FIRST, SECOND = remarked("the first release"), remarked("the second release")
 CORES = [word for name in ("ingest", "validation", "billing") for word in ("--core", name)]
@@ -188,7 +189,12 @@ def test_a_running_cluster_is_replayed_from_one_copy_of_its_records(
 
     monkeypatch.setenv("GRIDLEDGER_PARTITIONS", str(PARTITIONS))
     monkeypatch.setattr(audit, "open_cluster", lambda settings: Open())
-    monkeypatch.setattr(audit, "open_reader", lambda kafka, table: SimReader(world.sim.broker))
+    broker = world.sim.broker
+    monkeypatch.setattr(
+        audit,
+        "open_reader",
+        lambda kafka, table, groups: (SimReader(broker), committed_in(broker, groups)),
+    )
     _, before = replay_json(capsys, "--core", "validation")
     arguments = ["--core", "validation", *given(SECOND, wheels(SECOND))]
     status, found = replay_json(capsys, *arguments)
@@ -196,6 +202,26 @@ def test_a_running_cluster_is_replayed_from_one_copy_of_its_records(
     shares = validation_of(before)["others"]
     assert validation_of(found)["others"] == {decider_with(FIRST): shares[decider_with(FIRST)]}
     assert found["compared"] == before["compared"] + shares[decider_with(SECOND)]["records"]
+
+
+def test_a_log_whose_end_was_cut_off_fails_both_commands(export: Path, capsys: Capture) -> None:
+    """Whoever decided it: an older release's steps are as good a witness as ours."""
+    for path in (export / "validation.events").glob("*.jsonl"):
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        path.write_text("".join(lines[: len(lines) // 2]), "utf-8")
+    reseal(export)
+    status, found = replay_json(capsys, "--from-files", str(export), "--core", "validation")
+    assert (status, found["verdict"]) == (1, "DIFFERENT")
+    wanted = "validation.events[0]: the steps lead to "
+    lines = validation_of(found)["differences"]
+    assert any(text.startswith(wanted) and text.endswith("the end was cut off") for text in lines)
+    assert main(["audit", "balance", "--json", "--from-files", str(export)]) == 1
+    (row,) = (
+        row for row in json.loads(capsys.readouterr().out)["cores"] if row["core"] == "validation"
+    )
+    assert [text for text in row["problems"] if text.startswith(wanted)] == [
+        text for text in lines if text.startswith(wanted)
+    ]
 
 
 # -- an event put in by hand ----------------------------------------------------------------------

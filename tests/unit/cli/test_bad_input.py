@@ -6,6 +6,7 @@ for good ends in a line about the broker, which no case here expects.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -139,6 +140,15 @@ def test_what_is_no_export_is_named_with_the_fix(
     assert line.endswith("(`gridledger audit export DIR` makes it)")
 
 
+SEAL = '{"records": 1, "sha256": ""}'
+
+
+def sealed(seal: str, name: str = "billing.events/0.jsonl", partitions: int = 1) -> str:
+    """A manifest with one file."""
+    files = f'{{"{name}": {seal}}}'
+    return f'{{"format": 2, "partitions": {partitions}, "committed": {{}}, "files": {files}}}'
+
+
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [
@@ -148,7 +158,17 @@ def test_what_is_no_export_is_named_with_the_fix(
         ('{"partitions": 0}', "partitions is 0"),
         ('{"partitions": -2}', "partitions is -2"),
         ('{"partitions": 5000000}', "partitions is 5000000"),
-        ('{"partitions": 1, "files": {"billing.events/0.jsonl": {}}}', "0.jsonl: No such file"),
+        ('{"partitions": 1.5}', "is no manifest"),
+        ('{"partitions": 1}', "has the format None, not 2"),
+        ('{"partitions": 1, "format": 1, "files": {}}', "has the format 1, not 2"),
+        ('{"partitions": 1, "format": 2, "files": {}}', "is no manifest"),
+        ('{"partitions": 1, "format": 2, "committed": {"a": 1}, "files": {}}', "is no manifest"),
+        (sealed("{}"), "is no manifest"),
+        (sealed('{"records": "1", "sha256": ""}'), "is no manifest"),
+        (sealed(SEAL), "billing.events/0.jsonl: No such file"),
+        (sealed(SEAL, partitions=2), "does not list billing.events/1.jsonl"),
+        (sealed(SEAL, name="billing.events/7.jsonl"), "does not list billing.events/0.jsonl"),
+        (sealed(SEAL, name="../0.jsonl"), "../0.jsonl: No such file"),
     ],
 )
 def test_a_damaged_export_proves_nothing(
@@ -167,10 +187,12 @@ def test_a_damaged_export_proves_nothing(
 def test_a_damaged_record_of_an_export_is_named(
     record: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "manifest.json").write_text('{"partitions": 1}')
     (tmp_path / "billing.events").mkdir()
     file = tmp_path / "billing.events" / "0.jsonl"
     file.write_bytes(os.fsencode(record))
+    digest = hashlib.sha256(os.fsencode(record)).hexdigest()
+    manifest = sealed(f'{{"records": 1, "sha256": "{digest}"}}')
+    (tmp_path / "manifest.json").write_text(manifest)
     line = refused(["bill", "explain", "1-2026-01", "--from-files", str(tmp_path)], capsys)
     assert line.startswith(f"{file}:1: is no exported record")
 
@@ -217,6 +239,11 @@ def changed(base: list[str], old: str, new: str) -> list[str]:
         (changed(RELEASE, "1000000001-2026-01", "1-2026-13"), "BILL: "),
         ([*RELEASE, "--calculation", "9" * 30], "Invalid value for '--calculation'"),
         (changed(DECIDE, "approved", "maybe"), "--decision: "),
+        *(
+            (["customers", name, "DIR", "--timeout", seconds], "Invalid value for '--timeout'")
+            for name in ("import", "open")
+            for seconds in ("0", "-1", "x", "nan", "86401", "9" * 30)
+        ),
         (["dlq", "show", f"payments.dlq/{'9' * 5000}/0"], "LETTER: "),
         (["dlq", "show", "payments.dlq/0/-1"], "LETTER: "),
         (["dlq", "list", "--core", "nobody"], "--core: "),

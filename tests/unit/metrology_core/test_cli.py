@@ -55,7 +55,7 @@ def put(broker: SimBroker, key: str, body: Any) -> None:
 def files(broker: SimBroker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("export")
     topics = ["metrology.events"]
-    export_topics(SimReader(broker), lambda topic: PARTITIONS, topics, directory)
+    export_topics(SimReader(broker), lambda topic: PARTITIONS, topics, directory, {})
     return directory
 
 
