@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,68 +21,132 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 KEEP_EVERYTHING = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 """State is a fold of these topics: nothing may ever be cleaned away, compaction included."""
+IN_SYNC = "min.insync.replicas"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of the plan. kind: create, same, refused (would lose order or data), extra."""
+    """One line of the plan: a topic is as it must be, or one thing about it is not.
+
+    kind: create, same, set (a value that can be put right and loses nothing), refused (would lose
+    order or data), extra; config, value: what is set.
+    """
 
     topic: str
     kind: str
     detail: str
+    config: str = ""
+    value: str = ""
 
 
 def plan(admin: KafkaAdmin, settings: Settings) -> list[Change]:
-    """The difference between `topics.yaml` and the cluster."""
+    """Every difference between `topics.yaml` and the cluster, as its brokers apply it."""
     table = load_topics(settings.partitions)
     present = admin.partitions()
     known = [name for name in table.topics if name in present]
-    found = admin.describe(known) if known else {}
-    changes = []
+    found = admin.effective(known) if known else {}
+    brokers = admin.brokers()
+    changes: list[Change] = []
     for name in table.topics:
-        spec = found.get(name)
-        if spec is None:
-            changes.append(Change(name, "create", f"{table.count} partitions"))
-            continue
-        problem = _problem(spec, table.count)
-        changes.append(Change(name, "refused" if problem else "same", problem))
+        if name in found:
+            differences = _differences(found[name], settings)
+            changes += differences or [Change(name, "same", "")]
+        else:
+            changes.append(_creation(name, settings, brokers))
     extra = sorted(name for name in present if name not in table.topics)
     return changes + [Change(name, "extra", "not in topics.yaml") for name in extra]
 
 
-def _problem(spec: TopicSpec, partitions: int) -> str:
-    if spec.partitions != partitions:
-        return (
-            f"has {spec.partitions} partitions, {partitions} are set: changing the count breaks "
-            "the order per key; set GRIDLEDGER_PARTITIONS to what the cluster has"
+def in_sync(replication: int) -> int:
+    """How many copies must have a record before it is acknowledged: all but one may be away.
+
+    With one in sync `acks=all` is the ack of a single machine, whose disk may be the last.
+    """
+    return max(1, replication - 1)
+
+
+def _creation(name: str, settings: Settings, brokers: int) -> Change:
+    wanted = settings.replication_factor
+    if brokers < wanted:
+        problem = f"{wanted} copies are set, the cluster has brokers for {brokers}"
+        fix = f"add brokers, or set GRIDLEDGER_REPLICATION_FACTOR to {brokers}"
+        return Change(name, "refused", f"{problem}: {fix}")
+    copies = "1 copy" if wanted == 1 else f"{wanted} copies"
+    return Change(name, "create", f"{settings.partitions} partitions, {copies}")
+
+
+def _differences(spec: TopicSpec, settings: Settings) -> list[Change]:
+    """What is not as it must be, what loses order or data first."""
+    lost = [Change(spec.name, "refused", problem) for problem in _losses(spec, settings)]
+    return lost + [
+        Change(spec.name, "set", f"{config} is {has}, set to {value}", config, value)
+        for config, has, value in _mendable(spec)
+    ]
+
+
+def _losses(spec: TopicSpec, settings: Settings) -> Iterator[str]:
+    """What no setting puts right: order that is gone, records that may be gone, copies missing."""
+    if spec.partitions != settings.partitions:
+        yield (
+            f"has {spec.partitions} partitions, {settings.partitions} are set: changing the count "
+            "breaks the order per key; set GRIDLEDGER_PARTITIONS to what the cluster has"
         )
+    if spec.replication < settings.replication_factor:
+        yield (
+            f"has {spec.replication} of {settings.replication_factor} copies: with fewer an "
+            "acknowledged record is lost with its disk; reassign its partitions "
+            f"(kafka-reassign-partitions), or set GRIDLEDGER_REPLICATION_FACTOR to "
+            f"{spec.replication}"
+        )
+    policy = spec.configs.get("cleanup.policy", "")
+    if "compact" in policy:
+        yield (
+            f"cleanup.policy is {policy}, must be delete: older records of a key are thrown away; "
+            "begin with an empty topic that has cleanup.policy=delete"
+        )
+
+
+def _mendable(spec: TopicSpec) -> Iterator[tuple[str, str, str]]:
+    """(config, what holds, what must) where the right value keeps more than the one there is."""
     for name, wanted in KEEP_EVERYTHING.items():
-        value = spec.configs.get(name)
-        if value is not None and value != wanted:
-            return f"{name} is {value}, must be {wanted}: records would be lost"
-    if spec.configs.get("retention.ms") is None:
-        return "retention.ms is the broker's default: set it to -1 before anything is written"
-    return ""
+        has = spec.configs.get(name, "")
+        if has != wanted and "compact" not in has:
+            yield name, has or "not known", wanted
+    has = spec.configs.get(IN_SYNC, "")
+    least = in_sync(spec.replication)
+    # More than all copies would stop every write; all of them is stricter than ours and is kept.
+    if not has.isdigit() or not least <= int(has) <= spec.replication:
+        yield IN_SYNC, has or "not known", str(least)
 
 
 def apply(settings: Settings) -> list[Change]:
-    """Create what is missing; Refused when something that is there would lose order or data."""
+    """Create what is missing, set what is wrong; Refused, and nothing is touched, when something
+    that is there would lose order or data."""
     admin = KafkaAdmin(settings.kafka())
     changes = plan(admin, settings)
     bad = [change for change in changes if change.kind == "refused"]
     if bad:
-        raise Refused(f"{bad[0].topic} {bad[0].detail}")
+        others = len(bad) - 1
+        more = f" (and {others} more: see `gridledger topics plan`)" if others else ""
+        raise Refused(f"{bad[0].topic} {bad[0].detail}{more}")
     missing = [change.topic for change in changes if change.kind == "create"]
+    copies = settings.replication_factor
     if missing:
         admin.create(
             TopicSpec(
                 name=name,
                 partitions=settings.partitions,
-                replication=settings.replication_factor,
-                configs=KEEP_EVERYTHING,
+                replication=copies,
+                configs={**KEEP_EVERYTHING, IN_SYNC: str(in_sync(copies))},
             )
             for name in missing
         )
+    wanted: dict[str, dict[str, str]] = {}
+    for change in changes:
+        if change.kind == "set":
+            wanted.setdefault(change.topic, {})[change.config] = change.value
+    if wanted:
+        admin.set_configs(wanted)
     return changes
 
 
@@ -96,7 +161,10 @@ def plan_command(as_json: AsJson = False) -> None:
 
 @app.command("apply", epilog="Example: gridledger topics apply")
 def apply_command(as_json: AsJson = False) -> None:
-    """Create the topics that are missing; never changes one that is there."""
+    """Create the topics that are missing, and set what would lose records on those that are there.
+
+    Refused, and nothing is touched, when a topic has lost order or data already or would.
+    """
     _print_changes(apply(load_settings().settings), as_json)
 
 

@@ -18,11 +18,15 @@ FINDINGS = {
     "ingest.reading_missing": {"zh": "缺少读数", "en": "reading missing"},
     "ingest.field_reading_ordered": {"zh": "派工现场抄表", "en": "field reading ordered"},
     "ingest.relay_found": {"zh": "继电器状态与记录不符", "en": "relay found otherwise"},
+    "customers.row_rejected": {"zh": "导入行被拒", "en": "import row rejected"},
+    "customers.opening_rejected": {"zh": "期初数据被拒", "en": "opening position rejected"},
     "billing.bill_withheld": {"zh": "账单暂不能出", "en": "bill withheld"},
     "billing.correction_issued": {"zh": "账单已更正", "en": "bill corrected"},
+    "billing.release_rejected": {"zh": "账单放行被拒", "en": "release of a bill rejected"},
     "payments.notice_conflicted": {"zh": "付款通知相互矛盾", "en": "payment conflicts"},
     "payments.payment_suspended": {"zh": "款项待认领", "en": "payment in suspense"},
     "payments.notice_refused": {"zh": "回调被拒", "en": "callback refused"},
+    "payments.binding_rejected": {"zh": "款项认领被拒", "en": "binding of money rejected"},
     "control.field_ticket_opened": {"zh": "现场工单", "en": "field ticket"},
     "control.case_closed": {"zh": "停复电事项结束", "en": "switching case closed"},
     "metrology.correction_proposed": {
@@ -125,7 +129,9 @@ def _detail(record: Record) -> str:
         body = parse_json(record.value)
     except Undecodable:
         return ""
-    names = ("day_on", "month", "outcome", "cause", "problem", "reason", "reasons", "task")
-    parts = [f"{name} {body[name]}" for name in names if body.get(name)]
+    names = ("day_on", "month", "outcome", "cause", "field", "problem", "reason", "reasons", "task")
+    row = body.get("row")  # of an import: whoever has the file finds it there
+    parts = [f"{row.get('file')}.csv line {row.get('line')}"] if isinstance(row, dict) else []
+    parts += [f"{name} {body[name]}" for name in names if body.get(name)]
     rules = [found["rule"] for found in body.get("findings", []) if isinstance(found, dict)]
     return "; ".join(parts + ([f"rules {', '.join(rules)}"] if rules else []))[:160]

@@ -37,7 +37,7 @@ def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
         case RowsSubmitted():
             return _decide_rows(state, key, item.body, business_day(item.at))
         case OpeningSubmitted():
-            return _decide_opening(state, key, item.body)
+            return decide_opening(state, key, item.body)
         case Tick():
             return _decide_day(state, key, business_day(item.at))
     raise AssertionError(item)
@@ -57,7 +57,11 @@ def _decide_rows(state: Account, account_no: str, body: RowsSubmitted, day_on: s
     return emits + _published(account_no, news, day_passed=not state.day_on)
 
 
-def _decide_opening(state: Account, account_no: str, opening: OpeningSubmitted) -> list[Emit]:
+def decide_opening(state: Account, account_no: str, opening: OpeningSubmitted) -> list[Emit]:
+    """The events that follow from an opening position; none when it is taken already.
+
+    The command asks this before it sends anything (services/customers/takeover.py).
+    """
     if state.opening == fingerprint(opening):
         return []
     if not state.accounts:

@@ -106,13 +106,26 @@ OPENING_FILES: dict[str, tuple[Column, ...]] = {
 """All five must be in the directory; one without rows has only its header."""
 
 
+class StatedTotal(NamedTuple):
+    """A control total as stated, None when the cell is no number."""
+
+    line: int
+    value: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a directory of opening positions holds. `opening_id` is derived from its content."""
+    """What a directory of opening positions holds. `opening_id` is derived from its content.
+
+    lines: where each account stands in opening_accounts.csv; totals: what the old system adds up
+    to, by name.
+    """
 
     opening_id: str
     requests: tuple[OpeningSubmitted, ...]
     defects: tuple[Defect, ...]
+    lines: Mapping[str, int] = field(default_factory=dict)
+    totals: Mapping[str, StatedTotal] = field(default_factory=dict)
 
 
 class _Line(NamedTuple):
@@ -147,15 +160,21 @@ def read_opening(directory: Path, submitted_by: str) -> Opening:
     lines = {name: _read_lines(name, content, defects) for name, content in contents.items()}
     defects += _repeated(lines)
     positions = _positions(lines, defects)
-    if not defects:
-        defects += _differences(lines[TOTALS], _sums(positions.values()))
-    if defects:
-        return Opening(opening_id=opening_id, requests=(), defects=tuple(defects))
     requests = tuple(
         _submitted(account_no, position, opening_id, submitted_by)
         for account_no, position in sorted(positions.items())
     )
-    return Opening(opening_id=opening_id, requests=requests, defects=())
+    totals: dict[str, StatedTotal] = {}
+    if not defects:
+        totals = _stated(lines[TOTALS], defects)
+        defects += differences(totals, requests, "the rows")
+    return Opening(
+        opening_id=opening_id,
+        requests=() if defects else requests,
+        defects=tuple(defects),
+        lines={line.cells["account_no"]: line.number for line in lines["opening_accounts"]},
+        totals=totals,
+    )
 
 
 def _read_lines(name: str, content: bytes, defects: list[Defect]) -> list[_Line]:
@@ -250,41 +269,53 @@ def _add(position: _Position, name: str, line: _Line, defects: list[Defect]) -> 
         )
 
 
-def _sums(positions: Iterable[_Position]) -> Counter[str]:
-    """What the rows add up to, by the name of the control total."""
-    sums: Counter[str] = Counter()
+def sums(positions: Iterable[OpeningSubmitted]) -> Counter[str]:
+    """What positions add up to, by the name of the control total."""
+    found: Counter[str] = Counter()
     for each in positions:
-        sums["accounts"] += 1
-        sums["readings"] += len(each.readings)
-        sums["readings_kwh"] += sum(reading.reading_wh for reading in each.readings)
-        sums["tier_year_to_date_kwh"] += each.tier_wh
-        sums["receivables"] += len(each.receivables)
-        sums["receivables_yuan"] += sum(open_.amount_fen for open_ in each.receivables)
-        sums["prepayments_yuan"] += each.prepayment_fen
-        sums["holds"] += len(each.holds)
-    return sums
+        found["accounts"] += 1
+        found["readings"] += len(each.readings)
+        found["readings_kwh"] += sum(reading.reading_wh for reading in each.readings)
+        found["tier_year_to_date_kwh"] += each.tier_year_to_date_wh
+        found["receivables"] += len(each.receivables)
+        found["receivables_yuan"] += sum(debt.amount_fen for debt in each.receivables)
+        found["prepayments_yuan"] += each.prepayment_fen
+        found["holds"] += len(each.holds)
+    return found
 
 
-def _differences(totals: list[_Line], sums: Mapping[str, int]) -> list[Defect]:
-    """Every control total that is missing or not what the rows add up to."""
-    defects = []
-    stated = {line.cells["name"]: line for line in totals}
-    for name, scale in TOTAL_SCALES.items():
-        line = stated.get(name)
-        found = format_scaled(sums[name], scale)
-        if line is None:
-            problem = f"{name} is missing (state it; the rows add up to {found})"
-            defects.append(Defect(file=f"{TOTALS}.csv", line=1, column="name", problem=problem))
-            continue
+def _stated(lines: list[_Line], defects: list[Defect]) -> dict[str, StatedTotal]:
+    totals = {}
+    for line in lines:
+        name, value = line.cells["name"], None
         try:
-            value = scaled(scale)(line.cells["value"], "value")
+            value = scaled(TOTAL_SCALES[name])(line.cells["value"], "value")
         except BadInput as problem:
             defects.append(defect_of(f"{TOTALS}.csv", line.number, problem))
+        totals[name] = StatedTotal(line.number, value)
+    return totals
+
+
+def differences(
+    totals: Mapping[str, StatedTotal], positions: Iterable[OpeningSubmitted], what: str
+) -> list[Defect]:
+    """Every control total that is missing or not what positions (`what` they are) add up to."""
+    defects = []
+    found = sums(positions)
+    for name, scale in TOTAL_SCALES.items():
+        stated = totals.get(name)
+        text = format_scaled(found[name], scale)
+        line, column_name = 1, "name"
+        if stated is None:
+            problem = f"{name} is missing (state it; {what} add up to {text})"
+        elif stated.value is None or stated.value == found[name]:
             continue
-        if value != sums[name]:
-            difference = format_scaled(sums[name] - value, scale)
-            text = f"{name} is {format_scaled(value, scale)}, the rows add up to {found}"
-            defects.append(_defect(TOTALS, line, "value", f"{text}: difference {difference}"))
+        else:
+            line, column_name = stated.line, "value"
+            difference = format_scaled(found[name] - stated.value, scale)
+            problem = f"{name} is {format_scaled(stated.value, scale)}, {what} add up to {text}"
+            problem = f"{problem}: difference {difference}"
+        defects.append(Defect(file=f"{TOTALS}.csv", line=line, column=column_name, problem=problem))
     return defects
 
 

@@ -83,7 +83,7 @@ class Acts:
         return found.rows_good, len(found.defects)
 
     def open_positions(self, directory: Path, by: str) -> list[str]:
-        """Take opening positions; the defects, empty when all were taken."""
+        """Send opening positions; the defects of the files, empty when all were sent."""
         found = read_opening(directory, by)
         append = self.producer("customers.edge", customers_catalogue).append
         insist(lambda: submit(found.requests, append))

@@ -1,14 +1,17 @@
-"""Looking at topics and groups, and creating topics; every call has an end."""
+"""Looking at topics and groups, creating topics and setting them; every call has an end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs are incomplete
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
     ConfigResource,
     ConfigSource,
     NewTopic,
@@ -22,7 +25,8 @@ from libs.events.record import TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicSpec:
-    """One topic as it is or shall be; `configs` only where they differ from the broker's."""
+    """One topic as it is or shall be. `configs`: what is set on the topic itself, or (`effective`)
+    everything that holds for it; `replication`: the copies of the partition that has fewest."""
 
     name: str
     partitions: int
@@ -31,7 +35,7 @@ class TopicSpec:
 
 
 class KafkaAdmin:
-    """Looks at topics and groups and creates topics, each call with an end."""
+    """Looks at topics and groups, creates topics and sets them, each call with an end."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -48,8 +52,23 @@ class KafkaAdmin:
         """All topics but Kafka's own, with their partition counts."""
         return self._catalogue.all()
 
+    def brokers(self) -> int:
+        """How many brokers answer for the cluster now: a partition cannot have more copies."""
+        return len(self._client.list_topics(timeout=self._timeout_s).brokers)
+
     def describe(self, names: Iterable[str]) -> dict[str, TopicSpec]:
         """Topics with the configs that were set on them; Refused when one does not exist."""
+        own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+        return self._described(names, lambda entry: bool(entry.source == own))
+
+    def effective(self, names: Iterable[str]) -> dict[str, TopicSpec]:
+        """Topics with every config that holds for them, whether it was set on the topic, on a
+        broker or nowhere; Refused when one does not exist."""
+        return self._described(names, lambda _: True)
+
+    def _described(
+        self, names: Iterable[str], wanted: Callable[[Any], bool]
+    ) -> dict[str, TopicSpec]:
         counts = {name: self._catalogue.count(name) for name in names}
         listed = self._client.list_topics(timeout=self._timeout_s).topics
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in counts]
@@ -57,18 +76,32 @@ class KafkaAdmin:
         specs = {}
         for resource, future in asked.items():
             entries = result(future, f"describe {resource.name}", self._timeout_s + 1)
-            own = {
-                entry.name: entry.value
-                for entry in entries.values()
-                if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
-            }
+            partitions = listed[resource.name].partitions.values()
             specs[resource.name] = TopicSpec(
                 name=resource.name,
                 partitions=counts[resource.name],
-                replication=len(listed[resource.name].partitions[0].replicas),
-                configs=own,
+                replication=min(len(partition.replicas) for partition in partitions),
+                configs={e.name: e.value for e in entries.values() if wanted(e)},
             )
         return specs
+
+    def set_configs(self, configs: Mapping[str, Mapping[str, str]]) -> None:
+        """Set configs on topics and leave all others as they are; Refused when the broker does not
+        accept one."""
+        resources = [
+            ConfigResource(
+                ResourceType.TOPIC,
+                topic,
+                incremental_configs=[
+                    ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                    for name, value in wanted.items()
+                ],
+            )
+            for topic, wanted in configs.items()
+        ]
+        asked = self._client.incremental_alter_configs(resources, request_timeout=self._timeout_s)
+        for resource, future in asked.items():
+            result(future, f"set configs of {resource.name}", self._timeout_s + 1)
 
     def create(self, specs: Iterable[TopicSpec]) -> None:
         """Create topics; Refused when one exists or the broker does not accept it."""

@@ -15,9 +15,12 @@ from libs.events.codec import encode
 from libs.events.record import Envelope, Record, TopicPartition, envelope_headers
 from libs.events.step import Run, StepTaken
 from libs.events.topics import load_topics
+from services.billing.events import ReleaseRejected
 from services.console.ledger import Ledger
 from services.console.main import page_requests
 from services.console.views import FINDINGS, StatusView
+from services.customers.events import OpeningRejected, Row, RowRejected
+from services.payments.events import BindingRejected
 from tests.unit.asking import WRONG_METHODS, ask, served
 
 PLACE = TopicPartition("ingest.readings", 0)
@@ -107,6 +110,45 @@ def test_the_newest_findings_come_first_and_each_once() -> None:
     assert found[0]["detail"] == "day_on 2026-02-28; rules spike"
     assert found[0]["where"] == "validation.events[0]@39"
     assert found[0]["what"]["zh"] == "读数被判不用"
+
+
+ROW = Row(file="meters", line=8, natural_key="M-1", kind="", valid_from_on="2026-01-01", values={})
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "detail"),
+    [
+        (
+            "customers.row_rejected",
+            RowRejected(row=ROW, import_id="import-1", field="kind", problem="state change"),
+            "meters.csv line 8; field kind; problem state change",
+        ),
+        (
+            "customers.opening_rejected",
+            OpeningRejected(opening_id="opening-1", account_no="1", problem="is not known"),
+            "problem is not known",
+        ),
+        (
+            "payments.binding_rejected",
+            BindingRejected(request_id="b", suspense_key="a:1", problem="is bound"),
+            "problem is bound",
+        ),
+        (
+            "billing.release_rejected",
+            ReleaseRejected(request_id="r", account_no="1", bill_id="b", problem="is not held"),
+            "problem is not held",
+        ),
+    ],
+)
+def test_what_was_asked_for_and_refused_reaches_a_person(
+    name: str, body: object, detail: str
+) -> None:
+    view = StatusView(load_topics(1))
+    view.note(record(f"{name.partition('.')[0]}.events", 0, name, encode(body)))
+    (found,) = view.document()["findings"]
+    assert (found["type"], found["detail"]) == (name, detail)
+    assert found["what"]["zh"]
+    assert found["what"]["en"]
 
 
 def test_every_finding_exists_and_has_both_names() -> None:

@@ -160,3 +160,16 @@ def check_fold(desk: Desk, state: Account) -> None:
         rebuilt = evolve(rebuilt, decode_as(type(event), encode(event)))
     assert rebuilt == state
     assert state_decoder(Account)(encode_state(state)) == state
+
+
+@given(IMPORTS)
+@settings(deadline=None)
+def test_an_account_or_a_point_that_is_known_is_never_forgotten(imports: list[list[Row]]) -> None:
+    """So an opening position that was checked against them is still good when it is decided."""
+    state = Account()
+    for rows in imports:
+        after = judge_rows(state, ANNA, rows).state
+        assert bool(after.accounts) >= bool(state.accounts)
+        known, still = ({row.usage_point for row in each.points} for each in (state, after))
+        assert known <= still
+        state = after
