@@ -66,22 +66,13 @@ class Draft:
         return spread(amount_fen, self.account.debts)
 
     def moved(self, reason: str, payment_id: str = "") -> None:
-        """Money moved: tell how the account stands, and take back what may not stand any more.
+        """Money moved: take back what may not stand any more, and tell how the account stands.
 
         A clearance that is granted and still valid is withdrawn in the decision that settles its
-        debt, so no later input can come between the money and the withdrawal.
+        debt, so no later input can come between the money and the withdrawal. The balance follows:
+        who reads it first brings the point back, and cannot tell any more that it was crossed.
         """
         account = self.account
-        self.note(
-            BalanceChanged(
-                account_no=self.key,
-                prepayment_fen=account.prepayment_fen,
-                receivable_fen=account.receivable_fen,
-                overdue_fen=sum(debt.open_fen for debt in account.overdue(self.today_on)),
-                debts=account.debts,
-                reason=reason,
-            )
-        )
         for clearance in account.clearances:
             is_settled = account.open_fen(clearance.invoice_nos) <= clearance.threshold_fen
             if is_settled and self.at <= clearance.valid_until_at:
@@ -92,3 +83,13 @@ class Draft:
                         payment_id=payment_id,
                     )
                 )
+        self.note(
+            BalanceChanged(
+                account_no=self.key,
+                prepayment_fen=account.prepayment_fen,
+                receivable_fen=account.receivable_fen,
+                overdue_fen=sum(debt.open_fen for debt in account.overdue(self.today_on)),
+                debts=account.debts,
+                reason=reason,
+            )
+        )

@@ -60,6 +60,7 @@ class AgreementPublished:
     account_no: str
 
 
+MONEY = (payments.PaymentCaptured, payments.CreditTaken)
 TYPES_SEEN: set[str] = set()
 SEEDS_SEEN: set[int] = set()
 
@@ -279,7 +280,7 @@ def no_transaction_counts_twice(town: Town, own: list[Any]) -> None:
 
 
 def no_grant_outlives_its_debt(own: list[Any]) -> None:
-    """A grant stands with a debt behind it, or was withdrawn by the very next balance."""
+    """A grant stands with a debt behind it, or was withdrawn before the very next balance."""
     asked = {body.clearance_id: body for body in own if isinstance(body, payments.ClearanceOpened)}
     for index, body in enumerate(own):
         if not isinstance(body, payments.ClearanceGranted):
@@ -295,15 +296,23 @@ def no_grant_outlives_its_debt(own: list[Any]) -> None:
                 and later.account_no == body.account_no
                 and sum(d.open_fen for d in later.debts if d.invoice_no in question.invoice_nos)
                 <= question.threshold_fen
-                and own[number - 1].__class__ in (payments.PaymentCaptured, payments.CreditTaken)
+                and (moved := money_before(own, number))
             ):
                 ids = [
                     each.clearance_id
-                    for each in own[number + 1 : number + 9]
+                    for each in own[moved:number]
                     if isinstance(each, payments.ClearanceWithdrawn)
                 ]
                 assert body.clearance_id in ids, (body, later)
                 break
+
+
+def money_before(own: list[Any], number: int) -> int:
+    """Where the money came that a balance tells of, withdrawals between them; 0 for no money."""
+    number -= 1
+    while number > 0 and isinstance(own[number], payments.ClearanceWithdrawn):
+        number -= 1
+    return number if isinstance(own[number], MONEY) else 0
 
 
 def each_debt_is_told_once(own: list[Any]) -> None:

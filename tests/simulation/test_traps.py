@@ -7,7 +7,7 @@ that at least one history breaks a law.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,17 +15,18 @@ import pytest
 from libs.events import batch as batch_module
 from libs.events import loop as loop_module
 from libs.events.batch import Batch
-from libs.events.errors import Aborted, Refused, Unavailable
+from libs.events.errors import Refused
 from libs.events.fold import Fold
 from libs.events.loop import Loop
-from libs.events.record import TopicPartition
+from libs.events.record import TopicPartition, partition_of
 from libs.events.recovery import Recovery
 from libs.events.replay import replay
 from libs.events.testing.driver import Simulation
 from libs.events.testing.laws import check
+from libs.events.testing.simbroker import Membership, Session, SimBroker
 from libs.events.testing.simlog import SimLog, SimReader
 from tests.simulation.test_loop import run_history
-from tests.simulation.toy import WRITTEN, make_core
+from tests.simulation.toy import WRITTEN, CoinDropped, edge, make_core
 
 Mutant = Callable[[pytest.MonkeyPatch], None]
 
@@ -103,6 +104,7 @@ def polled_before_a_rebalance_is_decided(patch: pytest.MonkeyPatch) -> None:
     """What is in memory is believed after a rebalance; nothing is folded again."""
 
     def start_over(self: Loop) -> None:
+        self.recovering.clear()
         for partition in sorted(self.log.assigned()):
             if partition in self.folds and not self.folds[partition].pending:
                 self.ready.add(partition)
@@ -216,15 +218,71 @@ def checkpoint_ahead(patch: pytest.MonkeyPatch) -> None:
 
 def generation_not_fenced(patch: pytest.MonkeyPatch) -> None:
     """A replaced member's commit is accepted by the group."""
-    from libs.events.testing.simbroker import SimBroker
 
-    def add_offsets(self: SimBroker, session: Any, who: Any, positions: Any) -> None:
+    def add_offsets(
+        self: SimBroker,
+        session: Session,
+        who: Membership,
+        positions: Mapping[TopicPartition, int],
+    ) -> None:
         producer = self._open(session)
         producer.targets.add(who.group)
-        self.group(who.group).pending.setdefault(producer.producer_id, {}).update(positions)
+        self.group(who.group).send(producer.producer_id, positions)
 
     patch.setattr(SimBroker, "add_offsets", add_offsets)
-    patch.setattr(Recovery, "_agrees", lambda self: True)
+
+
+def first_offset_not_committed(patch: pytest.MonkeyPatch) -> None:
+    """1.2 a: what was never seen is started without an offset of the group."""
+    original = Loop._start
+
+    def start(self: Loop, recovery: Recovery) -> None:
+        recovery.stable = {**recovery.fold.positions}
+        original(self, recovery)
+
+    patch.setattr(Loop, "_start", start)
+
+
+def first_offset_with_the_first_decision(patch: pytest.MonkeyPatch) -> None:
+    """1.2 a: what was never seen gets its offset, but only when something was decided there."""
+    original = SimLog.commit
+    kept: dict[int, dict[TopicPartition, int]] = {}
+
+    def commit(
+        self: SimLog, outgoing: Sequence[Any], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        mine = kept.setdefault(id(self), {})
+        if not outgoing:
+            mine |= positions
+            return {}
+        return original(self, outgoing, {**mine, **positions})
+
+    patch.setattr(SimLog, "commit", commit)
+
+
+def never_seen_starts_at_its_end(patch: pytest.MonkeyPatch) -> None:
+    """1.2 a: what was never seen starts at what comes next, as `auto.offset.reset=latest` does."""
+    original = Recovery._settle
+
+    def settle(self: Recovery) -> None:
+        for topic in self.core.inputs:
+            high = self.log.bounds(topic, self.place.partition).high
+            self.fold.positions.setdefault(topic, high)
+        original(self)
+
+    patch.setattr(Recovery, "_settle", settle)
+
+
+def never_seen_starts_at_what_is_left(patch: pytest.MonkeyPatch) -> None:
+    """1.2 a: what retention left over is decided, and nobody says what is missing."""
+
+    def settle(self: Recovery) -> None:
+        for topic in self.core.inputs:
+            low = self.log.bounds(topic, self.place.partition).low
+            position = self.fold.positions.get(topic, 0)
+            self.fold.positions[topic] = max(position, low)
+
+    patch.setattr(Recovery, "_settle", settle)
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -245,11 +303,98 @@ MUTANTS: tuple[Mutant, ...] = (
 )
 
 
-def breaks_a_law(seed: int) -> bool:
-    """Whether one history under the mutant ends in a broken law, or in a refusal to run."""
+FIRST_MUTANTS: tuple[Mutant, ...] = (
+    first_offset_not_committed,
+    first_offset_with_the_first_decision,
+    never_seen_starts_at_its_end,
+    never_seen_starts_at_what_is_left,
+)
+
+
+def run_and_check(seed: int) -> None:
+    """A history of test_loop.py, and the laws."""
+    check(run_history(seed), WRITTEN)
+
+
+def run_first_days(seed: int) -> None:
+    """Partitions that are seen for the first time: a quiet one, one that waited, one that was cut.
+
+    Whatever is decided in a partition, all its inputs have an offset by then, and in the end also
+    those where nothing ever came. What retention took before anybody saw it is refused.
+    """
+    sim = Simulation(seed, (make_core(),), topics=("toy.totals",))
+    watch_first_offsets(sim)
+    if seed % 3:
+        drop_coins(sim, 0)
+    sim.run(20)
+    if seed % 2:
+        drop_coins(sim, 10)
+    sim.finish()
+    check(sim, WRITTEN)
+    offsets = sim.broker.group("toy").offsets
+    missing = [tp for tp in inputs_of(sim, range(sim.partitions)) if tp not in offsets]
+    assert not missing, f"seed {seed}: {missing} have no offset"
+    refuses_what_retention_took(seed)
+
+
+def refuses_what_retention_took(seed: int) -> None:
+    """Records came and went: before anybody was there, or while nobody was."""
+    sim = Simulation(seed, (make_core(),), topics=("toy.totals",))
+    if seed % 2:
+        sim.finish()
+        for worker in sim.workers:
+            assert worker.loop is not None
+            worker.log.kill()
+            worker.loop = None
+    drop_coins(sim, 0)
+    sim.broker.trim("edge.coins", 0, 1 + seed % sim.broker.bounds("edge.coins", 0).high)
+    said = ""
     try:
-        check(run_history(seed), WRITTEN)
-    except (AssertionError, Refused, Aborted, Unavailable, KeyError, TypeError, AttributeError):
+        sim.finish()
+    except Refused as reason:
+        said = str(reason)
+    assert "lost to retention" in said, f"seed {seed}: what retention took was not missed: {said}"
+
+
+def drop_coins(sim: Simulation, first: int) -> None:
+    """Some coins, all into one partition; nothing comes to the others, and no tick."""
+    keys = [f"box-{number}" for number in range(20)]
+    keys = [key for key in keys if partition_of(key, sim.partitions) == 0]
+    for index in range(first, first + sim.random.randrange(1, 6)):
+        coin = CoinDropped(amount_fen=sim.random.choice((0, 5, 10)))
+        sim.broker.down = False
+        sim.feed(edge, "edge.coins", sim.random.choice(keys), coin, index)
+
+
+def inputs_of(sim: Simulation, numbers: Iterable[int]) -> list[TopicPartition]:
+    """The inputs of some partitions."""
+    return [TopicPartition(topic, number) for number in numbers for topic in sim.cores[0].inputs]
+
+
+def watch_first_offsets(sim: Simulation) -> None:
+    """From now on nothing may be decided in a partition while one of its inputs has no offset."""
+    faults, own_topic = sim.broker.faults, sim.cores[0].own_topic
+    assert faults is not None
+
+    def watch(point: str, client: object) -> None:
+        if point == "commit.appended":
+            decided = [n for n in range(sim.partitions) if sim.broker.bounds(own_topic, n).high]
+            offsets = sim.broker.group("toy").offsets
+            guessed = [tp for tp in inputs_of(sim, decided) if tp not in offsets]
+            assert not guessed, f"seed {sim.seed}: decided while {guessed} had no offset"
+        faults(point, client)
+
+    sim.broker.faults = watch
+
+
+def breaks_a_law(history: Callable[[int], None], seed: int) -> bool:
+    """Whether one history under the mutant breaks a law, or ends in a refusal to run.
+
+    Nothing else counts: a mutant that the harness stumbles over was not noticed by any law.
+    """
+    try:
+        history(seed)
+    except (AssertionError, Refused):
         return True
     return False
 
@@ -259,7 +404,22 @@ def test_without_its_answer_a_trap_is_noticed(
     mutant: Mutant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutant(monkeypatch)
-    assert any(breaks_a_law(seed) for seed in range(200)), f"{mutant.__name__} went unnoticed"
+    noticed = any(breaks_a_law(run_and_check, seed) for seed in range(200))
+    assert noticed, f"{mutant.__name__} went unnoticed"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_was_never_seen_starts_at_the_beginning(seed: int) -> None:
+    run_first_days(seed)
+
+
+@pytest.mark.parametrize("mutant", FIRST_MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_without_its_first_offset_a_partition_is_noticed(
+    mutant: Mutant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant(monkeypatch)
+    noticed = any(breaks_a_law(run_first_days, seed) for seed in range(60))
+    assert noticed, f"{mutant.__name__} went unnoticed"
 
 
 def test_other_code_is_not_comparable_and_never_identical() -> None:
@@ -278,8 +438,6 @@ def test_a_rebuild_longer_than_the_poll_interval_keeps_its_partitions() -> None:
     def generations(slice_s: float) -> int:
         sim = Simulation(1, (make_core(),), members=1, partitions=1, topics=("toy.totals",))
         sim.calm = True
-        from tests.simulation.toy import CoinDropped, edge
-
         for index in range(60):
             sim.feed(edge, "edge.coins", "box-1", CoinDropped(amount_fen=5), index)
         sim.finish()

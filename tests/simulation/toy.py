@@ -169,4 +169,4 @@ def make_core(**changes: Any) -> Core:
     return replace(made, **changes)
 
 
-WRITTEN = {"toy": ("toy.totals",)}
+WRITTEN: dict[str, tuple[str, ...]] = {"toy": ("toy.totals",)}

@@ -133,6 +133,10 @@ class SimLog(SimReader):
             until = self._polled_ms + self.broker.max_poll_interval_ms
             mine.heard_ms = max(mine.heard_ms, min(self.broker.now_ms, until))
 
+    def joined(self) -> bool:
+        """Whether the group has given this member its partitions, maybe none; see the port."""
+        return self._generation >= 0
+
     def generation(self) -> int:
         """Counts assignments and revocations; see the port."""
         return self._changes
