@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from libs.events.core import Core
 from libs.events.host import decider_hash
+from libs.events.policy import Term
 from libs.events.registry import Catalogue
+from services.policy_file import SECTIONS, policy_of
 from services.wiring import on_table
 
 CORES: dict[str, str] = {
@@ -46,10 +50,33 @@ class KnownCore:
     written: tuple[str, ...]
 
 
-def load_core(name: str, partitions: int) -> KnownCore:
-    """The core of a service as this release has it."""
+@dataclass(frozen=True, slots=True)
+class KnownPolicy:
+    """The policy of a core, with its default and what each value means."""
+
+    policy: Any
+    default: Any
+    terms: dict[str, Term]
+
+
+def load_policy(name: str, file: Path | None) -> KnownPolicy:
+    """The policy of a core by the policy file, None for the default."""
+    module = importlib.import_module(f"services.{name}.policy")
+    policy = policy_of(file, name, module.DEFAULT_POLICY)
+    return KnownPolicy(policy, module.DEFAULT_POLICY, module.TERMS)
+
+
+def check_policies(file: Path | None) -> None:
+    """BadInput for the first thing that is wrong in the policy file, whatever core it concerns."""
+    for section in SECTIONS:
+        load_policy(section, file)
+
+
+def load_core(name: str, partitions: int, policy_file: Path | None = None) -> KnownCore:
+    """The core of a service as this release has it, deciding by the policy file."""
     module = importlib.import_module(CORES[name])
-    core = on_table(module.make_core(decider_hash(module.PURE_MODULES)), partitions)
+    given = {"policy": load_policy(name, policy_file).policy} if name in SECTIONS else {}
+    core = on_table(module.make_core(decider_hash(module.PURE_MODULES), **given), partitions)
     return KnownCore(core, module.WRITTEN)
 
 

@@ -113,14 +113,9 @@ class Settings(BaseSettings):
     control_port: int = Field(
         default=8120, ge=0, le=65_535, description="port of the switching API"
     )
-    billing_port: int = Field(default=8130, ge=0, le=65_535, description="port of the billing API")
-    customers_port: int = Field(
-        default=8140, ge=0, le=65_535, description="port of the customers API"
-    )
     metrology_port: int = Field(
         default=8150, ge=0, le=65_535, description="port of the laboratory API"
     )
-    ingest_port: int = Field(default=8160, ge=0, le=65_535, description="port of the readings API")
     clock_port: int = Field(
         default=8170, ge=0, le=65_535, description="port of the simulated clock"
     )
@@ -128,7 +123,8 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=65_535,
-        description="port of /metrics and the health checks; 0: a free one",
+        description="port of /metrics and the health checks; 0: a free one, which "
+        "`gridledger local status` shows",
     )
     release_id: str = Field(
         default="dev", min_length=1, description="name of this release in the records"
@@ -140,7 +136,8 @@ class Settings(BaseSettings):
     otlp_endpoint: str = Field(
         default="",
         pattern=r"^(https?://.+)?$",
-        description="address of an OTLP/HTTP collector; empty: no traces are sent",
+        description="address of an OTLP/HTTP collector, as http://127.0.0.1:4318; empty: no traces "
+        "are sent",
     )
     clock_mode: Literal["live", "simulated"] = Field(
         default="live", description="live: business time is the wall clock; simulated: by barriers"
@@ -156,6 +153,9 @@ class Settings(BaseSettings):
     )
     operators_file: FilePath | None = Field(
         default=None, description="file with the local accounts: names, roles, argon2 hashes"
+    )
+    policy_file: FilePath | None = Field(
+        default=None, description="file with the periods and rules that differ from their defaults"
     )
 
     @classmethod

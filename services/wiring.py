@@ -19,7 +19,7 @@ from libs.events.host import Runtime, run_loop
 from libs.events.kafka import KafkaLog, KafkaProducerPort
 from libs.events.loop import Loop
 from libs.events.registry import Catalogue
-from libs.events.telemetry import Telemetry, configure_logs
+from libs.events.telemetry import Telemetry, Tracing, configure_logs
 from libs.events.topics import load_topics
 from services.settings import PREFIX, Settings
 
@@ -38,6 +38,11 @@ def runtime_of(settings: Settings, service: str) -> Runtime:
     )
 
 
+def tracing_of(settings: Settings, part: str) -> Tracing:
+    """The spans of one part of this process; the one place that knows where they go."""
+    return Tracing(part, settings.otlp_endpoint)
+
+
 def on_table(core: Core, partitions: int) -> Core:
     """The core with what the topic table says of its inputs: types it does not read, and keys."""
     table = load_topics(partitions)
@@ -45,7 +50,9 @@ def on_table(core: Core, partitions: int) -> Core:
     return replace(core, ignored_types=ignored, keyed=table.keyed(core.inputs))
 
 
-def _make_loop(kind: Callable[..., Loop], core: Core, runtime: Runtime, member: str) -> Any:
+def _make_loop(
+    kind: Callable[..., Loop], core: Core, runtime: Runtime, member: str, tracing: Tracing
+) -> Any:
     table = load_topics(runtime.partitions)
     core = on_table(core, runtime.partitions)
     store = CheckpointStore(open_engine(runtime.database_url))
@@ -55,9 +62,9 @@ def _make_loop(kind: Callable[..., Loop], core: Core, runtime: Runtime, member: 
         log,
         store,
         table.partitions,
-        cluster_id=runtime.cluster_id,
+        cluster_id=log.cluster_id(),
         release=runtime.release,
-        telemetry=Telemetry(core.name),
+        telemetry=Telemetry(core.name, tracing=tracing),
     )
 
 
@@ -65,7 +72,8 @@ def run_core(core: Core, settings: Settings, ordinal: int) -> int:
     """Run one member of a core until it is told to stop."""
     runtime = runtime_of(settings, core.name)
     member = f"{core.name}-{ordinal}"
-    return run_loop(_make_loop(Loop, core, runtime, member), runtime, member)
+    tracing = tracing_of(settings, core.name)
+    return run_loop(_make_loop(Loop, core, runtime, member, tracing), runtime, member)
 
 
 def make_effect_loop(
@@ -73,7 +81,8 @@ def make_effect_loop(
 ) -> EffectLoop:
     """The loop of an effect core, for a process that has more to do than run it."""
     runtime = runtime_of(settings, core.name)
-    loop: EffectLoop = _make_loop(EffectLoop, core, runtime, f"{core.name}-{ordinal}")
+    tracing = tracing_of(settings, core.name)
+    loop: EffectLoop = _make_loop(EffectLoop, core, runtime, f"{core.name}-{ordinal}", tracing)
     loop.perform = perform
     return loop
 
@@ -88,7 +97,8 @@ def open_producer(settings: Settings, source: str, catalogue: Catalogue) -> Edge
         require_partitions(topic, table.partitions(topic), port.partitions(topic))
         return table.partitions(topic)
 
-    return EdgeProducer(source, catalogue, port, partitions)
+    tracing = tracing_of(settings, source)
+    return EdgeProducer(source, catalogue, port, partitions, tracing=tracing)
 
 
 def require_partitions(topic: str, wanted: int, found: int) -> None:

@@ -26,7 +26,8 @@ from services.cores import CORES
 
 ROOT = Path(__file__).parents[1]
 PURE_LIBS = frozenset(
-    f"libs.events.{name}" for name in ("core", "errors", "quantities", "record", "registry", "step")
+    f"libs.events.{name}"
+    for name in ("core", "errors", "policy", "quantities", "record", "registry", "step")
 )
 """The part of the library that decisions may use: data and arithmetic."""
 

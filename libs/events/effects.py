@@ -11,11 +11,14 @@ outcome is never done again after a crash, only looked at. The functions:
     conclude(view, key, item, result) -> emits    what the world answered
 
 Every key of an input is decided, acted on and concluded before the next one. Inputs that lead to
-no action share a transaction.
+no action share a transaction. The world is slow: after every contact with it what has come since is
+polled, and an input of a topic with precedence overtakes all that waits. Within a topic's partition
+order never changes, so positions say what is decided as ever.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +31,7 @@ from libs.events.fold import Fold
 from libs.events.loop import Loop
 from libs.events.record import Record
 from libs.events.step import Pending
+from libs.events.telemetry import follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,39 @@ Perform = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectCore(Core):
-    """A core with an outside. `act_within_s`: how old a written attempt may be at the wire."""
+    """A core with an outside. act_within_s: how old a written attempt may be at the wire;
+    precedence: inputs that overtake those after them, and those that are not named."""
 
     action: Callable[[View, str, Item, bool], Any]
     conclude: Callable[[View, str, Item, Any], Sequence[Emit]]
     act_within_s: float = 5.0
+    precedence: tuple[str, ...] = ()
+
+
+WAITING_MAX = 10_000
+"""How many polled inputs may wait for the world; more stay in the log."""
+
+
+class Waiting:
+    """Polled inputs that are not decided yet, each topic's partitions in their order."""
+
+    def __init__(self, precedence: Sequence[str], records: Sequence[Record]) -> None:
+        self._ranks = {topic: rank for rank, topic in enumerate(precedence)}
+        self._queues: list[deque[Record]] = [deque() for _ in range(len(precedence) + 1)]
+        self.add(records)
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self._queues)
+
+    def add(self, records: Sequence[Record]) -> None:
+        """What was polled after all that waits."""
+        for record in records:
+            self._queues[self._ranks.get(record.topic, -1)].append(record)
+
+    def take(self) -> Record | None:
+        """The first input of the topic that goes first; None when none waits."""
+        found = next((queue for queue in self._queues if queue), None)
+        return found.popleft() if found is not None else None
 
 
 class EffectLoop(Loop):
@@ -56,24 +88,44 @@ class EffectLoop(Loop):
     """
 
     perform: Perform
+    _is_resuming = False
+
+    def _finish_pending(self, fold: Fold) -> bool:
+        """What this turn polled before is not decided yet: nothing later may be polled here."""
+        self._is_resuming = True
+        try:
+            return super()._finish_pending(fold)
+        finally:
+            self._is_resuming = False
 
     def _take(self, records: Sequence[Record]) -> bool:
+        assert isinstance(self.core, EffectCore)
+        waiting = Waiting(self.core.precedence, records)
         batch = self._new_batch()
-        for record in records:
+        while (record := waiting.take()) is not None:
             if record.partition not in self.ready:
                 continue
             fold = self.folds[record.partition]
             if record.offset < fold.positions.get(record.topic, 0):
                 continue
+            follow(record.headers)
             following = self._take_one(batch, fold, record)
             if following is None:
                 return False
+            acted = following is not batch
             batch = following
-            if batch.is_full():
+            if acted or batch.is_full():
                 if not self._commit(batch):
                     return False
                 batch = self._new_batch()
+            if acted and not self._is_resuming and not self._take_in(waiting):
+                return False
         return self._commit(batch)
+
+    def _take_in(self, waiting: Waiting) -> bool:
+        """Add what came while the world was touched; False after a rebalance, which voids all."""
+        waiting.add(self._poll(max(WAITING_MAX - len(waiting), 0), 0.0))
+        return self.log.generation() == self._generation
 
     def _take_one(self, batch: Batch, fold: Fold, record: Record) -> Batch | None:
         """Decide one input; the batch to go on with, None when an abort or rebalance cut it."""

@@ -1,7 +1,7 @@
 """Health over HTTP, from a side thread that only reads: /live, /ready, /metrics.
 
 Liveness notices a loop that hangs (a blocked client call stops the heartbeat); it does not depend
-on the broker. Readiness waits for recovery.
+on the broker. Readiness waits for the group's assignment and for recovery.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from http.server import ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from libs.events.errors import Refused
 from libs.events.plain_http import PlainRequests
 
 
@@ -24,7 +25,10 @@ def serve_health(
     is_ready: Callable[[], bool],
     hung_after_s: float,
 ) -> ThreadingHTTPServer:
-    """Start serving in a daemon thread; the server's port is the one bound (0 picks one)."""
+    """Start serving in a daemon thread; the server's port is the one bound (0 picks one).
+
+    Raises Refused when the port is taken: several members on one machine need a free one each.
+    """
 
     class Health(PlainRequests):
         def do_GET(self) -> None:
@@ -42,7 +46,19 @@ def serve_health(
         def _verdict(self, good: bool, text: str) -> None:
             self.answer(200 if good else 503, text.encode(), "text/plain")
 
-    server = ThreadingHTTPServer((host, port), Health)
+    try:
+        server = ThreadingHTTPServer((host, port), Health)
+    except OSError as error:
+        raise Refused(
+            f"health port {port} on {host}: {error.strerror}; set GRIDLEDGER_HEALTH_PORT to 0 for "
+            "a free one, which the status file names"
+        ) from None
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    threading.Thread(
+        # Looks often whether it shall end: a process that is told to must not wait for it.
+        target=server.serve_forever,
+        args=(0.05,),
+        name="health",
+        daemon=True,
+    ).start()
     return server

@@ -15,15 +15,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from prometheus_client import CollectorRegistry
 
 from libs.events.core import decider_of
 from libs.events.health import serve_health
 from libs.events.kafka import KafkaSettings
 from libs.events.loop import Loop
+from libs.events.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,6 @@ class Runtime:
     kafka: KafkaSettings
     database_url: str
     partitions: int
-    cluster_id: str = ""
     release: str = ""
     run_dir: Path | None = None
     health_host: str = "127.0.0.1"
@@ -87,6 +90,7 @@ SHARED_PURE_MODULES = (
     "libs.events.batch",
     "libs.events.core",
     "libs.events.fold",
+    "libs.events.policy",
     "libs.events.quantities",
     "libs.events.record",
     "libs.events.step",
@@ -108,7 +112,7 @@ def decider_hash(modules: Iterable[str]) -> str:
 def loop_status(loop: Loop) -> dict[str, Any]:
     """What `gridledger local status` shows of a core."""
     return {
-        "state": "recovering" if loop.recovering or not loop.ready else "ready",
+        "state": _state(loop),
         "partitions": sorted(loop.ready),
         "recovering": {
             str(partition): recovery.remaining for partition, recovery in loop.recovering.items()
@@ -121,46 +125,104 @@ def loop_status(loop: Loop) -> dict[str, Any]:
     }
 
 
+def _state(loop: Loop) -> str:
+    if loop.is_ready:
+        return "ready"
+    return "recovering" if loop.recovering or loop.log.joined() else "joining"
+
+
 HUNG = 75
 """The exit status of a process that ended itself because a client call never came back."""
 
 
-def watch(loop: Loop, hung_after_s: float, end: Callable[[int], object] = os._exit) -> None:
-    """End the process when its loop hangs: a client call that never returns cannot be cancelled
+Heartbeat = Callable[[], float]
+"""When a part of a process last turned, by the monotonic clock."""
+
+
+def oldest(*heartbeats: Heartbeat) -> Heartbeat:
+    """The heartbeat of a process of several parts: alive as long as each of them is."""
+    return lambda: min(heartbeat() for heartbeat in heartbeats)
+
+
+class Pulse:
+    """What a part that is no loop tells about itself: `beat` it at every turn."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+        self.is_ready = False
+
+    def beat(self, *, is_ready: bool) -> None:
+        """It turned just now, and can do its work or not."""
+        self.at = time.monotonic()
+        self.is_ready = is_ready
+
+
+def watch(
+    heartbeat: Heartbeat, hung_after_s: float, end: Callable[[int], object] = os._exit
+) -> threading.Event:
+    """End the process when it hangs: a client call that never returns cannot be cancelled
     (seen: send_offsets_to_transaction after the broker was killed), and recovery at the next start
-    is the path everybody tests."""
+    is the path everybody tests. Setting the event that is returned ends the watch."""
+    over = threading.Event()
 
     def look() -> None:
-        while True:
-            time.sleep(min(1.0, hung_after_s / 10))
-            age_s = time.monotonic() - loop.telemetry.heartbeat
+        while not over.wait(min(1.0, hung_after_s / 10)):
+            age_s = time.monotonic() - heartbeat()
             if age_s > hung_after_s:
-                loop.telemetry.log.error(
-                    "the loop hangs, ending the process", age_s=round(age_s, 1)
-                )
+                log = logger("watchdog")
+                log.error("the loop hangs, ending the process", age_s=round(age_s, 1))
                 end(HUNG)
                 return
 
     threading.Thread(target=look, name="watchdog", daemon=True).start()
+    return over
 
 
-def run_loop(loop: Loop, runtime: Runtime, name: str) -> int:
-    """Run a loop as this process until it is told to stop; the exit status."""
-    stop = StopSignal()
-    status = StatusFile(runtime.run_dir, name)
+@contextmanager
+def watched(
+    runtime: Runtime,
+    registry: CollectorRegistry,
+    heartbeat: Heartbeat,
+    is_ready: Callable[[], bool],
+) -> Iterator[dict[str, Any]]:
+    """Health port and watchdog of this process while the block runs.
+
+    Yields what the status file says of them: the port that was bound, which nobody else knows.
+    """
+    server = None
     if runtime.health_port is not None:
-        serve_health(
+        server = serve_health(
             runtime.health_host,
             runtime.health_port,
-            loop.telemetry.registry,
-            lambda: loop.telemetry.heartbeat,
-            lambda: bool(loop.ready) and not loop.recovering,
+            registry,
+            heartbeat,
+            is_ready,
             runtime.hung_after_s,
         )
-    watch(loop, runtime.hung_after_s)
-    while not stop.is_set:
-        loop.step()
-        status.write(loop_status(loop))
-    loop.stop()
+    over = watch(heartbeat, runtime.hung_after_s)
+    try:
+        yield {} if server is None else {"health_port": server.server_address[1]}
+    finally:
+        over.set()
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+
+
+def run_loop(loop: Loop, runtime: Runtime, name: str, *others: Heartbeat) -> int:
+    """Run a loop as this process until it is told to stop; the exit status.
+
+    `others` are heartbeats of further parts of the process: none of them may hang.
+    """
+    stop = StopSignal()
+    status = StatusFile(runtime.run_dir, name)
+    telemetry = loop.telemetry
+    heartbeat = oldest(lambda: telemetry.heartbeat, *others)
+    with watched(runtime, telemetry.registry, heartbeat, lambda: loop.is_ready) as report:
+        while not stop.is_set:
+            loop.step()
+            status.write(loop_status(loop) | report)
+        loop.stop()
+    telemetry.tracing.close()
     status.write({"state": "stopped", "partitions": []}, now=True)
     return 0

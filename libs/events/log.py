@@ -48,6 +48,13 @@ class Log(Protocol):
         """
         ...
 
+    def joined(self) -> bool:
+        """Whether the group has given this member its partitions, maybe none, as of the last poll.
+
+        False before the first assignment and from a revocation to the next assignment.
+        """
+        ...
+
     def generation(self) -> int:
         """Counts the assignments and revocations that `poll` has seen.
 

@@ -23,7 +23,7 @@ from libs.events.fold import Fold
 from libs.events.log import Log
 from libs.events.record import Record, TopicPartition
 from libs.events.recovery import Patience, Recovery, changed_rows
-from libs.events.telemetry import Telemetry
+from libs.events.telemetry import DECIDE, Telemetry, follow, traceparent_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,16 @@ class Loop:
         self._void = False
         self._checkpointed_at: dict[int, float] = {}
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether all that it was given is recovered; a standby was given nothing, and is ready.
+
+        Not before its first assignment, and not between a revocation and the next one.
+        """
+        log = self.log
+        follows = log.joined() and self._generation == log.generation()
+        return follows and not self.recovering and self.ready >= log.assigned()
+
     # -- one turn ---------------------------------------------------------------------------
 
     def step(self) -> bool:
@@ -97,7 +107,7 @@ class Loop:
             return True
         worked = self._recover() if self.recovering else False
         if records:
-            self._take(records)
+            self._take_traced(records)
             worked = True
         self.telemetry.took(records)
         self._save_due()
@@ -202,9 +212,27 @@ class Loop:
                 f"{pending.topic}[{fold.number}]: the input {pending.offset} of an open decision "
                 "is no longer there"
             )
-        return self._take([piece.records[0]])
+        return self._take_traced([piece.records[0]])
 
     # -- deciding ---------------------------------------------------------------------------
+
+    def _take_traced(self, records: Sequence[Record]) -> bool:
+        """Decide and commit records, within a span that names their traces when spans are sent."""
+        tracing = self.telemetry.tracing
+        try:
+            if not tracing.is_on:
+                return self._take(records)
+            links = [traceparent_of(record.headers) for record in records]
+            with tracing.span(
+                f"decide {self.core.name}",
+                DECIDE,
+                self.core.own_topic,
+                links=links,
+                message_count=len(records),
+            ):
+                return self._take(records)
+        finally:
+            follow(())
 
     def _take(self, records: Sequence[Record]) -> bool:
         """Decide records in the order polled; False when a rebalance or abort cut it short."""
@@ -215,6 +243,7 @@ class Loop:
             fold = self.folds[record.partition]
             if record.offset < fold.positions.get(record.topic, 0):
                 continue  # delivered again: recognised by position
+            follow(record.headers)
             following = decide_input(batch, fold, record, self._next_part)
             if following is None:
                 return False
@@ -248,7 +277,8 @@ class Loop:
         try:
             written = self.log.commit(outgoing, positions)
         except (Aborted, Unavailable) as reason:
-            self.telemetry.aborted(reason)
+            follow(())  # the last input is one of many; `aborted` names the trace of a single one
+            self.telemetry.aborted(reason, outgoing)
             for fold in batch.folds:
                 fold.roll_back()
             # Records polled with these are not decided either: all partitions start over.

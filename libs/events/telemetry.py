@@ -3,17 +3,27 @@
 The attribute names of OpenTelemetry's messaging conventions are still in development; they are
 used here and nowhere else. Metrics are Prometheus text on `/metrics` (health.py); OTLP traces are
 sent only when an endpoint is configured. Replay makes no telemetry.
+
+A trace begins where the world is met: an edge gives every record it writes a `traceparent`, the
+events decided from it carry the same one on, and log lines written meanwhile name its `trace_id`.
+
+    with tracing.span("append payments.notices", SEND, "payments.notices") as traceparent:
+        ...                       # "" when nothing is sent: then the caller begins a trace itself
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import secrets
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -21,7 +31,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 if TYPE_CHECKING:
     from libs.events.batch import Batch
     from libs.events.loop import Loop
-    from libs.events.record import Record
+    from libs.events.record import Headers, Outgoing, Record
+
+SEND, DECIDE = "send", "process"
+"""What a span is about, as the messaging conventions call it (`messaging.operation.type`)."""
+
+LINKS_MAX = 128
+"""Of how many inputs a span names the trace; OpenTelemetry drops what is above."""
+
+_EXPORT_S = 3.0
+"""How long one attempt to send spans may take: a process that is told to end must not wait."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -36,6 +55,7 @@ def configure_logs(level: str = "info", form: str = "json") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -59,11 +79,66 @@ def new_traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
+def traceparent_of(headers: Headers) -> str:
+    """The trace that a record belongs to; "" when it has none."""
+    for name, value in headers:
+        if name == "traceparent":
+            return value.decode("ascii", "replace")
+    return ""
+
+
+def trace_id_of(traceparent: str) -> str:
+    """The trace's own id, by which log lines and traces are found; "" when there is none."""
+    parts = traceparent.split("-")
+    return parts[1] if len(parts) == 4 else ""
+
+
+# The headers, not the id: looking for it costs something, and few records write a line.
+_followed: ContextVar[Headers] = ContextVar("followed", default=())
+
+
+def follow(headers: Headers) -> None:
+    """From here on log lines of this thread (or task) name the trace of this record; () ends it."""
+    _followed.set(headers)
+
+
+def begin_trace() -> str:
+    """A new trace that log lines of this thread (or task) name from here on."""
+    traceparent = new_traceparent()
+    follow((("traceparent", traceparent.encode()),))
+    return traceparent
+
+
+@contextmanager
+def following(headers: Headers) -> Iterator[None]:
+    """Log lines written in this block name the trace of this record."""
+    before = _followed.set(headers)
+    try:
+        yield
+    finally:
+        _followed.reset(before)
+
+
+def _name_trace(
+    _logger: Any, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    trace_id = trace_id_of(traceparent_of(_followed.get()))
+    if trace_id and "trace_id" not in line:
+        line["trace_id"] = trace_id
+    return line
+
+
 class Telemetry:
     """Metrics and log lines of one core or edge. One instance per process part."""
 
-    def __init__(self, name: str, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        registry: CollectorRegistry | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.name = name
+        self.tracing = tracing or NO_TRACING
         self.registry = registry or CollectorRegistry()
         self.log = logger(name)
         self.heartbeat = time.monotonic()
@@ -141,13 +216,16 @@ class Telemetry:
                 self.counts[verdict] += count
                 self._inputs.labels(self.name, verdict).inc(count)
 
-    def aborted(self, reason: Exception) -> None:
-        """Count a transaction that was rolled back."""
+    def aborted(self, reason: Exception, outgoing: Sequence[Outgoing] = ()) -> None:
+        """Count a transaction that was rolled back; its line names the trace, when it has one."""
         self._aborts.labels(self.name).inc()
-        self.log.info("transaction rolled back", reason=str(reason))
+        traces = {trace_id_of(traceparent_of(record.headers)) for record in outgoing} - {""}
+        named = {"trace_id": min(traces)} if len(traces) == 1 else {}
+        self.log.info("transaction rolled back", reason=str(reason), **named)
 
     def unavailable(self, reason: Exception) -> None:
-        """Note that the broker did not answer; the loop tries again."""
+        """Note that the broker did not answer; the loop tries again, so it is alive."""
+        self.heartbeat = time.monotonic()
         self.log.warning("the broker does not answer", reason=str(reason))
 
     def checkpoint_failed(self, reason: Exception) -> None:
@@ -156,31 +234,144 @@ class Telemetry:
         self.log.warning("checkpoint not written", reason=str(reason))
 
 
+class EdgeTelemetry:
+    """Metrics of one edge: what it wrote, and what it could not write. `tracing`: its spans."""
+
+    def __init__(self, source: str, tracing: Tracing | None = None) -> None:
+        self.source = source
+        self.tracing = tracing or NO_TRACING
+        self.registry = CollectorRegistry()
+        self._appended = Counter(
+            "gridledger_appended_total",
+            "Records that an edge wrote, and those not acknowledged",
+            ["edge", "topic", "outcome"],
+            registry=self.registry,
+        )
+
+    def appended(self, records: Sequence[Outgoing], outcome: str) -> None:
+        """Count records as "written" or "failed"."""
+        for record in records:
+            self._appended.labels(self.source, record.topic, outcome).inc()
+
+
 class Tracing:
-    """Spans through OpenTelemetry, only when an OTLP endpoint is configured; else nothing."""
+    """Spans through OpenTelemetry, only when an OTLP endpoint is configured; else nothing.
+
+    `endpoint` is a collector's address (`http://127.0.0.1:4318`), or the full one of its traces.
+    """
 
     def __init__(self, service: str, endpoint: str = "") -> None:
         self._tracer: Any = None
+        self._provider: Any = None
         if endpoint:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import Resource
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-            provider = TracerProvider(resource=Resource.create({"service.name": service}))
-            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
-            self._tracer = provider.get_tracer("gridledger")
+            _speak_for("opentelemetry")
+            whole = _traces_address(endpoint)
+            named = Resource.create({"service.name": service})
+            self._provider = TracerProvider(resource=named, shutdown_on_exit=False)
+            self._provider.add_span_processor(
+                BatchSpanProcessor(OTLPSpanExporter(endpoint=whole, timeout=_EXPORT_S))
+            )
+            self._tracer = self._provider.get_tracer("gridledger")
+            atexit.register(self.close)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether spans are sent; callers that must be cheap look here first."""
+        return self._tracer is not None
 
     @contextmanager
-    def span(self, name: str, traceparent: str = "", **attributes: Any) -> Iterator[None]:
-        """A span that continues `traceparent`; attributes without the `messaging.` prefix."""
-        if self._tracer is None:
-            yield
-            return
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+    def span(
+        self,
+        name: str,
+        operation: str,
+        destination: str = "",
+        *,
+        parent: str = "",
+        links: Iterable[str] = (),
+        **counts: int,
+    ) -> Iterator[str]:
+        """A span of the block and its traceparent ("" when nothing is sent).
 
-        context = TraceContextTextMapPropagator().extract({"traceparent": traceparent})
-        named = {f"messaging.{key}": value for key, value in attributes.items()}
-        named["messaging.system"] = "kafka"
-        with self._tracer.start_as_current_span(name, context=context, attributes=named):
-            yield
+        `operation` is SEND or DECIDE, `destination` a topic; `parent` is the traceparent that it
+        continues, `links` are those it only names: a batch of inputs belongs to many traces.
+        An error that leaves the block marks the span.
+        """
+        if self._tracer is None:
+            yield ""
+            return
+        from opentelemetry.trace import Link, SpanKind
+
+        attributes: dict[str, Any] = {
+            "messaging.system": "kafka",
+            "messaging.operation.name": name.partition(" ")[0],
+            "messaging.operation.type": operation,
+        }
+        if destination:
+            attributes["messaging.destination.name"] = destination
+        attributes |= {f"messaging.batch.{what}": count for what, count in counts.items()}
+        named = [link for link in dict.fromkeys(links) if trace_id_of(link)][:LINKS_MAX]
+        with self._tracer.start_as_current_span(
+            name,
+            context=_context_of(parent)[0],
+            kind=SpanKind.PRODUCER if operation == SEND else SpanKind.CONSUMER,
+            attributes=attributes,
+            links=[Link(_context_of(link)[1]) for link in named],
+        ) as span:
+            own = span.get_span_context()
+            yield f"00-{own.trace_id:032x}-{own.span_id:016x}-{int(own.trace_flags):02x}"
+
+    def close(self) -> None:
+        """Send what waits, as far as the collector answers in time; no spans are sent after it."""
+        if self._tracer is None:
+            return
+        self._tracer = None
+        # In a thread, because it waits for every batch; nobody who is told to end waits so long.
+        ending = threading.Thread(target=self._provider.shutdown, name="spans", daemon=True)
+        try:
+            ending.start()
+        except RuntimeError:  # the interpreter ends already, as after a command
+            self._provider.shutdown()
+            return
+        ending.join(_EXPORT_S)
+
+
+NO_TRACING = Tracing("")
+
+
+def _context_of(traceparent: str) -> tuple[Any, Any]:
+    """A traceparent as OpenTelemetry's context and as its span context."""
+    from opentelemetry.context import Context
+    from opentelemetry.trace import get_current_span
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier = {"traceparent": traceparent} if traceparent else {}
+    # An empty context: what this thread happens to be in is no parent of ours.
+    context = TraceContextTextMapPropagator().extract(carrier, Context())
+    return context, get_current_span(context).get_span_context()
+
+
+def _traces_address(endpoint: str) -> str:
+    """Where a collector takes traces: its address alone means the standard path."""
+    is_bare = urlsplit(endpoint).path in ("", "/")
+    return endpoint.rstrip("/") + "/v1/traces" if is_bare else endpoint
+
+
+class _Spoken(logging.Handler):
+    """Passes lines of a library that logs by the standard module on to ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = logger(record.name.partition(".")[0])
+        log.log(record.levelno, record.getMessage().partition("\n")[0])
+
+
+def _speak_for(library: str) -> None:
+    """Warnings of a library become lines as ours are, once, however many parts ask for it."""
+    theirs = logging.getLogger(library)
+    if not any(isinstance(known, _Spoken) for known in theirs.handlers):
+        theirs.addHandler(_Spoken(logging.WARNING))
+        theirs.propagate = False

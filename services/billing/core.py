@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from libs.events.core import Core
+from libs.events.policy import decider_under
 from services.billing import decide as decisions
 from services.billing.events import catalogue
+from services.billing.policy import DEFAULT_POLICY, BillingPolicy
 from services.billing.state import Account, Shared, evolve
 
 PURE_MODULES = tuple(
@@ -40,8 +44,9 @@ PURE_MODULES = tuple(
 WRITTEN: tuple[str, ...] = ()
 
 
-def make_core(decider: str = "") -> Core:
-    """The core that calculates, issues and corrects bills, keyed by account."""
+def make_core(decider: str = "", policy: BillingPolicy = DEFAULT_POLICY) -> Core:
+    """The core that calculates, issues and corrects bills, keyed by account. Another policy is
+    another decider."""
     return Core(
         name="billing",
         own_topic="billing.events",
@@ -57,9 +62,9 @@ def make_core(decider: str = "") -> Core:
         catalogue=catalogue,
         initial_shared=Shared(),
         state_types=(Shared, Account),
-        decide=decisions.decide,
+        decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
         concerned=decisions.concerned,
-        due=decisions.due,
-        decider=decider,
+        due=partial(decisions.due, policy=policy),
+        decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

@@ -48,7 +48,7 @@ from services.billing.months import (
     next_month,
     revision_of,
 )
-from services.billing.policy import DEFAULT, BillingPolicy
+from services.billing.policy import BillingPolicy
 from services.billing.price_book import PriceBook, book_key, content_hash
 from services.billing.rating import rate_parts
 from services.billing.reactions import (
@@ -69,7 +69,6 @@ from services.billing.state import (
     month_to_bill,
 )
 
-POLICY: BillingPolicy = DEFAULT
 ZONE = timedelta(hours=8)
 AT_ONCE = "0001-01-01T00:00:00Z"
 RELEASE, HOLD = "release", "hold"
@@ -86,7 +85,7 @@ def concerned(view: View, item: Item) -> Iterable[str]:
     return (item.key,)
 
 
-def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
+def decide(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[Emit]:
     """Dispatch by what came in."""
     body = item.body
     if isinstance(body, BookPublished):
@@ -102,9 +101,9 @@ def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
         case CorrectionProposed() | CorrectionDecided():
             return list(_on_case(account, body))
         case ReleaseDecided():
-            return list(_on_release(account, body, item.at))
+            return list(_on_release(account, body, item.at, policy))
     assert isinstance(body, Tick), f"nothing is decided about {type(body).__name__}"
-    return list(_on_tick(account, key, view.shared, body.at))
+    return list(_on_tick(account, key, view.shared, body.at, policy))
 
 
 # -- what is noted --------------------------------------------------------------------------------
@@ -238,7 +237,9 @@ def _on_case(account: Account, case: CorrectionProposed | CorrectionDecided) -> 
 # -- release --------------------------------------------------------------------------------------
 
 
-def _on_release(account: Account, request: ReleaseDecided, now: str) -> Iterator[Emit]:
+def _on_release(
+    account: Account, request: ReleaseDecided, now: str, policy: BillingPolicy
+) -> Iterator[Emit]:
     """Release a held bill and issue it; the decision to hold it on leaves all as it is."""
     draft = account.draft
     if draft is None or draft.bill_id != request.bill_id:
@@ -253,7 +254,7 @@ def _on_release(account: Account, request: ReleaseDecided, now: str) -> Iterator
         return
     else:
         yield Emit(_released(draft, request.decided_by, request.reason))
-        yield Emit(_invoice(account, draft, now))
+        yield Emit(_invoice(account, draft, now, policy))
         return
     yield Emit(
         ReleaseRejected(
@@ -275,7 +276,9 @@ def _released(draft: BillCalculated, released_by: str, reason: str) -> BillRelea
     )
 
 
-def _invoice(account: Account, draft: BillCalculated, now: str) -> InvoiceIssued:
+def _invoice(
+    account: Account, draft: BillCalculated, now: str, policy: BillingPolicy
+) -> InvoiceIssued:
     issued_on = day_of(now)
     assert account.agreement is not None
     return InvoiceIssued(
@@ -287,7 +290,7 @@ def _invoice(account: Account, draft: BillCalculated, now: str) -> InvoiceIssued
         bill=draft.bill,
         total_fen=draft.total_fen,
         issued_on=issued_on,
-        due_on=add_days(issued_on, POLICY.pay_within_days),
+        due_on=add_days(issued_on, policy.pay_within_days),
         language=account.agreement.timeline[-1].terms.language,
     )
 
@@ -295,10 +298,12 @@ def _invoice(account: Account, draft: BillCalculated, now: str) -> InvoiceIssued
 # -- ticks: bills and corrections -----------------------------------------------------------------
 
 
-def _on_tick(account: Account, key: str, shared: Shared, now: str) -> Iterator[Emit]:
+def _on_tick(
+    account: Account, key: str, shared: Shared, now: str, policy: BillingPolicy
+) -> Iterator[Emit]:
     """All that is due, one thing after the other, so that a tick may come late."""
     steps = 0
-    while emits := list(_next_due(account, key, shared, now)):
+    while emits := list(_next_due(account, key, shared, now, policy)):
         steps += 1
         assert steps < STEPS_MAX, f"{key}: billing makes no progress"
         for emit in emits:
@@ -306,11 +311,13 @@ def _on_tick(account: Account, key: str, shared: Shared, now: str) -> Iterator[E
         yield from emits
 
 
-def _next_due(account: Account, key: str, shared: Shared, now: str) -> Iterator[Emit]:
+def _next_due(
+    account: Account, key: str, shared: Shared, now: str, policy: BillingPolicy
+) -> Iterator[Emit]:
     """Corrections first, since they move the tier positions; then the next month's bill."""
     if account.to_correct:
         issued_on = day_of(now)
-        due_on = add_days(issued_on, POLICY.pay_within_days)
+        due_on = add_days(issued_on, policy.pay_within_days)
         yield from (
             Emit(each) for each in next_round(account, key, shared.books, issued_on, due_on)
         )
@@ -321,11 +328,13 @@ def _next_due(account: Account, key: str, shared: Shared, now: str) -> Iterator[
     if draft is not None and draft.month != month:
         reason = "not_supplied: none of its days, or an earlier month comes first"
         yield Emit(BillWithheld(account_no=key, month=draft.month, reasons=(reason,)))
-    elif month and bill_at(month) <= now:
-        yield from _bill(account, key, month, shared, now)
+    elif month and bill_at(month, policy) <= now:
+        yield from _bill(account, key, month, shared, now, policy)
 
 
-def _bill(account: Account, key: str, month: str, shared: Shared, now: str) -> Iterator[Emit]:
+def _bill(
+    account: Account, key: str, month: str, shared: Shared, now: str, policy: BillingPolicy
+) -> Iterator[Emit]:
     """Calculate the month from what is known; issue it when nothing holds it."""
     inputs = month_inputs(account, month, shared.books)
     if isinstance(inputs, Lacking):
@@ -338,7 +347,7 @@ def _bill(account: Account, key: str, month: str, shared: Shared, now: str) -> I
     if bill.withheld:
         yield Emit(BillWithheld(account_no=key, month=month, reasons=reasons_of(bill)))
         return
-    hits = check_bill(bill, account.history, POLICY.checks)
+    hits = check_bill(bill, account.history, policy.checks)
     calculated = BillCalculated(
         bill_id=f"{key}-{month}",
         account_no=key,
@@ -352,17 +361,17 @@ def _bill(account: Account, key: str, month: str, shared: Shared, now: str) -> I
     yield Emit(calculated)
     if release_of(hits) == AUTOMATIC:
         yield Emit(_released(calculated, AUTOMATIC, "no check hit"))
-        yield Emit(_invoice(account, calculated, now))
+        yield Emit(_invoice(account, calculated, now, policy))
 
 
 def _parts(inputs: Sequence[RatingInput], shared: Shared) -> tuple[RatingPart, ...]:
     return tuple(RatingPart(each.usage, shared.books[each.book], each.terms) for each in inputs)
 
 
-def bill_at(month: str) -> str:
+def bill_at(month: str, policy: BillingPolicy) -> str:
     """The instant from which a month is billed."""
     begin = datetime.fromisoformat(first_day(next_month(month)))
-    begin += timedelta(days=POLICY.bill_after_days)
+    begin += timedelta(days=policy.bill_after_days)
     return (begin - ZONE).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -371,7 +380,7 @@ def day_of(at: str) -> str:
     return (datetime.fromisoformat(at[:-1]) + ZONE).date().isoformat()
 
 
-def due(state: Account) -> str:
+def due(state: Account, policy: BillingPolicy) -> str:
     """When a tick must look at the account: its next bill, or at once for a correction; "" when
     nothing new came since it was last looked at."""
     if state.to_correct:
@@ -381,4 +390,4 @@ def due(state: Account) -> str:
     month = month_to_bill(state)
     if state.draft is not None and state.draft.month != month:
         return AT_ONCE
-    return bill_at(month) if month else ""
+    return bill_at(month, policy) if month else ""

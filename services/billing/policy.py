@@ -1,20 +1,64 @@
-"""When months are billed and bills fall due: configuration with documented defaults."""
+"""When months are billed and bills fall due: configuration with documented defaults.
+
+DEFAULT_POLICY.pay_within_days    15
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from libs.events.policy import Term, check_ranges
 from services.billing.bill_checks import CheckRules
+
+_RULE_4 = "UNCONFIRMED: domain.md 2, rule 4"
 
 
 @dataclass(frozen=True, slots=True)
 class BillingPolicy:
-    """bill_after_days: days after the month's end until it is billed, so that late readings still
-    count; pay_within_days: from issue to the due date; checks: thresholds before release."""
+    """When bills are made, and what holds them. TERMS says what each value means and where it comes
+    from."""
 
     bill_after_days: int = 2
     pay_within_days: int = 15
     checks: CheckRules = field(default_factory=CheckRules)
 
+    def __post_init__(self) -> None:
+        check_ranges(self, TERMS)
 
-DEFAULT = BillingPolicy()
+
+TERMS: dict[str, Term] = {
+    "bill_after_days": Term(
+        "days after the month's end until it is billed, so that late readings still count",
+        "UNCONFIRMED: two days of reading again",
+        0,
+        60,
+    ),
+    "pay_within_days": Term(
+        "days from issue to the due date", "UNCONFIRMED: as the agreements say", 0, 366
+    ),
+    "checks.id": Term("the name of your set of checks", "DESIGN 3"),
+    "checks.zero": Term("whether a bill without energy waits for a person", _RULE_4),
+    "checks.negative": Term("whether a bill below nothing waits for a person", _RULE_4),
+    "checks.estimated": Term("whether a bill of estimates waits for a person", _RULE_4),
+    "checks.first": Term("whether an account's first bill waits for a person", _RULE_4),
+    "checks.after_exchange": Term("whether a bill over an exchange waits for a person", _RULE_4),
+    "checks.warning": Term("whether a bill with warnings waits for a person", _RULE_4),
+    "checks.jump_high_percent": Term(
+        "daily use above this part of the past average is a jump; percent", _RULE_4, 100, 100_000
+    ),
+    "checks.jump_low_percent": Term(
+        "daily use below this part of the past average is a jump; percent", _RULE_4, 0, 100
+    ),
+    "checks.jump_floor_wh": Term(
+        "a smaller difference to the average is no jump; Wh a day", _RULE_4, 0, 1_000_000_000
+    ),
+    "checks.run_low_percent": Term(
+        "a run below this part of the last one needs two people; percent", _RULE_4, 0, 100
+    ),
+    "checks.run_high_percent": Term(
+        "a run above this part of the last one needs two people; percent", _RULE_4, 100, 100_000
+    ),
+}
+"""What each value means and where it comes from."""
+
+DEFAULT_POLICY = BillingPolicy()

@@ -23,7 +23,7 @@ from services.audit.mirror import open_reader
 from services.audit.releases import add_older, describe_other, open_releases
 from services.cli.records import open_cluster
 from services.cores import CORES, EFFECTS, load_core
-from services.settings import load_settings
+from services.settings import PREFIX, load_settings
 
 app = typer.Typer(help="Prove from the topics alone that nothing was lost, doubled or altered.")
 
@@ -128,16 +128,27 @@ def replay_command(
         list[str] | None,
         typer.Option(help="Only this core; repeatable.", metavar="CORE"),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        # By its variable too: an export is replayed without the settings of this machine.
+        typer.Option(
+            help="The policy file by which it was decided.",
+            metavar="FILE",
+            envvar=f"{PREFIX}POLICY_FILE",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide every recorded input again, silent ones too, and compare byte for byte.
 
     IDENTICAL: all is as decided. DIFFERENT: something is not. NOT PROVEN: other releases decided
-    some of it, and their wheels are missing. The status is 0 for IDENTICAL only. Decisions by a
-    GRIDLEDGER_POLICY_FILE are proven with the same file set.
+    some of it, and their wheels are missing. The status is 0 for IDENTICAL only. What was
+    decided by a policy file is proven with the same file.
     """
     names = _replayed(core)
-    policy_file = load_settings().settings.policy_file
+    policy_file = policy
+    if policy is None and from_files is None:
+        policy_file = load_settings().settings.policy_file
     with TemporaryDirectory(prefix="gridledger-audit-") as scratch:
         releases = open_releases(decider or [], Path(scratch))
         reader, table, committed = _open(from_files, names)

@@ -69,7 +69,10 @@ def down(data: Data = None) -> None:
 
 @app.command(epilog="Example: gridledger local status --json | jq '.services[].lag_records'")
 def status(data: Data = None, as_json: AsJson = False) -> None:
-    """Show every server and service: pid, restarts, partitions, lag, recovery."""
+    """Show every server and service: pid, restarts, partitions, lag, recovery.
+
+    `health` is the port of its /live, /ready and /metrics.
+    """
     answer = control_socket.ask(_data_dir(data), {"command": "status"})
     if as_json:
         typer.echo(json.dumps(answer, indent=1, ensure_ascii=False))
@@ -159,9 +162,10 @@ def _data_dir(given: Path | None) -> Path:
 
 
 def _status_table(rows: Iterable[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    titles = ("service", "pid", "state", "restarts", "uptime", "partitions", "lag", "behind")
-    for title in titles:
+    # One space between columns: with all of them a line fits a terminal of 80.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    numbers = ("restarts", "uptime", "partitions", "lag", "behind", "health")
+    for title in ("service", "pid", "state", *numbers):
         table.add_column(title, justify="left" if title in {"service", "state"} else "right")
     for row in rows:
         report = row.get("report") or {}
@@ -176,6 +180,7 @@ def _status_table(rows: Iterable[dict[str, Any]]) -> Table:
             ",".join(map(str, partitions)) if isinstance(partitions, list) else "",
             "" if report.get("lag_records") is None else str(report["lag_records"]),
             "" if lag_s is None else _span(lag_s),
+            str(report.get("health_port") or ""),
         )
     return table
 

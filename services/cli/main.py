@@ -35,10 +35,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
     "reading": ("services.cli.reading:app", "Enter what a person read at a meter."),
     "payments": ("services.cli.payments:app", "Money in suspense: list it, bind it."),
+    "operators": ("services.cli.operators:app", "People who may ask for switching."),
     "catalogue": ("services.cli.catalogue:app", "The published catalogue: generate, check."),
     "dlq": ("services.cli.dlq:app", "Dead letters: list, show, write back."),
     "simulate": ("services.cli.simulate:app", "Simulated meters, gateways and a bench."),
-    "config": ("services.cli.config_show:app", "Show every setting and where it came from."),
+    "config": ("services.cli.config_show:app", "Every setting; every value of the policies."),
 }
 _FIXES = {
     errno.ENOENT: "name one that exists",

@@ -9,10 +9,13 @@ from http.server import ThreadingHTTPServer
 from importlib.resources import files
 from typing import ClassVar
 
+from prometheus_client import CollectorRegistry, Counter
+
 from libs.events.errors import Unavailable
-from libs.events.host import StatusFile, StopSignal
+from libs.events.host import Pulse, StatusFile, StopSignal, watched
 from libs.events.kafka import KafkaTail
 from libs.events.plain_http import PlainRequests
+from libs.events.record import Record
 from libs.events.telemetry import logger
 from libs.events.topics import load_topics
 from services.console.views import StatusView
@@ -32,20 +35,35 @@ def run(settings: Settings, ordinal: int) -> int:
     server = ThreadingHTTPServer(address, page_requests(view, guard))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="page", daemon=True).start()
+    registry = CollectorRegistry()
+    noted = Counter("gridledger_noted_total", "Records that the page shows", registry=registry)
+    pulse = Pulse()
     tail = KafkaTail(runtime.kafka, table.places())
-    while not stop.is_set:
-        try:
-            records = tail.poll(1000, 0.2)
-        except Unavailable as reason:
-            logger("console").warning("the broker does not answer", reason=str(reason))
-            continue
-        with guard:
-            for record in records:
-                view.note(record)
-        status.write({"state": "ready", "partitions": [], "port": server.server_address[1]})
-    server.shutdown()
-    tail.close()
+    with watched(runtime, registry, lambda: pulse.at, lambda: pulse.is_ready) as report:
+        while not stop.is_set:
+            records = _poll(tail)
+            pulse.beat(is_ready=records is not None)
+            if records is None:
+                continue
+            with guard:
+                for record in records:
+                    view.note(record)
+            noted.inc(len(records))
+            port = server.server_address[1]
+            status.write({"state": "ready", "partitions": [], "port": port, **report})
+        server.shutdown()
+        server.server_close()
+        tail.close()
     return 0
+
+
+def _poll(tail: KafkaTail) -> list[Record] | None:
+    """What is new, None when the broker does not answer; the page shows what it has."""
+    try:
+        return tail.poll(1000, 0.2)
+    except Unavailable as reason:
+        logger("console").warning("the broker does not answer", reason=str(reason))
+        return None
 
 
 def page_requests(view: StatusView, guard: threading.Lock) -> type[PlainRequests]:

@@ -4,8 +4,8 @@
                    "password_hash": "$argon2id$...", "active": true}]}
 
 The file is JSON or YAML by its ending, is read again when it changes, and is written only by
-`add_account`. A person has one role; three roles therefore mean three people. An unknown person
-costs the same work as a wrong password.
+`add_account` and `remove_account` (`gridledger operators`). A person has one role; three roles
+therefore mean three people. An unknown person costs the same work as a wrong password.
 """
 
 from __future__ import annotations
@@ -165,6 +165,16 @@ def add_account(
         first = error.errors(include_url=False, include_input=False)[0]
         raise BadInput(str(first["loc"][0]), first["msg"], "see the roles and names") from None
     _write(path, [*others, added])
+
+
+def remove_account(path: Path, person: str) -> None:
+    """Take a person out of the file; BadInput when nobody has that name."""
+    accounts = read_accounts(path)
+    others = [account for account in accounts if account.person != person]
+    if len(others) == len(accounts):
+        known = ", ".join(account.person for account in accounts) or "nobody"
+        raise BadInput("person", f"{person} has no account", f"there is {known}")
+    _write(path, others)
 
 
 def _write(path: Path, accounts: list[Account]) -> None:

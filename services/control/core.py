@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from libs.events.core import Core
+from libs.events.policy import decider_under
 from services.control import decide as decisions
 from services.control.events import catalogue
-from services.control.policy import DEFAULT_POLICY, Policy, policy_digest
+from services.control.policy import DEFAULT_POLICY, Policy
 from services.control.state import Account, Shared, evolve
 
 PURE_MODULES: tuple[str, ...] = (
@@ -26,13 +27,16 @@ PURE_MODULES: tuple[str, ...] = (
 )
 """All modules whose text decides."""
 
-WRITTEN: tuple[str, ...] = ("control.clearances", "control.commands")
+WRITTEN: tuple[str, ...] = (
+    "control.clearances",
+    "control.commands",
+    "control.reconnections",
+)
 """Topics besides its own that control writes to."""
 
 
 def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
     """The core of control, keyed by account. Another policy is another decider."""
-    digest = policy_digest(policy)
     return Core(
         name="control",
         own_topic="control.events",
@@ -50,5 +54,5 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
         due=partial(decisions.due, policy=policy),
-        decider=f"{decider}+{digest}" if digest else decider,
+        decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

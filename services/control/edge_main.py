@@ -10,7 +10,8 @@ import uvicorn
 
 from libs.events.edge import EdgeProducer
 from libs.events.errors import Refused
-from libs.events.host import StatusFile, StopSignal
+from libs.events.host import Pulse, StatusFile, StopSignal, watched
+from libs.events.telemetry import begin_trace
 from services.control.accounts import Accounts
 from services.control.api import create_app
 from services.control.events import RequestMade, edge_catalogue
@@ -24,7 +25,10 @@ REQUESTS = "control.requests"
 def run(settings: Settings, ordinal: int) -> int:
     """Serve until told to stop; the exit status."""
     if settings.operators_file is None:
-        raise Refused("GRIDLEDGER_OPERATORS_FILE is not set: nobody could sign in; name the file")
+        raise Refused(
+            "GRIDLEDGER_OPERATORS_FILE is not set: nobody could sign in; "
+            "make one with `gridledger operators add` and name it"
+        )
     runtime = runtime_of(settings, NAME)
     stop = StopSignal()
     status = StatusFile(runtime.run_dir, f"{NAME}-{ordinal}")
@@ -37,13 +41,18 @@ def run(settings: Settings, ordinal: int) -> int:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=_serve, args=(server,), name="http", daemon=True)
     thread.start()
-    while not stop.is_set and thread.is_alive():
-        state = "ready" if server.started else "starting"
-        status.write({"state": state, "partitions": [], "port": port})
-        stop.wait(0.2)
-    server.should_exit = True
-    thread.join(10)
-    producer.close()
+    pulse = Pulse()
+    with watched(
+        runtime, producer.telemetry.registry, lambda: pulse.at, lambda: pulse.is_ready
+    ) as report:
+        while not stop.is_set and thread.is_alive():
+            pulse.beat(is_ready=server.started)
+            state = "ready" if server.started else "starting"
+            status.write({"state": state, "partitions": [], "port": port, **report})
+            stop.wait(0.2)
+        server.should_exit = True
+        thread.join(10)
+        producer.close()
     return 0 if stop.is_set else 1
 
 
@@ -54,6 +63,6 @@ def _serve(server: uvicorn.Server) -> None:
 
 def _append(producer: EdgeProducer) -> Callable[[str, RequestMade], None]:
     def append(account_no: str, body: RequestMade) -> None:
-        producer.append(REQUESTS, account_no, body)
+        producer.append(REQUESTS, account_no, body, begin_trace())
 
     return append

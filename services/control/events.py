@@ -317,7 +317,8 @@ class ClearanceNoted:
 @catalogue.event("control.command_issued")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandIssued:
-    """What ingest must send to a meter (own by account; on control.commands by usage point).
+    """What ingest must send to a meter (own by account; by usage point
+    on control.commands, or on control.reconnections to close).
 
     action: open, permit_close, close; seq rises per usage point; verdict: the interlocks judged,
     clearance_id "" for a reconnection; priority: reconnection goes first.
@@ -346,7 +347,7 @@ class CommandIssued:
 @catalogue.event("control.command_cancelled")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandCancelled:
-    """A command must not be sent any more (own, and on control.commands)."""
+    """A command must not be sent any more (own, and on the topic of the command)."""
 
     command_id: str
     seq: int

@@ -10,10 +10,11 @@ Example: a residential notice must be served at least 7 days before the window.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from datetime import date
 
 from libs.events.errors import BadInput
+from libs.events.policy import Term, check_ranges, digest_of
 
 CLOSE_ACTIONS = ("permit_close", "close")
 MINUTE_S = 60
@@ -33,26 +34,7 @@ class NoticeRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The thresholds of control. SOURCES says where each comes from.
-
-    - threshold_fen: the noticed debt counts as settled when no more than this is open of it;
-      overdue_days: a debt must be overdue for more days than this
-    - residential, non_residential: notice periods; categories: those we know, and whether each is
-      residential
-    - window_s_default, window_s_most: how long a planned window is and may be; plan_ahead_s_most:
-      how far ahead it may lie; hours_from, hours_to: between which minutes of the local day;
-      weekdays: on which ISO weekdays; no_cut_on: dates on which nobody is cut
-    - remote_methods: voltage class -> switching methods that we may use from afar
-    - command_s: how long an open command is valid at most, never longer than its clearance;
-      close_action, close_s: how a point is closed, and how long that command is valid
-    - clearance_retry_s: how long after asking we ask again; withdrawal_s: how long after a grant
-      expired its withdrawal still makes an opening a crossed one
-    - unresolved_s: how long after a command expired without an outcome somebody is sent to look
-    - clock_s: how far a person's watch may be ahead of business time
-    - prepaid_release_fen: a prepaid hold ends when more than this is available
-    - hold_units: reason -> the unit that owns holds which the utility brought along
-    - utc_offset_minutes: the utility's zone
-    """
+    """The thresholds of control. TERMS says what each means and where it comes from."""
 
     threshold_fen: int = 0
     overdue_days: int = 30
@@ -97,6 +79,7 @@ class Policy:
     utc_offset_minutes: int = 480
 
     def __post_init__(self) -> None:
+        check_ranges(self, TERMS)
         if self.close_action not in CLOSE_ACTIONS:
             problem = f"{self.close_action!r} does not close a relay"
             raise BadInput("close_action", problem, f"give one of {', '.join(CLOSE_ACTIONS)}")
@@ -105,6 +88,15 @@ class Policy:
             if rule.least_s > rule.most_s or rule.final_least_s > rule.final_most_s:
                 problem = "a minimum is greater than its maximum"
                 raise BadInput(name, problem, "a stricter minimum needs its own maximum")
+        if self.window_s_default > self.window_s_most:
+            problem = f"{self.window_s_default} is more than window_s_most {self.window_s_most}"
+            raise BadInput("window_s_default", problem, "give both")
+        if self.hours_from >= self.hours_to:
+            problem = f"{self.hours_from} is not before hours_to {self.hours_to}"
+            raise BadInput("hours_from", problem, "give both")
+        for day_on in self.no_cut_on:
+            if not _is_day(day_on):
+                raise BadInput("no_cut_on", f"{day_on!r} is no day", "write 2026-10-01")
 
     def notice_rule(self, category: str) -> NoticeRule | None:
         """The notice periods of a category; None for one we do not know."""
@@ -122,38 +114,160 @@ class Policy:
         return dict(self.hold_units).get(reason, "unknown")
 
 
-DEFAULT_POLICY = Policy()
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
-SOURCES: dict[str, str] = {
-    "threshold_fen": "DESIGN 5: money releases when the noticed debt is settled; nothing left",
-    "overdue_days": "domain.md 5 (1): older than 30 days after the overdue date, and dunned",
-    "residential": "domain.md 5: regional rule >= 7 days, 30 minutes; the maxima UNCONFIRMED",
-    "non_residential": "domain.md 5: Art. 67 3-7 days, regional rule 1 hour; final UNCONFIRMED",
-    "categories": "customers' agreement categories; only residential has the stricter minimum",
-    "window_s_default": "UNCONFIRMED: Art. 67 cuts at the noticed time; a crew's half day",
-    "window_s_most": "UNCONFIRMED: Art. 67 cuts at the noticed time; one working day",
-    "plan_ahead_s_most": "UNCONFIRMED: a guard against a wrong year or month",
-    "hours_from": "UNCONFIRMED: domain.md 5, nobody is cut at night",
-    "hours_to": "UNCONFIRMED: domain.md 5, nobody is cut at night",
-    "weekdays": "UNCONFIRMED: domain.md 5, nobody is cut when the counter is closed",
-    "no_cut_on": "UNCONFIRMED: domain.md 5, holidays and extreme weather; dates of the utility",
-    "remote_methods": "DESIGN 5: meter relays at low voltage; 10 kV and above none by default",
-    "command_s": "domain.md 1.6: a relay command expires within minutes",
-    "close_action": "DESIGN 5: permit-close (1BH) by default",
-    "close_s": "domain.md 5 (4): reconnection within 30 minutes, UNCONFIRMED",
-    "clearance_retry_s": "UNCONFIRMED: a few validities of a grant (about a minute, DESIGN 4)",
-    "withdrawal_s": "UNCONFIRMED: how late payments may tell of money that came after the fence",
-    "unresolved_s": "UNCONFIRMED: a day after the command expired somebody goes to look",
-    "clock_s": "UNCONFIRMED: live business time is up to a minute behind a person's watch",
-    "prepaid_release_fen": "DESIGN 5: money releases the prepaid hold; default any credit",
-    "hold_units": "UNCONFIRMED: how the utility is organised; who owns the holds it brought along",
-    "utc_offset_minutes": "DESIGN 7: Asia/Shanghai, no daylight-saving time",
+
+def _notice_terms(name: str, people: str, source: str) -> dict[str, Term]:
+    """The four periods of one kind of customers."""
+    meanings = {
+        "least_s": f"{people}: seconds from the notice to the window, at least",
+        "most_s": f"{people}: seconds from the notice to the window, at most",
+        "final_least_s": f"{people}: seconds from the final notice to the window, at least",
+        "final_most_s": f"{people}: seconds from the final notice to the window, at most",
+    }
+    return {
+        f"{name}.{period}": Term(meaning, source, 0, 90 * DAY_S)
+        for period, meaning in meanings.items()
+    }
+
+
+TERMS: dict[str, Term] = {
+    "threshold_fen": Term(
+        "the noticed debt counts as settled when no more than this is open of it; fen",
+        "DESIGN 5: money releases when the noticed debt is settled; nothing left",
+        0,
+        100_000_000,
+    ),
+    "overdue_days": Term(
+        "a debt must be overdue for more days than this",
+        "domain.md 5 (1): older than 30 days after the overdue date, and dunned",
+        0,
+        3_650,
+    ),
+    **_notice_terms(
+        "residential",
+        "residential",
+        "domain.md 5: regional rule >= 7 days, 30 minutes; the maxima UNCONFIRMED",
+    ),
+    **_notice_terms(
+        "non_residential",
+        "all others",
+        "domain.md 5: Art. 67 3-7 days, regional rule 1 hour; final UNCONFIRMED",
+    ),
+    "categories": Term(
+        "the categories that we know, and whether each is residential; nobody else is cut",
+        "customers' agreement categories; only residential has the stricter minimum",
+    ),
+    "window_s_default": Term(
+        "how long a planned window is when nobody says; seconds",
+        "UNCONFIRMED: Art. 67 cuts at the noticed time; a crew's half day",
+        MINUTE_S,
+        DAY_S,
+    ),
+    "window_s_most": Term(
+        "how long a planned window may be; seconds",
+        "UNCONFIRMED: Art. 67 cuts at the noticed time; one working day",
+        MINUTE_S,
+        DAY_S,
+    ),
+    "plan_ahead_s_most": Term(
+        "how far ahead a window may lie; seconds",
+        "UNCONFIRMED: a guard against a wrong year or month",
+        DAY_S,
+        366 * DAY_S,
+    ),
+    "hours_from": Term(
+        "nobody is cut before this minute of the local day",
+        "UNCONFIRMED: domain.md 5, nobody is cut at night",
+        0,
+        24 * 60,
+    ),
+    "hours_to": Term(
+        "nobody is cut after this minute of the local day",
+        "UNCONFIRMED: domain.md 5, nobody is cut at night",
+        0,
+        24 * 60,
+    ),
+    "weekdays": Term(
+        "the weekdays on which people are cut; 1 is Monday, 7 is Sunday",
+        "UNCONFIRMED: domain.md 5, nobody is cut when the counter is closed",
+        1,
+        7,
+    ),
+    "no_cut_on": Term(
+        "days on which nobody is cut, as 2026-10-01",
+        "UNCONFIRMED: domain.md 5, holidays and extreme weather; dates of the utility",
+    ),
+    "remote_methods": Term(
+        "by voltage class: the switching methods that may be used from afar",
+        "DESIGN 5: meter relays at low voltage; 10 kV and above none by default",
+    ),
+    "command_s": Term(
+        "how long an open command is valid, never longer than its clearance; seconds",
+        "domain.md 1.6: a relay command expires within minutes",
+        1,
+        HOUR_S,
+    ),
+    "close_action": Term(
+        f"how a point is closed: {' or '.join(CLOSE_ACTIONS)}",
+        "DESIGN 5: permit-close (1BH) by default",
+    ),
+    "close_s": Term(
+        "how long a close command is valid; seconds",
+        "domain.md 5 (4): reconnection within 30 minutes, UNCONFIRMED",
+        1,
+        DAY_S,
+    ),
+    "clearance_retry_s": Term(
+        "how long after asking for a clearance we ask again; seconds",
+        "UNCONFIRMED: a few validities of a grant (about a minute, DESIGN 4)",
+        MINUTE_S,
+        DAY_S,
+    ),
+    "withdrawal_s": Term(
+        "so long after a grant expired its withdrawal makes an opening a crossed one; seconds",
+        "UNCONFIRMED: how late payments may tell of money that came after the fence",
+        0,
+        30 * DAY_S,
+    ),
+    "unresolved_s": Term(
+        "so long after a command expired without an outcome somebody goes to look; seconds",
+        "UNCONFIRMED: a day after the command expired somebody goes to look",
+        MINUTE_S,
+        30 * DAY_S,
+    ),
+    "clock_s": Term(
+        "how far a person's watch may be ahead of business time; seconds",
+        "UNCONFIRMED: live business time is up to a minute behind a person's watch",
+        0,
+        DAY_S,
+    ),
+    "prepaid_release_fen": Term(
+        "a prepaid hold ends when more than this is available; fen",
+        "DESIGN 5: money releases the prepaid hold; default any credit",
+        -100_000_000,
+        100_000_000,
+    ),
+    "hold_units": Term(
+        "by reason: the unit that owns the holds which the utility brought along",
+        "UNCONFIRMED: how the utility is organised; who owns the holds it brought along",
+    ),
+    "utc_offset_minutes": Term(
+        "the utility's zone, in minutes east of UTC",
+        "DESIGN 7: Asia/Shanghai, no daylight-saving time",
+        -12 * 60,
+        14 * 60,
+    ),
 }
-"""Where each value of the policy comes from (a test keeps this complete)."""
+"""What each value of the policy means and where it comes from (a test keeps this complete)."""
+
+DEFAULT_POLICY = Policy()
 
 
 def policy_digest(policy: Policy) -> str:
     """Eight hex digits that differ when any value differs; "" for the default policy."""
-    if policy == DEFAULT_POLICY:
-        return ""
-    return hashlib.sha256(repr(policy).encode()).hexdigest()[:8]
+    return digest_of(policy, DEFAULT_POLICY)

@@ -27,7 +27,9 @@ from services.control.policy import CLOSE_ACTIONS
 from services.control.reactions import SwitchingReported
 from services.control.state import OPEN, Case, Clearance, Command, Point
 
-COMMANDS = "control.commands"
+COMMANDS, RECONNECTIONS = "control.commands", "control.reconnections"
+"""A close goes on a topic of its own, where the executor takes it before all that waits."""
+
 OPEN_PRIORITY, CLOSE_PRIORITY = 0, 1
 MONEY_CAME = "money_came"
 """Why a command is cancelled when a payment came after the fence and may not settle the debt."""
@@ -176,7 +178,7 @@ def cancel_command(draft: Draft, usage_point: str, reason: str, released_by: str
             usage_point=usage_point,
             reason=reason,
         ),
-        COMMANDS,
+        COMMANDS if command.action == OPEN else RECONNECTIONS,
         usage_point,
     )
     if command.action == OPEN:
@@ -236,7 +238,7 @@ def _issue_close(draft: Draft, point: Point, judged: InterlocksJudged) -> None:
         valid_until_at=plus(draft.at, draft.policy.close_s),
         priority=CLOSE_PRIORITY,
     )
-    draft.send(command, COMMANDS, point.usage_point)
+    draft.send(command, RECONNECTIONS, point.usage_point)
 
 
 # -- outcomes -------------------------------------------------------------------------------------

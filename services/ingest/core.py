@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from libs.events.core import Core
+from libs.events.policy import decider_under
 from services.ingest import decide as decisions
 from services.ingest.events import catalogue
+from services.ingest.policy import DEFAULT_POLICY, ReadingPolicy
 from services.ingest.state import Point, Shared, evolve
 
 PURE_MODULES = (
@@ -19,8 +23,9 @@ PURE_MODULES = (
 WRITTEN = ("ingest.switching",)
 
 
-def make_core(decider: str = "") -> Core:
-    """The core that orders, counts and misses readings, keyed by usage point."""
+def make_core(decider: str = "", policy: ReadingPolicy = DEFAULT_POLICY) -> Core:
+    """The core that orders, counts and misses readings, keyed by usage point. Another policy is
+    another decider."""
     return Core(
         name="ingest",
         own_topic="ingest.events",
@@ -29,8 +34,8 @@ def make_core(decider: str = "") -> Core:
         catalogue=catalogue,
         initial_shared=Shared(),
         state_types=(Shared, Point),
-        decide=decisions.decide,
+        decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
-        due=decisions.due,
-        decider=decider,
+        due=partial(decisions.due, policy=policy),
+        decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

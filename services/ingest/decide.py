@@ -32,7 +32,6 @@ from services.ingest.events import (
 )
 from services.ingest.expected import (
     MANUAL,
-    POLICY,
     account_of,
     latest,
     meter_at,
@@ -41,13 +40,14 @@ from services.ingest.expected import (
     order_at,
     supply_of,
 )
+from services.ingest.policy import ReadingPolicy
 from services.ingest.reactions import SupplyPublished, supply_noted, switching_reported
 from services.ingest.state import OpenDay, Point, find_day, is_news
 
 SWITCHING = "ingest.switching"
 
 
-def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
+def decide(view: View, key: str, item: Item, policy: ReadingPolicy) -> Sequence[Emit]:
     """Dispatch by what came in."""
     point: Point | None = view.get(key)
     match item.body:
@@ -59,13 +59,13 @@ def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
         return []  # ingest asked for nothing here yet: a reading is validation's to hold
     match item.body:
         case Tick():
-            return list(_on_tick(point, item.body.at))
+            return list(_on_tick(point, item.body.at, policy))
         case RegistersRead():
-            return list(_on_registers(point, item.body, item.at))
+            return list(_on_registers(point, item.body, item.at, policy))
         case ProfileRead():
             return list(_on_profile(point, item.body))
         case ReadFailed():
-            return list(_on_failure(point, item.body, item.at))
+            return list(_on_failure(point, item.body, item.at, policy))
     return []
 
 
@@ -80,58 +80,59 @@ def _on_supply(point: Point | None, supply: SupplyPublished) -> Sequence[Emit]:
 # -- time passes ----------------------------------------------------------------------------------
 
 
-def _on_tick(point: Point, now: str) -> Iterator[Emit]:
+def _on_tick(point: Point, now: str, policy: ReadingPolicy) -> Iterator[Emit]:
     """Order new days, order again what nobody answered, judge what is missing."""
-    yield from _on_new_days(point, now)
+    yield from _on_new_days(point, now, policy)
     for day in point.open_days:
-        yield from _on_open_day(point, day, now)
-    if relay_told_at(point) and relay_told_at(point) <= now:
+        yield from _on_open_day(point, day, now, policy)
+    told_at = relay_told_at(point, policy)
+    if told_at and told_at <= now:
         yield from _report_relay(point, now)
 
 
-def _on_new_days(point: Point, now: str) -> Iterator[Emit]:
+def _on_new_days(point: Point, now: str, policy: ReadingPolicy) -> Iterator[Emit]:
     """Every expected day that ended long enough ago and was not ordered yet, oldest first."""
     day_on = next_expected(point, point.ordered_to_on)
-    if not day_on or order_at(day_on) > now:
+    if not day_on or order_at(day_on, policy) > now:
         return
     # A point that was not looked at for long is asked only for what its meter still holds.
-    forgotten_on = add_days(day_of(now), -POLICY.give_up_days - 1)
+    forgotten_on = add_days(day_of(now), -policy.give_up_days - 1)
     if day_on <= forgotten_on and not _is_manual(meter_of_day(point, day_on)):
         yield Emit(_missing(point, forgotten_on, 0, "gave_up"))
         day_on = next_expected(point, forgotten_on)
     has_order = bool(point.field_order_id)
-    while day_on and order_at(day_on) <= now:
+    while day_on and order_at(day_on, policy) <= now:
         meter = meter_of_day(point, day_on)
         assert meter is not None, "a day is expected of a meter"
         supply = supply_of(point, day_on)
         if not _is_manual(meter):
-            yield _order(point, meter, day_on, "daily_freeze", 1, now)
+            yield _order(point, meter, day_on, "daily_freeze", 1, now, policy)
             if supply.intervals and supply.supplied_from_on <= day_on:
-                yield _order(point, meter, day_on, "profile", 1, now)
+                yield _order(point, meter, day_on, "profile", 1, now, policy)
         elif not has_order:
             has_order = True
             yield Emit(_field_order(point, meter, day_on, 0))
         day_on = next_expected(point, day_on)
 
 
-def _on_open_day(point: Point, day: OpenDay, now: str) -> Iterator[Emit]:
+def _on_open_day(point: Point, day: OpenDay, now: str, policy: ReadingPolicy) -> Iterator[Emit]:
     is_due = day.kind == "daily_freeze" and not day.missing
-    if is_due and add_minutes(day_end(day.day_on), POLICY.grace_min) <= now:
+    if is_due and add_minutes(day_end(day.day_on), policy.grace_min) <= now:
         yield Emit(_missing(point, day.day_on, day.attempts, day.cause))
     if day.retry_at > now:
         return
     meter = meter_of_day(point, day.day_on)
-    too_old = add_days(day.day_on, POLICY.give_up_days) < day_of(now)
-    if meter is None or too_old or _is_spent(day):
+    too_old = add_days(day.day_on, policy.give_up_days) < day_of(now)
+    if meter is None or too_old or _is_spent(day, policy):
         yield Emit(_failed(point, day, "gave_up", ""))
         return
-    yield _order(point, meter, day.day_on, day.kind, day.attempts + 1, now)
+    yield _order(point, meter, day.day_on, day.kind, day.attempts + 1, now, policy)
 
 
-def _is_spent(day: OpenDay) -> bool:
+def _is_spent(day: OpenDay, policy: ReadingPolicy) -> bool:
     """Whether asking again is of no use."""
     return day.cause == "not_held" or (
-        day.kind == "profile" and day.attempts >= POLICY.profile_attempts
+        day.kind == "profile" and day.attempts >= policy.profile_attempts
     )
 
 
@@ -151,7 +152,13 @@ def _missing(point: Point, day_on: str, attempts: int, cause: str) -> ReadingMis
 
 
 def _order(
-    point: Point, meter: SupplyInstallation, day_on: str, kind: str, attempt: int, now: str
+    point: Point,
+    meter: SupplyInstallation,
+    day_on: str,
+    kind: str,
+    attempt: int,
+    now: str,
+    policy: ReadingPolicy,
 ) -> Emit:
     supply = supply_of(point, day_on)
     return Emit(
@@ -166,7 +173,7 @@ def _order(
             day_on=day_on,
             attempt=attempt,
             registers=supply.registers,
-            retry_at=add_minutes(now, POLICY.wait_min(attempt)),
+            retry_at=add_minutes(now, policy.wait_min(attempt)),
         )
     )
 
@@ -188,11 +195,11 @@ def _field_order(
 # -- the relay ------------------------------------------------------------------------------------
 
 
-def relay_told_at(point: Point) -> str:
+def relay_told_at(point: Point, policy: ReadingPolicy) -> str:
     """When a relay that stands otherwise than we left it is told, "" when it does not."""
     if not point.relay_expected or point.relay_seen in ("", point.relay_expected):
         return ""
-    return add_minutes(point.relay_seen_at, POLICY.relay_settle_min)
+    return add_minutes(point.relay_seen_at, policy.relay_settle_min)
 
 
 def _report_relay(point: Point, now: str) -> Iterator[Emit]:
@@ -227,14 +234,16 @@ def _report_relay(point: Point, now: str) -> Iterator[Emit]:
 # -- the edge reports -----------------------------------------------------------------------------
 
 
-def _on_registers(point: Point, reading: RegistersRead, now: str) -> Iterator[Emit]:
+def _on_registers(
+    point: Point, reading: RegistersRead, now: str, policy: ReadingPolicy
+) -> Iterator[Emit]:
     """A reading came: the day is collected, and nobody need go there any more."""
     if reading.kind == "current" or reading.reading_id == point.last_reading_id:
         return
     day = find_day(point, reading.day_on, "daily_freeze")
     if not reading.registers:
         if day is not None:
-            yield from _note_failure(point, day, day.attempts, "no_value", now)
+            yield from _note_failure(point, day, day.attempts, "no_value", now, policy)
         return
     says_relay = reading.relay != "" and is_news(point, reading.read_at)
     if day is None and reading.kind != "manual" and not says_relay:
@@ -251,12 +260,14 @@ def _on_registers(point: Point, reading: RegistersRead, now: str) -> Iterator[Em
         )
     )
     if point.field_order_id:
-        yield Emit(_field_closed(point, reading, now))
+        yield Emit(_field_closed(point, reading, now, policy))
 
 
-def _field_closed(point: Point, reading: RegistersRead, now: str) -> FieldReadingClosed:
+def _field_closed(
+    point: Point, reading: RegistersRead, now: str, policy: ReadingPolicy
+) -> FieldReadingClosed:
     is_person = reading.kind == "manual"
-    again_min = POLICY.field_again_days * 24 * 60
+    again_min = policy.field_again_days * 24 * 60
     return FieldReadingClosed(
         field_order_id=point.field_order_id,
         usage_point=reading.usage_point,
@@ -281,34 +292,38 @@ def _on_profile(point: Point, profile: ProfileRead) -> Iterator[Emit]:
         )
 
 
-def _on_failure(point: Point, failure: ReadFailed, now: str) -> Iterator[Emit]:
+def _on_failure(
+    point: Point, failure: ReadFailed, now: str, policy: ReadingPolicy
+) -> Iterator[Emit]:
     kind = "profile" if failure.order_id.split("/")[-2:-1] == ["profile"] else "daily_freeze"
     day = find_day(point, failure.day_on, kind)
     if day is not None:
-        yield from _note_failure(point, day, failure.attempt, failure.cause, now)
+        yield from _note_failure(point, day, failure.attempt, failure.cause, now, policy)
 
 
-def _note_failure(point: Point, day: OpenDay, attempt: int, cause: str, now: str) -> Iterator[Emit]:
+def _note_failure(
+    point: Point, day: OpenDay, attempt: int, cause: str, now: str, policy: ReadingPolicy
+) -> Iterator[Emit]:
     """An attempt failed: once noted, and of no meaning when a later one is under way."""
     if attempt != day.attempts or attempt == day.failed:
         return
     if day.kind == "profile":
-        is_over = cause == "not_held" or _is_spent(day)
-        retry_at = "" if is_over else add_minutes(now, POLICY.wait_min(attempt))
+        is_over = cause == "not_held" or _is_spent(day, policy)
+        retry_at = "" if is_over else add_minutes(now, policy.wait_min(attempt))
     elif cause == "not_held":
-        retry_at = max(now, add_minutes(day_end(day.day_on), POLICY.grace_min))
+        retry_at = max(now, add_minutes(day_end(day.day_on), policy.grace_min))
     else:
-        retry_at = add_minutes(now, POLICY.wait_min(attempt))
+        retry_at = add_minutes(now, policy.wait_min(attempt))
     yield Emit(_failed(point, day, cause, retry_at))
     if day.kind == "daily_freeze" and cause != "not_held":
-        yield from _send_somebody(point, now)
+        yield from _send_somebody(point, now, policy)
 
 
-def _send_somebody(point: Point, now: str) -> Iterator[Emit]:
+def _send_somebody(point: Point, now: str, policy: ReadingPolicy) -> Iterator[Emit]:
     """One failure more: so many in a row, and a person goes there."""
     failures = point.failures + 1
     meter = meter_at(point, now)
-    if failures < POLICY.field_after_failures or point.field_order_id:
+    if failures < policy.field_after_failures or point.field_order_id:
         return
     if meter is None or now < point.field_next_at:
         return
@@ -338,15 +353,15 @@ def _on_result(
 # -- deadlines ------------------------------------------------------------------------------------
 
 
-def due(state: Point) -> str:
+def due(state: Point, policy: ReadingPolicy) -> str:
     """The next instant at which a tick must look at the point, "" for none."""
-    moments = [relay_told_at(state)]
+    moments = [relay_told_at(state, policy)]
     following = next_expected(state, state.ordered_to_on)
     if following:
         is_asked = state.field_order_id and _is_manual(meter_of_day(state, following))
-        moments.append("" if is_asked else order_at(following))
+        moments.append("" if is_asked else order_at(following, policy))
     for day in state.open_days:
         moments.append(day.retry_at)
         if day.kind == "daily_freeze" and not day.missing:
-            moments.append(add_minutes(day_end(day.day_on), POLICY.grace_min))
+            moments.append(add_minutes(day_end(day.day_on), policy.grace_min))
     return min((at for at in moments if at), default="")

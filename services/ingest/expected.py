@@ -13,16 +13,15 @@ from collections.abc import Iterator
 
 from services.ingest.days import add_days, add_minutes, day_end, day_of, month_end, next_day
 from services.ingest.events import SupplyInstallation, SupplyNoted
-from services.ingest.policy import DEFAULT, ReadingPolicy
+from services.ingest.policy import ReadingPolicy
 from services.ingest.state import Point
 
-POLICY: ReadingPolicy = DEFAULT
 MANUAL = "manual"
 
 
-def order_at(day_on: str) -> str:
+def order_at(day_on: str, policy: ReadingPolicy) -> str:
     """When the freeze of a day is asked for."""
-    return add_minutes(day_end(day_on), POLICY.order_after_min)
+    return add_minutes(day_end(day_on), policy.order_after_min)
 
 
 def latest(point: Point) -> SupplyNoted:

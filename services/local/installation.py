@@ -24,6 +24,7 @@ from pathlib import Path
 
 from libs.events.errors import BadInput, Refused, Unavailable
 from services.cli.run import SERVICES
+from services.cores import check_policies
 from services.local import control_socket, files, kafka, pids, plan, postgres, supervisor
 from services.local.plan import Plan, PlannedService
 from services.settings import PREFIX, LoadedSettings, load_settings, local_file
@@ -62,6 +63,7 @@ def bring_up(options: UpOptions, say: Progress = lambda _: None) -> Installation
     is of another version, a server lacks, two settings contradict.
     """
     loaded = load_settings(data_dir=options.data_dir)
+    check_policies(loaded.settings.policy_file)  # here, not in a service that dies over and over
     data_dir = loaded.settings.data_dir.resolve()
     files.make_dir(data_dir / "run", mode=0o700)
     with _alone(data_dir):

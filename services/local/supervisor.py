@@ -37,7 +37,7 @@ _ROTATION_S = 60.0
 _LOG_END_BYTES = 20_000
 _ERROR = re.compile(r"error: |[A-Za-z_.]*(Error|Exception)\b")
 """How a line begins that says why a process ended: ours, or the last one of a traceback."""
-_REPORT_KEYS = ("partitions", "recovering", "lag_records", "lag_s", "state")
+_REPORT_KEYS = ("partitions", "recovering", "lag_records", "lag_s", "state", "health_port")
 
 
 class Supervisor:

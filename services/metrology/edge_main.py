@@ -8,8 +8,8 @@ import threading
 
 from libs.events.edge import EdgeProducer, utc_now
 from libs.events.errors import Unavailable
-from libs.events.host import StatusFile, StopSignal
-from libs.events.telemetry import logger
+from libs.events.host import Pulse, StatusFile, StopSignal, watched
+from libs.events.telemetry import begin_trace, logger
 from services.metrology.bench_protocol import (
     BenchError,
     BenchParser,
@@ -49,10 +49,11 @@ class BenchConnection(socketserver.BaseRequestHandler):
             logger("metrology.edge").warning("bench connection ended", reason=str(reason))
 
     def _store(self, outcome: ReceivedRun | BenchError) -> bytes:
+        traceparent = begin_trace()
         if isinstance(outcome, ReceivedRun):
             run = outcome.run
             body = RunMeasured(run=run, lines=outcome.lines, received_at=utc_now())
-            self.server.producer.append(BENCH, run.meter_no, body)
+            self.server.producer.append(BENCH, run.meter_no, body, traceparent)
             return encode_accepted(run.run_id)
         garbled = RunGarbled(
             run_id=outcome.run,
@@ -61,7 +62,7 @@ class BenchConnection(socketserver.BaseRequestHandler):
             problem=str(outcome),
             received_at=utc_now(),
         )
-        self.server.producer.append(BENCH, outcome.meter_no or "unknown", garbled)
+        self.server.producer.append(BENCH, outcome.meter_no or "unknown", garbled, traceparent)
         return encode_refused(outcome)
 
 
@@ -83,11 +84,20 @@ def run(settings: Settings, ordinal: int) -> int:
     status = StatusFile(runtime.run_dir, f"metrology-edge-{ordinal}")
     producer = open_producer(settings, "metrology.edge", edge_catalogue)
     address = (settings.http_host, settings.port_of("metrology-edge", ordinal))
-    with BenchServer(address, producer) as server:
-        threading.Thread(target=server.serve_forever, name="benches", daemon=True).start()
+    pulse = Pulse()
+    with (
+        BenchServer(address, producer) as server,
+        watched(
+            runtime, producer.telemetry.registry, lambda: pulse.at, lambda: pulse.is_ready
+        ) as report,
+    ):
+        thread = threading.Thread(target=server.serve_forever, name="benches", daemon=True)
+        thread.start()
+        port = server.server_address[1]
         while not stop.is_set:
-            status.write({"state": "ready", "partitions": [], "port": server.server_address[1]})
+            pulse.beat(is_ready=thread.is_alive())
+            status.write({"state": "ready", "partitions": [], "port": port, **report})
             stop.wait(0.2)
         server.shutdown()
-    producer.close()
+        producer.close()
     return 0

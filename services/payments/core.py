@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from libs.events.core import Core
+from libs.events.policy import decider_under
 from services.payments import decide as decisions
 from services.payments.draft import NOTICES, TRANSFERS
 from services.payments.events import catalogue
-from services.payments.policy import DEFAULT_POLICY, Policy, policy_digest
+from services.payments.policy import DEFAULT_POLICY, Policy
 from services.payments.state import Entry, Shared, evolve
 
 PURE_MODULES: tuple[str, ...] = (
@@ -37,7 +38,6 @@ WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS)
 
 def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
     """The core of payments, keyed by account or transaction. Another policy is another decider."""
-    digest = policy_digest(policy)
     return Core(
         name="payments",
         own_topic="payments.events",
@@ -57,5 +57,5 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         evolve=evolve,
         concerned=decisions.concerned,
         due=decisions.due,
-        decider=f"{decider}+{digest}" if digest else decider,
+        decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

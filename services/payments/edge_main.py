@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvicorn
 from fastapi import FastAPI
@@ -25,10 +25,9 @@ from prometheus_client import CollectorRegistry, Counter
 
 from libs.events.edge import EdgeProducer
 from libs.events.errors import Refused, Unavailable, Unknown
-from libs.events.health import serve_health
-from libs.events.host import Runtime, StatusFile, StopSignal
+from libs.events.host import Pulse, Runtime, StatusFile, StopSignal, watched
 from libs.events.kafka import KafkaAdmin
-from libs.events.telemetry import logger, new_traceparent
+from libs.events.telemetry import begin_trace, logger
 from services.payments.channels.profile import Profiles
 from services.payments.draft import NOTICES
 from services.payments.events import edge_catalogue
@@ -103,7 +102,7 @@ def appender(producer: EdgeProducer) -> Append:
     """`append(key, record)` of the application: returns after the broker's ack."""
 
     async def append(key: str, record: NoticeReceived) -> None:
-        await producer.append_async(NOTICES, key, record, new_traceparent())
+        await producer.append_async(NOTICES, key, record, begin_trace())
 
     return append
 
@@ -172,35 +171,30 @@ def serve(
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)
-    beat = [time.monotonic()]
-    if runtime.health_port is not None:
-        serve_health(
-            runtime.health_host,
-            runtime.health_port,
-            counts.registry,
-            lambda: beat[0],
-            lambda: server.started and acks.is_alive(),
-            runtime.hung_after_s,
-        )
+    pulse = Pulse()
 
-    async def watch() -> None:
+    async def tell(report: dict[str, Any]) -> None:
         while not stop.is_set and acks.is_alive():
-            beat[0] = time.monotonic()
+            pulse.beat(is_ready=server.started)
             status.write(
                 {
                     "state": "ready" if server.started else "starting",
                     "partitions": [],
                     "port": listener.getsockname()[1],
                     "counts": dict(sorted(counts.by_outcome.items())),
+                    **report,
                 }
             )
             await asyncio.sleep(0.1)
         server.should_exit = True
 
-    async def both() -> None:
-        await asyncio.gather(server.serve(sockets=[listener]), watch())
+    async def both(report: dict[str, Any]) -> None:
+        await asyncio.gather(server.serve(sockets=[listener]), tell(report))
 
-    asyncio.run(both())
+    with watched(
+        runtime, counts.registry, lambda: pulse.at, lambda: pulse.is_ready and acks.is_alive()
+    ) as report:
+        asyncio.run(both(report))
     if not stop.is_set:
         raise Unknown("the producer failed: start again")
 

@@ -1,37 +1,55 @@
 """The thresholds of payments, each a documented default that a utility may change.
 
 Another policy is another decider: replay compares only what the same policy decided.
+
+    DEFAULT_POLICY.clearance_min    5
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
+from libs.events.policy import Term, check_ranges, digest_of
 from services.payments.seen import RETENTION_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """horizon_days: evidence of an older payment is a suspense case, never a capture (DESIGN 4);
-    clearance_min: how long a clearance is valid, in minutes of business time, which ticks by the
-    minute (DESIGN 4 says "about a minute"; UNCONFIRMED); reversal_due_days: when a debt is due
-    that a reversal opened in its own name (UNCONFIRMED)."""
+    """The thresholds of payments. TERMS says what each means and where it comes from."""
 
     horizon_days: int = 400
     clearance_min: int = 5
     reversal_due_days: int = 30
 
     def __post_init__(self) -> None:
-        assert 0 < self.horizon_days < RETENTION_DAYS, "what may be captured must still be known"
-        assert self.clearance_min > 0, "a clearance must be valid for a while"
+        check_ranges(self, TERMS)
 
+
+TERMS: dict[str, Term] = {
+    "horizon_days": Term(
+        "evidence of a payment older than so many days is a suspense case, never a capture",
+        "DESIGN 4: 400 days; what may be captured must still be known",
+        1,
+        RETENTION_DAYS - 1,
+    ),
+    "clearance_min": Term(
+        "how long a clearance is valid; minutes of business time, which ticks by the minute",
+        "UNCONFIRMED: DESIGN 4 says about a minute",
+        1,
+        60,
+    ),
+    "reversal_due_days": Term(
+        "days until a debt is due that a reversal opened in its own name",
+        "UNCONFIRMED: about a month, as no reference says",
+        0,
+        3_650,
+    ),
+}
+"""What each value means and where it comes from."""
 
 DEFAULT_POLICY = Policy()
 
 
 def policy_digest(policy: Policy) -> str:
     """Eight hex digits that differ when any value differs; "" for the default policy."""
-    if policy == DEFAULT_POLICY:
-        return ""
-    return hashlib.sha256(repr(policy).encode()).hexdigest()[:8]
+    return digest_of(policy, DEFAULT_POLICY)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from libs.events.core import Core
+from libs.events.policy import decider_under
 from services.validation import decide as decisions
 from services.validation.events import catalogue
+from services.validation.policy import DEFAULT_POLICY, Policy
 from services.validation.state import Point, Shared, evolve
 
 PURE_MODULES = (
@@ -14,6 +18,7 @@ PURE_MODULES = (
     "services.validation.events",
     "services.validation.finding",
     "services.validation.instant",
+    "services.validation.policy",
     "services.validation.profile",
     "services.validation.reactions",
     "services.validation.reading",
@@ -28,8 +33,9 @@ PURE_MODULES = (
 WRITTEN = ("validation.usage",)
 
 
-def make_core(decider: str = "") -> Core:
-    """The core that judges readings and establishes usage, keyed by usage point."""
+def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
+    """The core that judges readings and establishes usage, keyed by usage point. Another policy is
+    another decider."""
     return Core(
         name="validation",
         own_topic="validation.events",
@@ -38,8 +44,8 @@ def make_core(decider: str = "") -> Core:
         catalogue=catalogue,
         initial_shared=Shared(),
         state_types=(Shared, Point),
-        decide=decisions.decide,
+        decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
-        due=decisions.due,
-        decider=decider,
+        due=partial(decisions.due, policy=policy),
+        decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

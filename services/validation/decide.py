@@ -31,6 +31,7 @@ from services.validation.events import (
 from services.validation.finding import FAIL, PASS, WARN, worst
 from services.validation.finding import Finding as RuleFinding
 from services.validation.instant import day_end_at, parse_day
+from services.validation.policy import Policy
 from services.validation.profile import MINUTES_PER_DAY, Profile, interval_block
 from services.validation.reactions import (
     ProfileRead,
@@ -51,8 +52,6 @@ from services.validation.reading import (
 )
 from services.validation.register_usage import Installation
 from services.validation.revision import (
-    RULE_SET_ID,
-    RULES,
     estimate_days,
     next_estimate_at,
     runs_of,
@@ -80,24 +79,24 @@ FIRST_DAY_ON, LAST_DAY_ON = "1970-01-02", "2999-12-31"
 NEXT_TICK = "0001-01-01T00:00:00Z"
 
 
-def decide(view: View, key: str, item: Item) -> Sequence[Emit]:
+def decide(view: View, key: str, item: Item, policy: Policy) -> Sequence[Emit]:
     """Dispatch by what came in."""
     point: Point = view.get(key) or Point()
     match item.body:
         case SupplyPublished():
-            return list(_on_supply(point, key, item.body, item.at))
+            return list(_on_supply(point, key, item.body, item.at, policy))
         case RegistersRead():
-            return list(_on_reading(point, key, held_reading(item.body), item.at))
+            return list(_on_reading(point, key, held_reading(item.body), item.at, policy))
         case ProfileRead():
-            return list(_on_reading(point, key, held_profile(item.body), item.at))
+            return list(_on_reading(point, key, held_profile(item.body), item.at, policy))
         case Tick():
-            return list(_on_tick(point, key, item.body.at))
+            return list(_on_tick(point, key, item.body.at, policy))
     return []
 
 
-def due(state: Point) -> str:
+def due(state: Point, policy: Policy) -> str:
     """When the next day without a reading is estimated, or a held reading is looked at again."""
-    moments = [next_estimate_at(state)]
+    moments = [next_estimate_at(state, policy)]
     for reading in state.held:
         is_late = _awaited(state, reading, day_end_at(reading.day_on)) != ""
         moments.append(_given_up_at(reading) if is_late else NEXT_TICK)
@@ -112,7 +111,9 @@ def _after(point: Point, emits: Iterable[Emit]) -> Point:
     return point
 
 
-def _on_supply(point: Point, key: str, supply: SupplyPublished, now: str) -> Iterator[Emit]:
+def _on_supply(
+    point: Point, key: str, supply: SupplyPublished, now: str, policy: Policy
+) -> Iterator[Emit]:
     """Each account's supply by itself: the highest version of every (point, account) stands."""
     known = point.supplies.get(supply.account_no)
     if known is not None and supply.version <= known.version:
@@ -120,26 +121,28 @@ def _on_supply(point: Point, key: str, supply: SupplyPublished, now: str) -> Ite
     noted = supply_noted(supply)
     yield Emit(noted)
     before, point = point, evolve(point, noted)
-    yield from _tell_too_late(before, point, key, noted.version)
-    emits = list(_judge_held(point, key, now))
+    yield from _tell_too_late(before, point, key, noted.version, policy)
+    emits = list(_judge_held(point, key, now, policy))
     yield from emits
-    yield from _rework(_after(point, emits), key, f"supply/{supply.version}")
+    yield from _rework(_after(point, emits), key, f"supply/{supply.version}", policy)
 
 
-def _rework(point: Point, key: str, because: str) -> Sequence[Emit]:
+def _rework(point: Point, key: str, because: str, policy: Policy) -> Sequence[Emit]:
     """What a supply changes of days whose marks are known, or that it cannot be calculated with."""
     try:
-        emits = list(work_out(point, key, because, {}))
+        emits = list(work_out(point, key, because, {}, policy))
         for span in spans(runs_of(point), point.readings, point.anchor_on):
             if span.last.reading_id.startswith("final/"):
-                emits += _tell_bad_end(key, span)
+                emits += _tell_bad_end(key, span, policy)
     except BadInput as wrong:
         found = Finding(rule="bad_value", severity=FAIL, text=str(wrong), numbers={})
-        return [Emit(_remark(key, point.anchor_on, because, (found,)))]
+        return [Emit(_remark(key, point.anchor_on, because, (found,), policy))]
     return emits
 
 
-def _tell_too_late(before: Point, point: Point, key: str, version: int) -> Iterator[Emit]:
+def _tell_too_late(
+    before: Point, point: Point, key: str, version: int, policy: Policy
+) -> Iterator[Emit]:
     """A supply that says otherwise of days that are settled changes them no more: somebody must
     know. (Their usage is forgotten here; it was right by what was known.)"""
     anchor_on = point.anchor_on
@@ -147,7 +150,7 @@ def _tell_too_late(before: Point, point: Point, key: str, version: int) -> Itera
         return
     text = f"who was supplied, or by which meter, until {anchor_on} was said too late"
     found = Finding(rule="late_supply", severity=WARN, text=text, numbers={})
-    yield Emit(_remark(key, anchor_on, f"supply/{version}", (found,)))
+    yield Emit(_remark(key, anchor_on, f"supply/{version}", (found,), policy))
 
 
 def _settled_facts(point: Point) -> tuple[str, tuple[Installation, ...]]:
@@ -161,17 +164,17 @@ def _settled_facts(point: Point) -> tuple[str, tuple[Installation, ...]]:
     return supply.account_no if supply is not None else "", tuple(stood)
 
 
-def _tell_bad_end(key: str, span: Span) -> Iterator[Emit]:
+def _tell_bad_end(key: str, span: Span, policy: Policy) -> Iterator[Emit]:
     """Final registers that do not fit the last reading: nobody can tell the days between."""
-    against = contradictions(span.run, span.first, span.last)
+    against = contradictions(span.run, span.first, span.last, policy)
     if against is not None:
-        yield Emit(_remark(key, span.last.day_on, span.last.reading_id, told(against)))
+        yield Emit(_remark(key, span.last.day_on, span.last.reading_id, told(against), policy))
 
 
-def _on_tick(point: Point, key: str, now: str) -> Iterator[Emit]:
-    emits = list(_judge_held(point, key, now))
+def _on_tick(point: Point, key: str, now: str, policy: Policy) -> Iterator[Emit]:
+    emits = list(_judge_held(point, key, now, policy))
     yield from emits
-    yield from estimate_days(_after(point, emits), key, now)
+    yield from estimate_days(_after(point, emits), key, now, policy)
 
 
 # -- readings that wait ---------------------------------------------------------------------------
@@ -197,7 +200,7 @@ def _given_up_at(reading: HeldReading) -> str:
     return day_end_at(add_days(reading.day_on, KEEP_DAYS))
 
 
-def _judge_held(point: Point, key: str, now: str) -> Iterator[Emit]:
+def _judge_held(point: Point, key: str, now: str, policy: Policy) -> Iterator[Emit]:
     """Judge what waited and need not wait any more; reject what waited for too long."""
     for reading in sorted(point.held, key=lambda held: (held.day_on, held.reading_id)):
         reason = _awaited(point, reading, now)
@@ -206,9 +209,9 @@ def _judge_held(point: Point, key: str, now: str) -> Iterator[Emit]:
             continue
         emits: Sequence[Emit]
         if reason:
-            emits = [Emit(_rejection(key, reading, (_not_known(reason),)))]
+            emits = [Emit(_rejection(key, reading, (_not_known(reason),), policy))]
         else:
-            emits = _judge(point, key, reading)
+            emits = _judge(point, key, reading, policy)
         yield from emits
         point = _after(point, emits)
 
@@ -221,7 +224,9 @@ def _not_known(reason: str) -> Finding:
 # -- one reading ----------------------------------------------------------------------------------
 
 
-def _on_reading(point: Point, key: str, reading: HeldReading, now: str) -> Iterator[Emit]:
+def _on_reading(
+    point: Point, key: str, reading: HeldReading, now: str, policy: Policy
+) -> Iterator[Emit]:
     if reading.kind == "current":
         return
     is_profile = reading.kind == "profile"
@@ -232,11 +237,11 @@ def _on_reading(point: Point, key: str, reading: HeldReading, now: str) -> Itera
     try:
         _check_day(reading.day_on)
     except BadInput as wrong:
-        yield Emit(_unreadable(key, reading, wrong))
+        yield Emit(_unreadable(key, reading, wrong, policy))
         return
     reason = _awaited(point, reading, now)
     if not reason:
-        yield from _judge(point, key, reading)
+        yield from _judge(point, key, reading, policy)
     elif all(known.reading_id != reading.reading_id for known in point.held):
         yield Emit(SupplyAwaited(usage_point=key, reading=reading, reason=reason))
 
@@ -248,43 +253,49 @@ def _check_day(day_on: str) -> None:
         raise BadInput("day_on", problem, f"{FIRST_DAY_ON} to {LAST_DAY_ON}")
 
 
-def _judge(point: Point, key: str, reading: HeldReading) -> Sequence[Emit]:
+def _judge(point: Point, key: str, reading: HeldReading, policy: Policy) -> Sequence[Emit]:
     """Accept or reject a reading; what cannot even be calculated with is rejected too."""
     judge = _judge_profile if reading.kind == "profile" else _judge_registers
     try:
-        return list(judge(point, key, reading))
+        return list(judge(point, key, reading, policy))
     except BadInput as wrong:
-        return [Emit(_unreadable(key, reading, wrong))]
+        return [Emit(_unreadable(key, reading, wrong, policy))]
 
 
-def _unreadable(key: str, reading: HeldReading, wrong: BadInput) -> ReadingRejected:
+def _unreadable(key: str, reading: HeldReading, wrong: BadInput, policy: Policy) -> ReadingRejected:
     found = Finding(rule="bad_value", severity=FAIL, text=str(wrong), numbers={})
-    return _rejection(key, reading, (found,))
+    return _rejection(key, reading, (found,), policy)
 
 
-def _judge_registers(point: Point, key: str, reading: HeldReading) -> Iterator[Emit]:
+def _judge_registers(
+    point: Point, key: str, reading: HeldReading, policy: Policy
+) -> Iterator[Emit]:
     """Accept or reject a reading of the end of a day, and work out the days around it."""
     known = point.readings.get(reading.day_on)
     if known is not None or reading.day_on <= point.anchor_on:
-        yield from _judge_again(known, key, reading)
+        yield from _judge_again(known, key, reading, policy)
         return
     run, before, after = place_of(point, reading)
-    verdict = day_verdict(window_of(point, reading, run, before), RULES)
+    verdict = day_verdict(window_of(point, reading, run, before), policy.rule_set)
     hits = tuple(found for found in verdict.findings if found.severity != PASS)
     refusing = {f.rule for f in hits if f.severity == FAIL and f.rule not in NEVER_REJECT}
-    against = contradictions(run, mark_of(reading), after)
+    against = contradictions(run, mark_of(reading), after, policy)
     if refusing - SPIKE or is_unusable(verdict) or against is not None:
-        yield Emit(_rejection(key, reading, told((*hits, *(against or ())))))
-    elif refusing and not is_confirmed(point, run, reading):
-        yield Emit(replace(_rejection(key, reading, told(hits)), doubted=reading))
+        yield Emit(_rejection(key, reading, told((*hits, *(against or ()))), policy))
+    elif refusing and not is_confirmed(point, run, reading, policy):
+        yield Emit(replace(_rejection(key, reading, told(hits), policy), doubted=reading))
     elif refusing:
-        yield from _accept_both(point, key, reading, hits)
+        yield from _accept_both(point, key, reading, hits, policy)
     else:
-        yield from _accept(point, key, reading, told(hits))
+        yield from _accept(point, key, reading, told(hits), policy)
 
 
 def _accept(
-    point: Point, key: str, reading: HeldReading, findings: tuple[Finding, ...]
+    point: Point,
+    key: str,
+    reading: HeldReading,
+    findings: tuple[Finding, ...],
+    policy: Policy,
 ) -> Iterator[Emit]:
     accepted = ReadingAccepted(
         usage_point=key,
@@ -294,19 +305,23 @@ def _accept(
         source=reading.source,
         registers=reading.registers,
         findings=findings,
-        rule_set=RULE_SET_ID,
+        rule_set=policy.rule_set_id,
         demands=reading.demands,
     )
     yield Emit(accepted)
     remarks = tuple(found for found in findings if found.rule in NEVER_REJECT)
     if remarks:
-        yield Emit(_remark(key, reading.day_on, reading.reading_id, remarks))
+        yield Emit(_remark(key, reading.day_on, reading.reading_id, remarks, policy))
     point = evolve(point, accepted)
-    yield from work_out(point, key, reading.reading_id, {reading.day_on: findings})
+    yield from work_out(point, key, reading.reading_id, {reading.day_on: findings}, policy)
 
 
 def _accept_both(
-    point: Point, key: str, reading: HeldReading, hits: tuple[RuleFinding, ...]
+    point: Point,
+    key: str,
+    reading: HeldReading,
+    hits: tuple[RuleFinding, ...],
+    policy: Policy,
 ) -> Iterator[Emit]:
     """Two readings that agree that usage rose: the doubted one counts after all, then this one."""
     doubted = point.doubted
@@ -314,7 +329,7 @@ def _accept_both(
     if doubted.day_on != reading.day_on:
         text = f"stood out, and was confirmed by {reading.reading_id}"
         found = RuleFinding(rule="spike", severity=WARN, text=text, numbers={})
-        emits = list(_accept(point, key, doubted, told((found,))))
+        emits = list(_accept(point, key, doubted, told((found,)), policy))
         yield from emits
         point = _after(point, emits)
     confirmed = tuple(
@@ -323,47 +338,52 @@ def _accept_both(
         else hit
         for hit in hits
     )
-    yield from _accept(point, key, reading, told(confirmed))
+    yield from _accept(point, key, reading, told(confirmed), policy)
 
 
-def _judge_again(known: Mark | None, key: str, reading: HeldReading) -> Iterator[Emit]:
+def _judge_again(
+    known: Mark | None, key: str, reading: HeldReading, policy: Policy
+) -> Iterator[Emit]:
     """A second reading of a day: told, and never counted."""
     first = known.registers if known is not None else reading.registers
-    found = duplicate(
-        ((reading.day_on, first), (reading.day_on, reading.registers)), RULES.rules["duplicate"]
-    )
+    readings = ((reading.day_on, first), (reading.day_on, reading.registers))
+    found = duplicate(readings, policy.rule_set.rules["duplicate"])
     findings = told((found,))
     if first == reading.registers:
-        yield Emit(_remark(key, reading.day_on, reading.reading_id, findings))
+        yield Emit(_remark(key, reading.day_on, reading.reading_id, findings, policy))
     else:
-        yield Emit(_rejection(key, reading, findings))
+        yield Emit(_rejection(key, reading, findings, policy))
 
 
-def _remark(key: str, day_on: str, reading_id: str, findings: tuple[Finding, ...]) -> QualityFound:
+def _remark(
+    key: str, day_on: str, reading_id: str, findings: tuple[Finding, ...], policy: Policy
+) -> QualityFound:
     return QualityFound(
         usage_point=key,
         day_on=day_on,
         reading_id=reading_id,
         findings=findings,
-        rule_set=RULE_SET_ID,
+        rule_set=policy.rule_set_id,
     )
 
 
-def _rejection(key: str, reading: HeldReading, findings: tuple[Finding, ...]) -> ReadingRejected:
+def _rejection(
+    key: str, reading: HeldReading, findings: tuple[Finding, ...], policy: Policy
+) -> ReadingRejected:
     return ReadingRejected(
         usage_point=key,
         meter_no=reading.meter_no,
         day_on=reading.day_on,
         reading_id=reading.reading_id,
         findings=findings,
-        rule_set=RULE_SET_ID,
+        rule_set=policy.rule_set_id,
     )
 
 
 # -- load profile ---------------------------------------------------------------------------------
 
 
-def _judge_profile(point: Point, key: str, reading: HeldReading) -> Iterator[Emit]:
+def _judge_profile(point: Point, key: str, reading: HeldReading, policy: Policy) -> Iterator[Emit]:
     """The interval energies of a day; they are told, never summed into the register's usage."""
     column = reading.snapshots[PROFILE_REGISTER]
     taken_at = day_end_at(reading.day_on)
@@ -392,7 +412,9 @@ def _judge_profile(point: Point, key: str, reading: HeldReading) -> Iterator[Emi
         profile=block,
     )
     findings = tuple(
-        found for found in day_verdict(window, RULES).profile_findings if found.severity != PASS
+        found
+        for found in day_verdict(window, policy.rule_set).profile_findings
+        if found.severity != PASS
     )
     yield Emit(
         IntervalsEstablished(

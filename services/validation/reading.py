@@ -1,7 +1,7 @@
 """A reading as the rules look at it: its place in the timeline, its window, what speaks against it.
 
 run, before, after = place_of(point, reading)
-day_verdict(window_of(point, reading, run, before), RULES).status == "pass"
+day_verdict(window_of(point, reading, run, before), policy.rule_set).status == "pass"
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from services.validation.events import Finding, HeldReading
 from services.validation.finding import FAIL
 from services.validation.finding import Finding as RuleFinding
 from services.validation.instant import day_end_at
+from services.validation.policy import Policy
 from services.validation.register_usage import Snapshot, parse_register
-from services.validation.revision import RULES, runs_of, usages_between
+from services.validation.revision import runs_of, usages_between
 from services.validation.state import Point
 from services.validation.timeline import (
     Mark,
@@ -74,7 +75,9 @@ def _import_history(point: Point) -> dict[str, int]:
     }
 
 
-def contradictions(run: Run, reading: Mark, after: Mark | None) -> tuple[RuleFinding, ...] | None:
+def contradictions(
+    run: Run, reading: Mark, after: Mark | None, policy: Policy
+) -> tuple[RuleFinding, ...] | None:
     """What a later mark, which was accepted first, has against a reading; None for nothing."""
     if after is None:
         return None
@@ -84,7 +87,7 @@ def contradictions(run: Run, reading: Mark, after: Mark | None) -> tuple[RuleFin
         current=after.snapshot(),
         installations=run.meters,
     )
-    verdict = day_verdict(window, RULES)
+    verdict = day_verdict(window, policy.rule_set)
     if not is_unusable(verdict):
         return None
     return tuple(found for found in verdict.findings if found.severity == FAIL)
@@ -108,7 +111,7 @@ def told(findings: tuple[RuleFinding, ...]) -> tuple[Finding, ...]:
     )
 
 
-def is_confirmed(point: Point, run: Run, reading: HeldReading) -> bool:
+def is_confirmed(point: Point, run: Run, reading: HeldReading, policy: Policy) -> bool:
     """Whether a reading that stands out agrees with the one before that did: the register did not
     fall back. On the same day only a person's own reading counts as a second one."""
     doubted = point.doubted
@@ -117,5 +120,5 @@ def is_confirmed(point: Point, run: Run, reading: HeldReading) -> bool:
     if doubted.day_on >= reading.day_on:
         is_second = doubted.source != reading.source and doubted.day_on == reading.day_on
         return is_second and doubted.registers == reading.registers
-    usages = usages_between(run, mark_of(doubted), mark_of(reading))
+    usages = usages_between(run, mark_of(doubted), mark_of(reading), policy)
     return all(usage.usage is not None for usage in usages.values())

@@ -28,9 +28,9 @@ from services.validation.events import (
     UsageEstablished,
 )
 from services.validation.instant import day_end_at, day_start, format_instant, parse_instant
+from services.validation.policy import Policy
 from services.validation.register_usage import RegisterUsage, primary_value
 from services.validation.register_usage import usages_between as usages_of
-from services.validation.rule_set import DEFAULT_RULE_SET, RuleSet
 from services.validation.state import HISTORY_DAYS, Established, Point, evolve
 from services.validation.timeline import (
     Mark,
@@ -48,10 +48,6 @@ from services.validation.timeline import (
 )
 
 USAGE = "validation.usage"
-RULES: RuleSet = DEFAULT_RULE_SET
-RULE_SET_ID = f"{RULES.id}.v{RULES.version}"
-GRACE_MIN = 8 * 60
-"""Minutes after 24:00 until a day without a reading is estimated (configuration)."""
 
 
 def runs_of(point: Point) -> tuple[Run, ...]:
@@ -59,9 +55,9 @@ def runs_of(point: Point) -> tuple[Run, ...]:
     return runs(installations(point.supplies.values()))
 
 
-def usages_between(run: Run, first: Mark, last: Mark) -> dict[str, RegisterUsage]:
+def usages_between(run: Run, first: Mark, last: Mark, policy: Policy) -> dict[str, RegisterUsage]:
     """What every register says between two marks of a run."""
-    margin = RULES.rules["rollover"].parameters["capacity_margin_permille"]
+    margin = policy.rule_set.rules["rollover"].parameters["capacity_margin_permille"]
     return usages_of(first.snapshot(), last.snapshot(), run.meters, margin)
 
 
@@ -69,7 +65,11 @@ def usages_between(run: Run, first: Mark, last: Mark) -> dict[str, RegisterUsage
 
 
 def work_out(
-    point: Point, key: str, because: str, findings: dict[str, tuple[Finding, ...]]
+    point: Point,
+    key: str,
+    because: str,
+    findings: dict[str, tuple[Finding, ...]],
+    policy: Policy,
 ) -> Iterator[Emit]:
     """New revisions of all days between marks that changed; `because`: the id of what changed them;
     `findings`: by day, what was found about its reading."""
@@ -77,8 +77,8 @@ def work_out(
     bodies: list[UsageEstablished] = []
     before = point  # what is established: folding new revisions may forget days of later spans
     for span in spans(runs_of(before), before.readings, before.anchor_on):
-        for day in _days_of(point, span):
-            body = _revision(before, key, day, span, findings.get(day.day_on, ()))
+        for day in _days_of(point, span, policy):
+            body = _revision(before, key, day, span, findings.get(day.day_on, ()), policy)
             if body is None:
                 continue
             known = before.usage.get(day.day_on)
@@ -100,25 +100,30 @@ def _told(body: UsageEstablished) -> Iterator[Emit]:
     yield Emit(body, topic=USAGE, key=body.account_no)
 
 
-def _days_of(point: Point, span: Span) -> tuple[DayUsage, ...]:
+def _days_of(point: Point, span: Span, policy: Policy) -> tuple[DayUsage, ...]:
     """The usage of the days of a span; none when a register says nothing between its marks.
 
     History counts from before the span only, and not more of it than is always kept: so an estimate
     does not depend on what arrived later.
     """
-    usages = usages_between(span.run, span.first, span.last)
+    usages = usages_between(span.run, span.first, span.last, policy)
     energy = {name: used.usage for name, used in usages.items() if used.usage is not None}
     if not usages or len(energy) < len(usages):
         return ()
     first_on = span.first.day_on
     history = tuple(day for day in point.history if day.day_on <= first_on)[-HISTORY_DAYS:]
-    samples = RULES.rules["estimation"].parameters["weekday_samples"]
+    samples = policy.rule_set.rules["estimation"].parameters["weekday_samples"]
     actual = Actual(opening_on=first_on, closing_on=span.last.day_on, energy=energy)
     return estimate_gap(actual, history, samples)
 
 
 def _revision(
-    point: Point, key: str, day: DayUsage, span: Span, findings: tuple[Finding, ...]
+    point: Point,
+    key: str,
+    day: DayUsage,
+    span: Span,
+    findings: tuple[Finding, ...],
+    policy: Policy,
 ) -> UsageEstablished | None:
     """The next revision of a day, None when nothing changed or nobody is supplied."""
     last = span.last
@@ -134,6 +139,7 @@ def _revision(
         point,
         key,
         day,
+        policy,
         meter_no=last.meter_no,
         readings=(span.first.reading_id, last.reading_id),
         demands=demands,
@@ -145,6 +151,7 @@ def _next(
     point: Point,
     key: str,
     day: DayUsage,
+    policy: Policy,
     *,
     meter_no: str,
     readings: tuple[str, ...],
@@ -174,7 +181,7 @@ def _next(
         after_exchange=_has_exchange(point, day.day_on),
         readings=readings,
         findings=findings,
-        rule_set=RULE_SET_ID,
+        rule_set=policy.rule_set_id,
     )
 
 
@@ -216,14 +223,14 @@ def _has_exchange(point: Point, day_on: str) -> bool:
 # -- behind the last mark -------------------------------------------------------------------------
 
 
-def estimate_days(point: Point, key: str, now: str) -> Iterator[Emit]:
+def estimate_days(point: Point, key: str, now: str, policy: Policy) -> Iterator[Emit]:
     """Estimate the days that are over, past their grace time, and still without usage.
 
     Without history nothing is guessed from nothing: the first reading settles such days.
     """
-    graced_at = format_instant(parse_instant(now) - timedelta(minutes=GRACE_MIN))
+    graced_at = format_instant(parse_instant(now) - timedelta(minutes=policy.grace_min))
     judged_to_on = add_days(day_of(graced_at), -1)
-    average_days = RULES.rules["estimation"].parameters["average_days"]
+    average_days = policy.rule_set.rules["estimation"].parameters["average_days"]
     for end in open_ends(runs_of(point), point.readings, point.anchor_on):
         ends_on = min(judged_to_on, end.run.last_on or judged_to_on)
         if ends_on <= end.opening_on or not _has_history(point, end):
@@ -233,7 +240,7 @@ def estimate_days(point: Point, key: str, now: str) -> Iterator[Emit]:
             if day.day_on in point.usage:
                 continue
             meter_no = _meter_on(end.run, day.day_on)
-            body = _next(point, key, day, meter_no=meter_no, readings=readings)
+            body = _next(point, key, day, policy, meter_no=meter_no, readings=readings)
             if body is not None:
                 yield from _told(body)
 
@@ -248,7 +255,7 @@ def _meter_on(run: Run, day_on: str) -> str:
     return begun[-1].meter_no
 
 
-def next_estimate_at(point: Point) -> str:
+def next_estimate_at(point: Point, policy: Policy) -> str:
     """When the next day without a reading is estimated, "" for never."""
     moments = []
     for end in open_ends(runs_of(point), point.readings, point.anchor_on):
@@ -256,10 +263,10 @@ def next_estimate_at(point: Point) -> str:
         used = [day for day in point.usage if not last_on or day <= last_on]
         day_on = next_supplied(point.supplies, max([end.opening_on, *used]))
         if day_on and (not last_on or day_on <= last_on) and _has_history(point, end):
-            moments.append(grace_end(day_on))
+            moments.append(grace_end(day_on, policy))
     return min(moments, default="")
 
 
-def grace_end(day_on: str) -> str:
+def grace_end(day_on: str, policy: Policy) -> str:
     """When the grace time of a day is over."""
-    return format_instant(parse_instant(day_end_at(day_on)) + timedelta(minutes=GRACE_MIN))
+    return format_instant(parse_instant(day_end_at(day_on)) + timedelta(minutes=policy.grace_min))

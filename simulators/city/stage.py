@@ -100,7 +100,7 @@ class Stage:
             take_down(self.data_dir)
         if self.data_dir.exists():
             reset(self.data_dir)
-        names = ("console", "payments", "control", "metrology", "clock", "billing", "customers")
+        names = ("console", "payments", "control", "metrology", "clock")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self._enter(
             {f"GRIDLEDGER_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}

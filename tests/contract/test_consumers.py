@@ -23,7 +23,7 @@ from libs.events.codec import Codec, encode, to_document
 from libs.events.registry import Catalogue, EventType
 from services.cli.bill import reader_catalogue as bill_reader
 from services.cli.catalogue import load_parties
-from services.ingest.field import reader_catalogue as field_reader
+from services.ingest.poller import reader_catalogue as field_reader
 from tests.contract.bodies import bodies
 
 PARTIES = [*load_parties(), Party("ingest.field", field_reader), Party("bill.reader", bill_reader)]

@@ -27,6 +27,21 @@ def test_two_members_share_by_range(world: World) -> None:
     assert values(drain(world, joined, 1)) == [b"2"]
 
 
+def test_a_member_without_partitions_has_joined_too(world: World) -> None:
+    (inp,) = world.topics({"in": 1})
+    one, two = world.log("m-0", [inp]), world.log("m-1", [inp])
+    assert not one.joined()
+    assert not two.joined()
+
+    def both() -> bool:
+        one.poll(0, 0.05)
+        two.poll(0, 0.05)
+        return one.joined() and two.joined() and one.assigned() != two.assigned()
+
+    world.eventually(both)
+    assert sorted(map(sorted, (one.assigned(), two.assigned()))) == [[], [0]]
+
+
 def test_all_inputs_come_with_the_same_partitions(world: World) -> None:
     first, second = world.topics({"one": 3, "two": 3})
     one, two = world.log("m-0", [first, second]), world.log("m-1", [first, second])

@@ -2,6 +2,7 @@
 
     gridledger run tests.integration.freezing:after_commit   the attempt is written, nothing asked
     gridledger run tests.integration.freezing:before_wire    every check passed, nothing sent
+    gridledger run tests.integration.freezing:hung_poller    one thread of it hangs for ever
 
 SIGSTOP to the own process stops every thread of it, heartbeats too, as a machine that hangs does.
 Whoever sends SIGCONT later finds it at the very next instruction.
@@ -17,12 +18,16 @@ from dataclasses import replace
 from unittest.mock import patch
 
 from libs.events.codec import envelope_of
+from libs.events.host import Runtime
 from libs.events.kafka import KafkaLog, KafkaSettings
 from libs.events.record import Outgoing, TopicPartition
 from services.ingest import field
+from services.ingest.poller import Poller
 from services.ingest.protocols.dlt645.frame import RELAY, Frame, FrameReader
 from services.ingest.protocols.ports import TcpPort
 from services.settings import Settings
+
+HUNG_AFTER_S = 4.0
 
 
 class HastySettings(Settings):
@@ -87,8 +92,20 @@ def _run(settings: Settings, ordinal: int) -> int:
     the frame leaves, and the hard case would be tested only now and then."""
     hasty = HastySettings.model_construct(**dict(settings))
 
-    def no_reading(poller: object, stopping: threading.Event, name: str) -> None:
-        stopping.wait()
+    def no_reading(poller: Poller, stopping: threading.Event, name: str) -> None:
+        while not stopping.wait(1.0):
+            poller.beat()
 
     with patch.object(field, "run_poller", no_reading):
         return field.run(hasty, ordinal)
+
+
+def hung_poller(settings: Settings, ordinal: int) -> int:
+    """The poller's thread never comes back from its first turn; the executor goes on."""
+
+    def never_back(poller: Poller) -> None:
+        threading.Event().wait()
+
+    patience = patch.object(Runtime, "hung_after_s", HUNG_AFTER_S)
+    with patience, patch.object(Poller, "step", never_back):
+        return field.run(settings, ordinal)

@@ -75,7 +75,8 @@ class Scene:
             valid_until_at=plus(now_at, VALID_S),
             priority=0,
         )
-        self.town.write(control_catalogue, "control.commands", self.point, command)
+        topic = "control.commands" if action == "open" else "control.reconnections"
+        self.town.write(control_catalogue, topic, self.point, command)
         return command.command_id
 
     def ended(self, command_id: str, outcome: str) -> list[Fact]:

@@ -49,6 +49,9 @@ PARTITIONS = 2
 PATIENCE_S = 90.0
 INSTALLED_AT = "2025-01-01T00:00:00Z"
 LINE = "town"
+METER_PASSWORDS = {"level": "02", "password": "000000", "operator": "00000001"}
+"""What the simulated meters take."""
+
 RELAY_REQUEST, RELAY_REFUSED = "1c", "dc"
 """Control codes of a relay command and of a meter's refusal of one (DL/T 645)."""
 
@@ -302,6 +305,8 @@ def opened_town(
 ) -> Iterator[Town]:
     """A town whose meters stand on one line; all that runs in it ends with it."""
     lines = [{"name": LINE, "kind": "tcp", "meters": [meter(address) for address in addresses]}]
+    passwords = folder / "meter_passwords.json"
+    passwords.write_text(json.dumps(METER_PASSWORDS), encoding="utf-8")
     loaded = load_settings(
         folder,
         data_dir=folder / "data",
@@ -311,7 +316,7 @@ def opened_town(
         partitions=PARTITIONS,
         clock_mode="simulated",
         payments_port=0,
-        **settings,
+        **{"meter_passwords_file": passwords, **settings},
     ).settings
     with running_simulator(folder, document(folder, lines)) as simulator:
         town = Town(loaded, simulator, folder)

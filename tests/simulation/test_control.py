@@ -237,8 +237,9 @@ class Town:
             self.sim.run(self.random.randrange(2, 8))
             for body in self.fresh("control.clearances"):
                 self._on_asked(body)
-            for body in self.fresh("control.commands"):
-                self._on_command(body)
+            for topic in ("control.commands", "control.reconnections"):
+                for body in self.fresh(topic):
+                    self._on_command(body)
             if self.answers and self.random.random() < 0.6:
                 self.answers.pop(self._next_answer())[1]()
             elif not self.answers and not self.sim._lags():
@@ -455,10 +456,12 @@ def obey_the_law(town: Town) -> None:
         out = [
             town.body(record)
             for partition in range(town.sim.partitions)
-            for record in scan(town.sim.broker, "control.commands", partition)
+            for topic in ("control.commands", "control.reconnections")
+            for record in scan(town.sim.broker, topic, partition)
             if record.key == f"P{account}".encode()
         ]
-        assert [body for body in out if isinstance(body, control.CommandIssued)] == sent
+        issued = [body for body in out if isinstance(body, control.CommandIssued)]
+        assert sorted(issued, key=lambda body: body.seq) == sent
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -246,6 +246,15 @@ class Catalogue:
             count = self._counts.pop(topic)
             raise Refused(f"topic {topic!r} has no partition {partition}: it has {count}")
 
+    def cluster_id(self, timeout_s: float) -> str:
+        """By what the cluster calls itself, however it is reached."""
+        try:
+            found = self._client.list_topics(timeout=timeout_s).cluster_id
+        except KafkaException as failure:
+            raise Unavailable(no_broker(self._servers)) from failure
+        assert found, "a broker without a cluster id: older than Kafka 0.10"
+        return str(found)
+
     def _ask(self, topic: str | None) -> dict[str, int]:
         try:
             found = self._client.list_topics(topic, timeout=self._timeout_s)

@@ -32,6 +32,7 @@ class KafkaLog(KafkaReader):
         self._owned: frozenset[TopicPartition] = frozenset()
         self._membership: object = None
         self._changes = 0
+        self._joined = False
         self._parked = False
         self._end: GridLedgerError | None = None
         self._next: dict[TopicPartition, int] = {}
@@ -45,10 +46,12 @@ class KafkaLog(KafkaReader):
         self._changes += 1
         self._owned = frozenset(TopicPartition(p.topic, p.partition) for p in places)
         self._membership = consumer.consumer_group_metadata()
+        self._joined = True
         consumer.assign([])  # nothing is fetched before `start` says from where
 
     def _drop(self, consumer: Consumer, places: list[Place]) -> None:
         self._changes += 1
+        self._joined = False
         self._owned = frozenset()
         self._next.clear()
         self._ready.clear()
@@ -56,8 +59,9 @@ class KafkaLog(KafkaReader):
 
     def assigned(self) -> frozenset[int]:
         """The partition numbers owned of every input; see the port."""
+        owned = self._owned  # once: the health port asks from a thread of its own
         sets = {
-            topic: sorted(tp.partition for tp in self._owned if tp.topic == topic)
+            topic: sorted(tp.partition for tp in owned if tp.topic == topic)
             for topic in self._inputs
         }
         if len({tuple(numbers) for numbers in sets.values()}) > 1:
@@ -65,7 +69,11 @@ class KafkaLog(KafkaReader):
                 f"inputs were assigned with different partitions: {sets}: give them the same"
                 " partition count, and stop all members before changing the inputs"
             )
-        return frozenset(tp.partition for tp in self._owned)
+        return frozenset(tp.partition for tp in owned)
+
+    def joined(self) -> bool:
+        """Whether the group has given this member its partitions, maybe none; see the port."""
+        return self._joined
 
     def generation(self) -> int:
         """Counts assignments and revocations; see the port."""

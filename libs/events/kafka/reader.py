@@ -40,6 +40,10 @@ class KafkaReader:
         """How many partitions a topic has; Refused when it does not exist."""
         return self._catalogue.count(topic)
 
+    def cluster_id(self) -> str:
+        """Which cluster this is, asked once by whoever starts; waits as long as a start may."""
+        return self._catalogue.cluster_id(self._settings.start_timeout_ms / 1000)
+
     def read(self, topic: str, partition: int, first: int, limit: int) -> Slice:
         """Committed records from `first` on, up to the last stable offset.
 

@@ -16,6 +16,10 @@ PURE_MODULES = (
     "services.ingest.reactions",
 )
 WRITTEN: tuple[str, ...] = ()
+CALENDAR, SUPPLY, RECONNECTIONS = "calendar", "customers.supply", "control.reconnections"
+COMMANDS = ("control.commands", RECONNECTIONS)
+"""A close overtakes every open that waits (docs/adr/0004); what a command is compared with, and
+business time, overtake both."""
 
 
 def make_core(decider: str = "") -> EffectCore:
@@ -24,7 +28,8 @@ def make_core(decider: str = "") -> EffectCore:
         name="ingest.effect",
         own_topic="ingest.results",
         dlq_topic="ingest.effect.dlq",
-        inputs=("calendar", "control.commands", "customers.supply"),
+        inputs=(CALENDAR, *COMMANDS, SUPPLY),
+        precedence=(SUPPLY, CALENDAR, RECONNECTIONS),
         catalogue=effect_catalogue,
         initial_shared=Shared(),
         state_types=(Shared, Place),

@@ -4,8 +4,9 @@ Every check that refuses has a name. What was started and has no outcome is only
 the first frame carries its own valid-until, and until the relay stands as asked only a read-back
 after that is final.
 
-    control.commands -> command_refused | attempt_started, then attempt_ended
-    calendar         -> attempt_ended, by reading back what is unknown
+    control.reconnections, control.commands -> command_refused
+                                             | attempt_started, then attempt_ended
+    calendar                                -> attempt_ended, by reading back what is unknown
 
 `last_word` is asked once more just before the wire, with what is committed and not decided yet.
 """

@@ -18,6 +18,7 @@ from libs.events.fold import Fold
 from services.billing.core import make_core
 from services.billing.events import BillCalculated, BookPublished, InvoiceIssued, ReleaseDecided
 from services.billing.months import add_days, month_span
+from services.billing.policy import DEFAULT_POLICY, BillingPolicy
 from services.billing.price_book import PriceBook, PriceList, content_hash
 from services.billing.reactions import (
     AccountOpened,
@@ -196,8 +197,8 @@ def published(found: PriceBook, digest: str = "") -> BookPublished:
 class Office:
     """One partition of the core. `feed` and `tick` give the bodies that were emitted."""
 
-    def __init__(self) -> None:
-        self.core = make_core("test")
+    def __init__(self, policy: BillingPolicy = DEFAULT_POLICY) -> None:
+        self.core = make_core("test", policy)
         self.fold = Fold(self.core, 0)
         self.log: list[tuple[str, Any]] = []
         self.asked: Counter[str] = Counter()
@@ -270,9 +271,9 @@ def office(*bodies: Any) -> Office:
     return made
 
 
-def billed_office(*bodies: Any) -> Office:
+def billed_office(*bodies: Any, policy: BillingPolicy = DEFAULT_POLICY) -> Office:
     """An office whose account was billed for December before, so that no first bill is held."""
-    made = Office()
+    made = Office(policy)
     december = replace(terms(), valid_from_on="2025-12-01")
     made.feed(
         published(HOME),

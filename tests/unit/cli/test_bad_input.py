@@ -61,6 +61,8 @@ WITHOUT_JSON = {
     "simulate meters",
     "simulate gateways",
     "simulate bench",
+    "operators add",
+    "operators remove",
 }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from libs.events.errors import BadInput
+from services.cli.run import SERVICES
 from services.settings import Settings, load_settings, local_file, shown_value
 
 
@@ -27,6 +29,27 @@ def test_without_anything_every_value_is_the_default() -> None:
     assert loaded.settings.partitions == 4
     assert loaded.settings.kafka_bootstrap_servers == "127.0.0.1:9092"
     assert loaded.settings.clock_mode == "live"
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    """A port that is shown and that nobody listens on is a lie."""
+    root = Path(__file__).parents[3]
+    sources = [file for part in ("libs", "services") for file in (root / part).rglob("*.py")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sources)
+    listening = {
+        f"{service.removesuffix('-edge')}_port"
+        for service, target in SERVICES.items()
+        if "port_of(" in (root / f"{target.split(':')[0].replace('.', '/')}.py").read_text("utf-8")
+    }
+    by_variable = {"kafka_jars_dir"}  # services/local/paths.py: also before there are settings
+    unread = {
+        name
+        for name in Settings.model_fields
+        if not re.search(rf"\b(settings|self)\.{name}\b", text)
+    }
+    assert unread - listening - by_variable == set()
+    ports = {name for name in Settings.model_fields if name.endswith("_port")}
+    assert ports == listening | {"clock_port", "health_port"}
 
 
 def test_the_nearer_source_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

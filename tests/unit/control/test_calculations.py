@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
 from libs.events.errors import BadInput
+from libs.events.policy import values_of
 from services.control import core
 from services.control.identifiers import (
     account_of,
@@ -28,7 +27,7 @@ from services.control.instant import (
 )
 from services.control.policy import (
     DEFAULT_POLICY,
-    SOURCES,
+    TERMS,
     NoticeRule,
     Policy,
     policy_digest,
@@ -80,8 +79,8 @@ def test_no_case_id(text: str) -> None:
 
 
 def test_every_value_of_the_policy_names_its_source() -> None:
-    assert set(SOURCES) == {field.name for field in fields(Policy)}
-    assert all(SOURCES.values())
+    assert set(TERMS) == {path for path, _ in values_of(DEFAULT_POLICY)}
+    assert all(term.source and term.meaning for term in TERMS.values())
 
 
 def test_statutory_defaults() -> None:

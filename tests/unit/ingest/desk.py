@@ -17,6 +17,7 @@ from services.ingest.events import (
     RegistersRead,
     SwitchingReported,
 )
+from services.ingest.policy import DEFAULT_POLICY, ReadingPolicy
 from services.ingest.reactions import SuppliedMeter, SupplyPublished
 from services.ingest.state import Point, evolve
 
@@ -156,6 +157,7 @@ class Desk:
     events: list[Any] = field(default_factory=list)
     told: list[SwitchingReported] = field(default_factory=list)
     shared: Any = None
+    policy: ReadingPolicy = DEFAULT_POLICY
 
     def get(self, key: str) -> Any:
         return self.state
@@ -164,12 +166,12 @@ class Desk:
         return (POINT,)
 
     def keys_due(self, until: str) -> tuple[str, ...]:
-        moment = due(self.state) if self.state is not None else ""
+        moment = due(self.state, self.policy) if self.state is not None else ""
         return (POINT,) if moment and moment <= until else ()
 
     def take(self, body: Any) -> list[Any]:
         """One input; the own events that follow."""
-        emits = list(decide(self, POINT, Item("any", 0, POINT, "", body, self.as_of)))
+        emits = list(decide(self, POINT, Item("any", 0, POINT, "", body, self.as_of), self.policy))
         own = [emit.body for emit in emits if not emit.topic]
         for emit in emits:
             if emit.topic:
@@ -193,7 +195,8 @@ class Desk:
         """Business time passes, as the loop would tell it: only when the point is due."""
         self.as_of = moment
         if not self.keys_due(moment):
-            assert decide(self, POINT, Item("any", 0, POINT, "", Tick(at=moment), moment)) == []
+            item = Item("any", 0, POINT, "", Tick(at=moment), moment)
+            assert decide(self, POINT, item, self.policy) == []
             return []
         own = self.take(Tick(at=moment))
         assert own, "a point that is due has something to decide"

@@ -18,7 +18,7 @@ from services.ingest.events import (
     RelayFound,
     SwitchingReported,
 )
-from services.ingest.policy import DEFAULT
+from services.ingest.policy import DEFAULT_POLICY
 from services.ingest.state import Point, evolve
 from tests.unit.ingest.desk import (
     IMPORT,
@@ -438,7 +438,7 @@ def test_nobody_is_sent_where_no_meter_is() -> None:
     desk = opened(meter(from_at=at(38), to_at=at(40)), supplied_to_on=day_on(38))
     own = failing(desk, 6)
     assert names(own) == ["ReadingFailed"]
-    assert desk.point.failures >= DEFAULT.field_after_failures
+    assert desk.point.failures >= DEFAULT_POLICY.field_after_failures
 
 
 def test_a_meter_only_people_can_read_is_wanted_at_the_end_of_the_month() -> None:
@@ -700,5 +700,5 @@ def test_the_state_of_a_silent_point_is_bounded() -> None:
     desk = opened()
     for day in range(1, 130):
         desk.tick(at(day, 12))
-    assert len(desk.point.open_days) <= DEFAULT.give_up_days + 2
+    assert len(desk.point.open_days) <= DEFAULT_POLICY.give_up_days + 2
     assert isinstance(desk.point, Point)

@@ -496,8 +496,8 @@ def test_what_is_not_ours_is_not_folded() -> None:
 
 def test_the_core_is_put_together() -> None:
     core = make_core("hash")
-    assert core.own_topic == "ingest.results"
-    assert core.inputs == ("calendar", "control.commands", "customers.supply")
-    assert core.decider == "hash"
+    assert (core.own_topic, core.decider) == ("ingest.results", "hash")
+    assert core.precedence == ("customers.supply", "calendar", "control.reconnections")
+    assert set(core.inputs) == {*core.precedence, "control.commands"}
     assert "services.ingest.effect.decide" in PURE_MODULES
     assert core.due(Place()) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ REPORT = {
     "lag_s": 3.0,
     "state": "ready",
     "age_s": 0.3,
+    "health_port": 40123,
 }
 
 
@@ -41,6 +43,14 @@ def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **changes: Any) -> li
     return [line.strip() for line in told.output.splitlines()]
 
 
+def test_the_address_of_the_metrics_in_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown(monkeypatch, tmp_path)
+    told = CliRunner().invoke(local.app, ["status", "--json", "--data", str(tmp_path)])
+    assert json.loads(told.output)["services"][0]["report"]["health_port"] == 40123
+
+
 def words(line: str) -> list[str]:
     return line.split()
 
@@ -48,7 +58,7 @@ def words(line: str) -> list[str]:
 def test_a_running_service_with_its_lag(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lines = shown(monkeypatch, tmp_path)
     assert lines[0] == "supervisor 7, up 1m10s"
-    assert words(lines[2]) == ["billing-0", "41", "ready", "1", "1m05s", "0,1", "12", "3s"]
+    assert words(lines[2]) == ["billing-0", "41", "ready", "1", "1m05s", "0,1", "12", "3s", "40123"]
 
 
 @pytest.mark.parametrize(

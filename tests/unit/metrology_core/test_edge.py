@@ -126,6 +126,7 @@ def test_a_run_is_accepted_after_the_ack_and_not_before(bench: Bench, memory: Me
     assert entries(bench, "accepted", "M1") == []
     memory.may_go_on.set()
     assert outcomes(bench, "M1") == {"accepted": 1}
+    assert envelope_of(memory.kept[0].headers).traceparent.startswith("00-")
     (body,) = memory.bodies()
     assert isinstance(body, RunMeasured)
     assert (body.run.run_id, body.run.meter_no, len(body.run.points)) == (run_of("M1"), "M1", 6)

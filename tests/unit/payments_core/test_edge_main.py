@@ -118,6 +118,7 @@ def test_a_callback_is_a_record_before_it_is_answered(
         assert notice.notice.amount_fen == 12345
         until(lambda: edge.status_file.exists() and edge.status().get("counts") != {})
         assert edge.status()["state"] == "ready"
+        assert edge.status()["health_port"] == edge.health_port
         assert edge.status()["port"] == edge.listener.getsockname()[1]
         assert edge.counts.by_outcome == {"accepted": 1, "signature_invalid": 1}
         health = f"http://127.0.0.1:{edge.health_port}"

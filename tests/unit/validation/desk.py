@@ -15,6 +15,7 @@ from services.validation.events import (
     ReadingRejected,
     UsageEstablished,
 )
+from services.validation.policy import DEFAULT_POLICY, Policy
 from services.validation.reactions import (
     DemandPeak,
     ProfileRead,
@@ -38,6 +39,7 @@ class Desk:
     events: list[Any] = field(default_factory=list)
     told: list[tuple[str, UsageEstablished]] = field(default_factory=list)
     shared: Any = None
+    policy: Policy = DEFAULT_POLICY
 
     def get(self, key: str) -> Any:
         return self.state
@@ -46,13 +48,13 @@ class Desk:
         return (POINT,)
 
     def keys_due(self, until: str) -> tuple[str, ...]:
-        moment = due(self.state) if self.state is not None else ""
+        moment = due(self.state, self.policy) if self.state is not None else ""
         return (POINT,) if moment and moment <= until else ()
 
     def take(self, body: Any) -> list[Any]:
         """One input; the own events that follow."""
         item = Item("any", 0, POINT, "", body, self.as_of)
-        emits = list(decide(self, POINT, item))
+        emits = list(decide(self, POINT, item, self.policy))
         own = [emit.body for emit in emits if not emit.topic]
         for emit in emits:
             if emit.topic:

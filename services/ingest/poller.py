@@ -1,0 +1,240 @@
+"""Carries out the orders to read: lines in parallel, one meter of a line after another.
+
+    poll -> a queue per line -> threads read -> every few seconds: readings acknowledged, then
+    the offsets of what is read moved
+
+The poller's own thread talks to Kafka alone and never waits for a meter: whoever does not poll is
+put out of the group, and its orders come again for ever. An offset moves only when its order, and
+every one before it in the partition, has a reading that the broker acknowledged. What comes again
+after a rebalance or an abort is recognised by its place in the topic: it is not read a second
+time, and keeps its reading's id. Only after a restart is an order carried out twice, which is one
+reading more, and validation recognises it.
+
+    poller = Poller(log, producer, lambda order, at: read_order(order, lines, at), threads=16)
+    run_poller(poller, stopping, "ingest.edge")
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from libs.events.codec import Codec, envelope_of
+from libs.events.edge import EdgeProducer
+from libs.events.errors import Aborted, Unavailable
+from libs.events.log import Log
+from libs.events.record import Record, TopicPartition
+from libs.events.registry import Catalogue
+from libs.events.telemetry import logger
+from services.ingest.events import ReadingOrdered
+from services.ingest.reading import Outcome
+
+ORDERS = "ingest.events"
+READINGS = "ingest.readings"
+GROUP = "ingest.edge"
+_ORDER_TYPES = frozenset({"ingest.reading_ordered"})
+
+WINDOW = 400
+"""How many orders are taken and not committed at most: so much is read again after a crash, and so
+far a slow line may fall behind before the others wait for it."""
+
+PIECE_S = 5.0
+"""How long a finished reading waits for others before it is written and its offset moves. With
+nothing left to read it does not wait."""
+
+ORDER_MAX_S = 600.0
+"""After how long with one order a line counts as hung, its wait for relay commands included."""
+
+WAIT_S = 0.1
+
+reader_catalogue = Catalogue(GROUP)
+reader_catalogue.reads("ingest.reading_ordered")(ReadingOrdered)
+
+Read = Callable[[ReadingOrdered, str], Outcome]
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One record on its way: taken, read, acknowledged. order: None when it orders nothing."""
+
+    order: ReadingOrdered | None
+    ordered_at: str
+    outcome: Outcome | None = None
+    is_acknowledged: bool = False
+    is_void: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether no line is needed any more."""
+        return self.outcome is not None or self.is_acknowledged or self.is_void
+
+
+@dataclass(slots=True, eq=False)
+class _Queue:
+    """The orders of one line, and since when it is busy with the one it has in hand."""
+
+    waiting: deque[Task] = field(default_factory=deque)
+    since: float | None = None
+    turn: Future[None] | None = None
+
+
+class Poller:
+    """One member of the orders' group. `step` belongs to one thread; `read` runs in others."""
+
+    def __init__(
+        self,
+        log: Log,
+        producer: EdgeProducer,
+        read: Read,
+        threads: int,
+        window: int = WINDOW,
+        piece_s: float = PIECE_S,
+    ) -> None:
+        self.log, self.producer, self.read = log, producer, read
+        self.window, self.piece_s = window, piece_s
+        self.codec = Codec(reader_catalogue)
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="line")
+        self.generation = -1
+        self.heartbeat = time.monotonic()
+        self._queues: dict[str, _Queue] = {}
+        self._tasks: dict[tuple[TopicPartition, int], Task] = {}
+        self._taken: dict[TopicPartition, deque[tuple[int, Task]]] = {}
+        self._settled_at = time.monotonic()
+        self._rested = threading.Event()
+        self._stopping = False
+
+    def step(self) -> None:
+        """One turn, never longer than a few calls of the log: whatever the lines are doing."""
+        is_busy = self._is_busy()
+        if is_busy:
+            self._rested.wait(WAIT_S)
+            self._rested.clear()
+        room = self.window - sum(len(taken) for taken in self._taken.values())
+        records = self.log.poll(max(room, 0), 0.0 if is_busy else WAIT_S)
+        if self.log.generation() != self.generation:
+            self._start_partitions()
+            return
+        self._take(records)
+        self._start_lines()
+        if not self._is_busy() or time.monotonic() - self._settled_at >= self.piece_s:
+            self._settle()
+
+    def beat(self) -> None:
+        """Say that the poller lives; not while a line does not come back from one order."""
+        now = time.monotonic()
+        begun = [queue.since for queue in self._queues.values()]
+        if all(since is None or now - since < ORDER_MAX_S for since in begun):
+            self.heartbeat = now
+
+    def close(self) -> None:
+        """Keep what is read and leave; the orders in hand and behind them come again."""
+        self._stopping = True
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        try:
+            if self.log.generation() == self.generation:
+                self._settle()
+        except Unavailable:
+            pass  # they are read again
+        self.log.close()
+
+    def _is_busy(self) -> bool:
+        return any(not task.is_read for task in self._tasks.values())
+
+    def _start_partitions(self) -> None:
+        """Everything from the committed offsets on comes again, and meets the task that it has."""
+        self.generation = self.log.generation()
+        self._taken.clear()
+        for partition in sorted(self.log.assigned()):
+            found = self.log.stable_offsets(partition).get(ORDERS) or 0
+            place = TopicPartition(ORDERS, partition)
+            for tp, offset in [key for key in self._tasks if key[0] == place and key[1] < found]:
+                self._tasks.pop((tp, offset)).is_void = True
+            self.log.start(partition, {ORDERS: found})
+
+    def _take(self, records: Sequence[Record]) -> None:
+        for record in records:
+            place = TopicPartition(record.topic, record.partition)
+            task = self._tasks.get((place, record.offset))
+            if task is None:
+                task = self._tasks[place, record.offset] = self._task_of(record)
+                if task.order is not None:
+                    self._queues.setdefault(task.order.line, _Queue()).waiting.append(task)
+            self._taken.setdefault(place, deque()).append((record.offset, task))
+
+    def _task_of(self, record: Record) -> Task:
+        envelope = envelope_of(record.headers)
+        if envelope.type.rpartition(".v")[0] not in _ORDER_TYPES:
+            return Task(None, envelope.time, is_acknowledged=True)
+        return Task(self.codec.decode(envelope.type, record.value), envelope.time)
+
+    def _start_lines(self) -> None:
+        for queue in self._queues.values():
+            if queue.turn is not None and queue.turn.done():
+                queue.turn.result()  # an error in there is a bug, and ends the process
+                queue.turn = None
+            if queue.waiting and queue.turn is None:
+                queue.turn = self.pool.submit(self._read_line, queue)
+
+    def _read_line(self, queue: _Queue) -> None:
+        """One meter after another; in a thread of the pool."""
+        try:
+            while queue.waiting and not self._stopping:
+                task = queue.waiting.popleft()
+                if not task.is_void:
+                    assert task.order is not None
+                    queue.since = time.monotonic()
+                    task.outcome = self.read(task.order, task.ordered_at)
+        finally:
+            queue.since = None
+            self._rested.set()
+
+    def _settle(self) -> None:
+        """Write what was read; when it is acknowledged, move the offsets up to the first gap."""
+        self._settled_at = time.monotonic()
+        read = [(t, t.outcome) for t in self._tasks.values() if t.outcome and not t.is_acknowledged]
+        if read:
+            self.producer.append_many(
+                [self.producer.outgoing(READINGS, found.usage_point, found) for _, found in read]
+            )
+            for task, _ in read:
+                task.is_acknowledged = True
+        positions: dict[TopicPartition, int] = {}
+        for place, taken in self._taken.items():
+            for offset, task in taken:
+                if not task.is_acknowledged:
+                    break
+                positions[place] = offset + 1
+        if not positions:
+            return
+        try:
+            self.log.commit([], positions)
+        except Aborted:
+            self.generation = -1  # they come again, and are committed then
+            return
+        for place, position in positions.items():
+            taken = self._taken[place]
+            while taken and taken[0][0] < position:
+                del self._tasks[place, taken.popleft()[0]]
+
+
+def run_poller(poller: Poller, stopping: threading.Event, name: str) -> None:
+    """Poll until told to stop; any other end takes the whole process with it (crash-only)."""
+    log = logger(name)
+    try:
+        while not stopping.is_set():
+            try:
+                poller.step()
+            except Unavailable as reason:
+                log.warning("the broker does not answer", reason=str(reason))
+                poller.generation = -1
+                stopping.wait(WAIT_S)
+            poller.beat()
+        poller.close()
+    except BaseException as reason:
+        log.error("the poller ended", reason=f"{type(reason).__name__}: {reason}")
+        os._exit(70)
