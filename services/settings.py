@@ -143,7 +143,8 @@ class Settings(BaseSettings):
         default="live", description="live: business time is the wall clock; simulated: by barriers"
     )
     evidence_key_file: FilePath | None = Field(
-        default=None, description="file with the key that encrypts personal data in raw evidence"
+        default=None,
+        description="file with the key of the digests of masked frames",
     )
     payment_profiles_file: FilePath | None = Field(
         default=None, description="file with the payment channels: merchants, keys, key rules"

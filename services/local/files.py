@@ -28,11 +28,16 @@ def make_dir(directory: Path, *, mode: int = 0o755) -> Path:
 
 
 def write_json(file: Path, value: object, *, mode: int = 0o644) -> None:
+    """Replace a file by a value as JSON."""
+    write_text(file, json.dumps(value, indent=1) + "\n", mode=mode)
+
+
+def write_text(file: Path, text: str, *, mode: int = 0o644) -> None:
     """Replace a file in one step."""
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
-        out.write(json.dumps(value, indent=1) + "\n")
+        out.write(text)
     beside.replace(file)
 
 

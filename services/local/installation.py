@@ -14,6 +14,7 @@ import fcntl
 import importlib
 import importlib.util
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,8 @@ from services.local.plan import Plan, PlannedService
 from services.settings import PREFIX, LoadedSettings, load_settings, local_file
 
 _SUPERVISOR_START_S = 60.0
-_PARTS = ("kafka", "postgres", "run", "logs", "db")
+EVIDENCE_KEY = "evidence.key"
+_PARTS = ("kafka", "postgres", "run", "logs", "db", EVIDENCE_KEY)
 _OURS_TO_START = frozenset({"default", "local installation"})
 Progress = Callable[[str], None]
 
@@ -109,6 +111,8 @@ def _start_all(
         reached["database_url"] = _have_postgres(data_dir / "postgres", say, undo).url
     if loaded.sources["replication_factor"] not in _OURS_TO_START:
         reached.pop("replication_factor", None)
+    if loaded.sources["evidence_key_file"] in _OURS_TO_START:
+        reached["evidence_key_file"] = str(_have_evidence_key(data_dir))
     files.write_json(local_file(data_dir), reached, mode=0o600)
     undo.callback(local_file(data_dir).unlink, missing_ok=True)
     _apply_topics(data_dir, say)
@@ -129,6 +133,14 @@ def _start_all(
         database=database,
         service_count=sum(planned.count for planned in new_plan.services),
     )
+
+
+def _have_evidence_key(data_dir: Path) -> Path:
+    """The key of an installation that was given none: drawn once, kept as long as its topics."""
+    file = data_dir / EVIDENCE_KEY
+    if not file.exists():
+        files.write_text(file, secrets.token_hex(32) + "\n", mode=0o600)
+    return file
 
 
 def take_down(data_dir: Path, say: Progress = lambda _: None) -> bool:
@@ -173,6 +185,8 @@ def reset(data_dir: Path) -> list[Path]:
     for part in parts:
         if part.name == "postgres":
             postgres.remove(part)
+        elif part.is_file():
+            part.unlink()
         else:
             shutil.rmtree(part)
     with contextlib.suppress(OSError):

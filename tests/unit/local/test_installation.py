@@ -14,7 +14,7 @@ from services.cli import main as cli
 from services.local import control_socket, installation
 from services.local.installation import UpOptions
 from services.local.plan import PlannedService, read_plan
-from services.settings import local_file
+from services.settings import load_settings, local_file
 
 TOY = PlannedService(name="toy", target="tests.unit.local.toy_service:run")
 
@@ -59,6 +59,26 @@ def test_up_status_logs_scale_down_reset(
     assert plan.services[0].count == 0
     assert cli.main(["local", "reset", "--yes", *data]) == 0
     assert not data_dir.exists()
+
+
+def test_a_key_of_evidence_is_drawn_once_and_only_when_none_is_given(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(data_dir)
+    drawn = data_dir / "evidence.key"
+    key = drawn.read_text()
+    assert len(bytes.fromhex(key)) == 32
+    assert drawn.stat().st_mode & 0o777 == 0o600
+    assert load_settings(data_dir=data_dir).settings.evidence_key_file == drawn
+    installation.take_down(data_dir)
+    up(data_dir)
+    assert drawn.read_text() == key
+    installation.take_down(data_dir)
+    given = tmp_path / "given.key"
+    given.write_text("given")
+    monkeypatch.setenv("GRIDLEDGER_EVIDENCE_KEY_FILE", str(given))
+    up(data_dir)
+    assert load_settings(data_dir=data_dir).settings.evidence_key_file == given
 
 
 def test_a_second_up_is_refused_and_disturbs_nothing(data_dir: Path) -> None:
