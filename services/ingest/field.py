@@ -24,6 +24,7 @@ from libs.events.kafka import KafkaLog
 from libs.events.record import partition_of
 from services.ingest.effect.core import CALENDAR, COMMANDS, PURE_MODULES, SUPPLY, make_core
 from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand, last_word
+from services.ingest.effect.policy import DEFAULT_POLICY
 from services.ingest.events import edge_catalogue
 from services.ingest.lines import Lines
 from services.ingest.poller import GROUP, ORDERS, Poller, run_poller
@@ -31,6 +32,7 @@ from services.ingest.protocols.dlt645.requests import Credentials
 from services.ingest.protocols.session import PasswordSecurity, RelaySecurity
 from services.ingest.reading import read_order
 from services.ingest.switching import look, switch
+from services.policy_file import policy_of
 from services.settings import Settings
 from services.wiring import make_effect_loop, open_producer, runtime_of
 
@@ -130,7 +132,8 @@ def run(settings: Settings, ordinal: int) -> int:
     lines = Lines(digest_key_of(settings.evidence_key_file, settings.clock_mode))
     wall = utc_now if settings.clock_mode == "live" else None
     performer = Performer(lines, security, wall)
-    core = make_core(decider_hash(PURE_MODULES))
+    policy = policy_of(settings.policy_file, "ingest.effect", DEFAULT_POLICY)
+    core = make_core(decider_hash(PURE_MODULES), policy)
     loop = make_effect_loop(core, settings, ordinal, performer)
     performer.loop = loop
     producer = open_producer(settings, GROUP, edge_catalogue)

@@ -13,6 +13,7 @@ import pytest
 from libs.events.errors import BadInput, Refused
 from services.ingest import field
 from services.ingest.effect.decide import ReadBack, SendCommand
+from services.ingest.effect.policy import DEFAULT_POLICY
 from services.ingest.events import CommandRefused
 from services.ingest.field import Performer, digest_key_of, load_security
 from services.ingest.lines import Lines
@@ -49,6 +50,7 @@ def send(action: str) -> SendCommand:
         address="000000000001",
         valid_until_at=at(1),
         now_at=at(0),
+        policy=DEFAULT_POLICY,
     )
 
 
