@@ -15,6 +15,7 @@ from services.ingest import field
 from services.ingest.effect.decide import ReadBack, SendCommand
 from services.ingest.events import CommandRefused
 from services.ingest.field import Performer, digest_key_of, load_security
+from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
 from services.ingest.protocols.failures import NoReply
 from services.ingest.protocols.session import PasswordSecurity
@@ -31,7 +32,7 @@ class NotingLines(Lines):
     taken_count = 0
 
     @contextmanager
-    def taken(self, name: str, *, urgent: bool = False) -> Iterator[Any]:
+    def taken(self, name: str, priority: Priority = Priority.SCHEDULED) -> Iterator[Any]:
         """Nobody answers."""
         self.taken_count += 1
         raise NoReply("nobody")

@@ -53,7 +53,7 @@ def outcome(order: ReadingOrdered, nth: int) -> ReadFailed:
         meter_no=order.meter_no,
         day_on=order.day_on,
         attempt=order.attempt,
-        cause="no_reply",
+        cause="refused",
         detail=str(nth),
         failed_at=at(1),
         frames=(),
@@ -84,7 +84,9 @@ class Field:
             poller.step()
         return poller
 
-    def read(self, order: ReadingOrdered, ordered_at: str) -> ReadFailed:
+    def read(
+        self, order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]
+    ) -> ReadFailed:
         self.asked.append(order.order_id)
         self.gates.setdefault(order.line, threading.Semaphore(0)).acquire()
         return outcome(order, self.asked.count(order.order_id))
@@ -267,7 +269,7 @@ def test_a_stop_keeps_what_is_read_and_the_rest_comes_again(opened: Opened) -> N
 def test_an_error_in_a_line_is_an_error_of_the_poller(opened: Opened) -> None:
     field = opened()
 
-    def broken(order: ReadingOrdered, ordered_at: str) -> ReadFailed:
+    def broken(order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
         raise AssertionError("a bug")
 
     field.poller.read = broken
