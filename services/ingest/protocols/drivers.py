@@ -70,7 +70,8 @@ class LineSettings:
     network or the power line adds, each way. inter_byte_s: the longest a meter may pause between
     two bytes of a frame (DL/T 645-2007: 500 ms). tries: how often a read is sent; backoff_s doubles
     after each. A line that failed twice rests for backoff_s too, then for twice as long, up to
-    reopen_max_s. connect_s: how long a terminal may take to accept. digest_key: key of the digest of masked frames (see masking).
+    reopen_max_s. connect_s: how long a terminal may take to accept. digest_key: key of the digest
+    of masked frames (see masking).
     """
 
     baud: int = 2400
