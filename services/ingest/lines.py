@@ -10,6 +10,9 @@ the file of lines (services/ingest/line_file.py).
 A turn is one conversation with one meter. A relay command keeps its turn until the read-back; a
 reader gives its turn up between two exchanges as soon as somebody more urgent waits, and goes on
 afterwards. So a relay command waits for the exchange in hand, not for the meter in hand.
+
+Who is next on a line says its queue, with ageing (services/ingest/line_queue.py). Among the lines
+of a host that bears no more of them, the most urgent goes first, then who waited longest.
 """
 
 from __future__ import annotations
@@ -88,11 +91,14 @@ class Turn:
         """`Line.exchange`, after whoever is more urgent than a reader.
 
         A meter that says nothing to the first request of a reader is not asked again at once: the
-        order is tried again later, behind those of meters that nobody has asked yet.
+        order is tried again later, behind those of meters that nobody has asked yet. A meter that
+        forgets the rest of a long answer while a command goes to it fails this reading only.
         """
         is_reader = self._ticket.priority > Priority.RELAY
         if is_reader and self._asked:
             self._lines.give_way(self._ticket)
+        elif not self._asked and self._ticket.priority is Priority.RETRY:
+            self._line.counts.retried += 1
         self._asked = True
         silent_tries = 1 if is_reader and not self._answered else None
         found = self._line.exchange(request, expect, timeout_s, tries, silent_tries)

@@ -4,8 +4,8 @@
     the offsets of what is read moved
 
 A meter that says nothing, and one whose line is broken, is tried again after a pause and behind
-the meters of its line that nobody has asked yet. Of one concentrator no more lines are busy than
-it can bear; they take turns then.
+the meters of its line that nobody has asked yet; so are days that the core orders again. Of one
+concentrator no more lines are busy than it can bear; they take turns then.
 
 The poller's own thread talks to Kafka alone and never waits for a meter: whoever does not poll is
 put out of the group, and its orders come again for ever. An offset moves only when its order, and
@@ -206,7 +206,9 @@ class Poller:
             if task is None:
                 task = self._tasks[place, record.offset] = self._task_of(record)
                 if task.order is not None:
-                    self._queue_of(task.order.line).give(task, Priority.SCHEDULED)
+                    is_first = task.order.attempt == 1
+                    priority = Priority.SCHEDULED if is_first else Priority.RETRY
+                    self._queue_of(task.order.line).give(task, priority)
             self._taken.setdefault(place, deque()).append((record.offset, task))
 
     def _queue_of(self, line: str) -> _Queue:

@@ -55,7 +55,7 @@ def test_a_silent_meter_is_asked_again_behind_the_others() -> None:
     assert turns == [f"{number:012d}" for number in (1, 2, 3, 4, 5, 2)]
     counts = lines.counts()["tcp:h:1"]
     answered = (METERS - 1) * EXCHANGES_PER_METER
-    assert (counts.asked, counts.answered) == (answered + 2, answered)
+    assert (counts.asked, counts.answered, counts.retried) == (answered + 2, answered, 1)
 
 
 def test_a_silent_meter_costs_its_time_out_and_no_more() -> None:

@@ -49,13 +49,6 @@ def test_who_pauses_is_not_there_yet() -> None:
     assert queue.take(1200) == "again"
 
 
-def test_who_leaves_is_gone() -> None:
-    queue = queue_of(("one", RELAY, 0), ("two", RELAY, 0))
-    queue.leave("one")
-    queue.leave("never there")
-    assert all_of(queue, 0) == ["two"]
-
-
 def test_of_two_grants_at_most_one_passes_over_who_is_overdue() -> None:
     queue = queue_of(("r1", RETRY, 0), ("r2", RETRY, 1), ageing_ms=100)
     for number in range(4):

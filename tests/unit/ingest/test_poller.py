@@ -322,6 +322,17 @@ def test_who_says_nothing_is_asked_again_behind_the_others_and_once(
     assert sorted(field.readings()) == [("O0", "2"), ("O1", "1"), ("O2", "1"), ("O3", "1")]
 
 
+def test_a_day_that_is_ordered_again_goes_behind_first_attempts(opened: Opened) -> None:
+    field = opened()
+    field.give(order(0))
+    field.until(lambda: field.asked == ["O0"])
+    field.give(replace(order(1), attempt=2), order(2), order(3))
+    field.until(lambda: len(field.poller._tasks) == 4)
+    field.answer(4)
+    field.until(lambda: field.committed() == 4)
+    assert field.asked == ["O0", "O2", "O3", "O1"]
+
+
 def test_any_other_failure_is_told_at_once(opened: Opened) -> None:
     field = opened(lane_of=one_host(4))
     field.failing["O0"] = "bad_reply"

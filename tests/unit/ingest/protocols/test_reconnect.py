@@ -83,6 +83,18 @@ def test_a_terminal_that_was_away_is_connected_again() -> None:
     line.close()
 
 
+def test_a_terminal_that_vanishes_without_a_word_is_noticed() -> None:
+    with terminal() as port:
+        line = TcpPort("127.0.0.1", port)
+        line.open()
+        assert line._socket is not None
+        option = line._socket.getsockopt
+        assert option(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert option(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+        assert option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+        line.close()
+
+
 @contextmanager
 def plugged(link: Path) -> Iterator[None]:
     """A serial port with one meter at the end of a link; unplugged at the end."""
