@@ -342,15 +342,22 @@ def test_any_other_failure_is_told_at_once(opened: Opened) -> None:
     assert field.asked == ["O0", "O1"]
 
 
-def test_a_line_rests_until_the_pause_is_over_and_its_thread_is_free(opened: Opened) -> None:
-    field = opened(lane_of=one_host(4, pause_ms=150))
+def test_a_pause_occupies_no_thread_and_is_over_with_the_poller(opened: Opened) -> None:
+    field = opened(lane_of=one_host(4, pause_ms=3_600_000))
     field.failing["O0"] = "no_reply"
     field.give(order(0))
     field.answer(1)
     field.until(lambda: field.asked == ["O0"] and field.poller._queues["tcp:one:1"].turn is None)
-    assert field.readings() == []
+    field.give(order(1))  # others go on meanwhile
     field.answer(1)
-    field.until(lambda: field.readings() == [("O0", "2")])
+    field.until(lambda: field.readings() == [("O1", "1")])
+    field.poller.close()
+    assert field.committed() == 0
+    field.poller = field.started()
+    field.failing.clear()
+    field.answer(2)
+    field.until(lambda: field.committed() == 2)
+    assert field.readings() == [("O1", "1"), ("O0", "2"), ("O1", "2")]
 
 
 def test_of_one_host_no_more_lines_are_busy_than_it_bears_and_they_take_turns(
