@@ -152,6 +152,11 @@ class Settings(BaseSettings):
     meter_passwords_file: FilePath | None = Field(
         default=None, description="file with the passwords of the meters, by password level"
     )
+    lines_file: FilePath | None = Field(
+        default=None,
+        description="file with what the name of a meter line does not say: bit rates, time-outs, "
+        "how many lines of a host at once",
+    )
     operators_file: FilePath | None = Field(
         default=None, description="file with the local accounts: names, roles, argon2 hashes"
     )

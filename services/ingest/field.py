@@ -26,6 +26,8 @@ from services.ingest.effect.core import CALENDAR, COMMANDS, PURE_MODULES, SUPPLY
 from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand, last_word
 from services.ingest.effect.policy import DEFAULT_POLICY
 from services.ingest.events import edge_catalogue
+from services.ingest.line_file import load_lines
+from services.ingest.line_metrics import LineMetrics
 from services.ingest.lines import Lines
 from services.ingest.poller import GROUP, ORDERS, Poller, run_poller
 from services.ingest.protocols.dlt645.requests import Credentials
@@ -36,7 +38,8 @@ from services.policy_file import policy_of
 from services.settings import Settings
 from services.wiring import make_effect_loop, open_producer, runtime_of
 
-LINE_THREADS = 16
+LINE_THREADS = 64
+"""How many lines are talked on at once; of one host as many as the file of lines allows."""
 PASSWORDS, EVIDENCE_KEY = "GRIDLEDGER_METER_PASSWORDS_FILE", "GRIDLEDGER_EVIDENCE_KEY_FILE"
 
 
@@ -129,7 +132,8 @@ def run(settings: Settings, ordinal: int) -> int:
         raise Refused("the meter lines have one master: run one member of ingest-field")
     runtime = runtime_of(settings, GROUP)
     security = load_security(settings.meter_passwords_file)
-    lines = Lines(digest_key_of(settings.evidence_key_file, settings.clock_mode))
+    digest_key = digest_key_of(settings.evidence_key_file, settings.clock_mode)
+    lines = Lines(digest_key, load_lines(settings.lines_file))
     wall = utc_now if settings.clock_mode == "live" else None
     performer = Performer(lines, security, wall)
     policy = policy_of(settings.policy_file, "ingest.effect", DEFAULT_POLICY)
@@ -138,8 +142,13 @@ def run(settings: Settings, ordinal: int) -> int:
     performer.loop = loop
     producer = open_producer(settings, GROUP, edge_catalogue)
     log = KafkaLog(runtime.kafka, GROUP, f"{GROUP}-{ordinal}", (ORDERS,))
+    loop.telemetry.registry.register(LineMetrics(lines.counts))
     poller = Poller(
-        log, producer, lambda order, at: read_order(order, lines, at, wall), LINE_THREADS
+        log,
+        producer,
+        lambda order, at, before: read_order(order, lines, at, wall, before),
+        LINE_THREADS,
+        lane_of=lines.lane_of,
     )
     stopping = threading.Event()
     thread = threading.Thread(target=run_poller, args=(poller, stopping, GROUP), name="poller")

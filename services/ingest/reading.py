@@ -10,7 +10,7 @@ finer and does not stand still while an order waits for its line.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from libs.events.errors import BadInput
@@ -22,6 +22,7 @@ from services.ingest.events import (
     ReadingOrdered,
     RegistersRead,
 )
+from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
 from services.ingest.protocols.dlt645.profile import STANDARD, Dlt645Profile
 from services.ingest.protocols.dlt645.values import Quantity
@@ -56,10 +57,10 @@ Outcome = RegistersRead | ProfileRead | ReadFailed
 
 
 class Evidence:
-    """The frames of one order, in the order they passed the wire."""
+    """The frames of one order, in the order they passed the wire; `before`: of earlier tries."""
 
-    def __init__(self) -> None:
-        self.frames: list[str] = []
+    def __init__(self, before: Iterable[str] = ()) -> None:
+        self.frames: list[str] = list(before)
 
     def add(self, exchanges: tuple[Exchange, ...]) -> None:
         """Keep what was sent (>), received (<) and no frame (?), password bytes masked already."""
@@ -71,20 +72,27 @@ class Evidence:
 
 
 def read_order(
-    order: ReadingOrdered, lines: Lines, ordered_at: str, wall: Wall | None = None
+    order: ReadingOrdered,
+    lines: Lines,
+    ordered_at: str,
+    wall: Wall | None = None,
+    before: tuple[str, ...] = (),
 ) -> Outcome:
     """Carry out one order. `ordered_at`: the business time it was given; `wall`: the wall clock
-    where business time is the wall clock's, None where it is simulated."""
-    evidence = Evidence()
+    where business time is the wall clock's, None where it is simulated; `before`: the frames of
+    the tries before this one, which are evidence too."""
+    evidence = Evidence(before)
     clock: Wall = wall or (lambda: ordered_at)
     try:
+        priority = Priority.RETRY if before else Priority.SCHEDULED
         if order.protocol == "modbus_sdm630":
-            return _read_modbus(order, evidence, ordered_at, clock)
+            with lines.taken(order.line, priority):
+                return _read_modbus(order, evidence, ordered_at, clock)
         if order.protocol != "dlt645_2007":
             problem = f"nobody reads {order.protocol} remotely"
             return _failed(order, "refused", problem, ordered_at, [])
-        with lines.taken(order.line) as line:
-            session = MeterSession(line, order.address, _profile_of(order))
+        with lines.taken(order.line, priority) as turn:
+            session = MeterSession(turn, order.address, _profile_of(order))
             try:
                 if order.kind == "profile":
                     return _read_profile(order, session, evidence, ordered_at)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from libs.events.errors import BadInput
 from services.ingest.days import parse_instant
 from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand
+from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
 from services.ingest.protocols.failures import ProtocolError
 from services.ingest.protocols.session import MeterSession, RelaySecurity
@@ -26,8 +27,8 @@ def look(request: ReadBack, lines: Lines) -> RelayAnswer:
     """Read status word 3, nothing else."""
     evidence = Evidence()
     try:
-        with lines.taken(request.line, urgent=True) as line:
-            session = MeterSession(line, request.address)
+        with lines.taken(request.line, Priority.ON_DEMAND) as turn:
+            session = MeterSession(turn, request.address)
             state, detail = _read_state(session, evidence)
     except (ProtocolError, BadInput) as error:
         return _answer(evidence, sent=True, detail=str(error))
@@ -46,8 +47,8 @@ def switch(
     """
     evidence = Evidence()
     try:
-        with lines.taken(request.line, urgent=True) as line:
-            session = MeterSession(line, request.address)
+        with lines.taken(request.line, Priority.RELAY) as turn:
+            session = MeterSession(turn, request.address)
             refusal, detail = _may_send(request, session, evidence, last_word, wall)
             if refusal:
                 return _answer(evidence, sent=False, refusal=refusal, detail=detail)

@@ -30,7 +30,7 @@ from services.ingest.protocols.dlt645.requests import (
 )
 from services.ingest.protocols.dlt645.status import relay_state, status_bits
 from services.ingest.protocols.dlt645.values import Quantity, instant
-from services.ingest.protocols.drivers import Line
+from services.ingest.protocols.drivers import Wire
 from services.ingest.protocols.failures import BadReply, Exchange, ProtocolError
 from services.ingest.protocols.load_profile import ProfileBlock, read_profile
 
@@ -138,7 +138,7 @@ class MeterSession:
     """Conversation with one meter on a line that others may share."""
 
     def __init__(
-        self, line: Line, address: MeterAddress | str, profile: Dlt645Profile = STANDARD
+        self, line: Wire, address: MeterAddress | str, profile: Dlt645Profile = STANDARD
     ) -> None:
         self.line = line
         self.address = MeterAddress(address) if isinstance(address, str) else address
