@@ -1,4 +1,4 @@
-"""Editing of intervals by a person: a new version beside the old one, and an entry of the audit trail.
+"""Editing of intervals by a person: a new version beside the old one, and an audit entry.
 
     edited = edit_slot(slot, Edit(after=12_000, reason="field reading", edited_by="li", ...))
     edited.old       version 1, superseded; nothing of it changes

@@ -69,6 +69,7 @@ class Balance:
     to_at: str
     delta: int | None
     outcome: str
+    source: str
     known: int
     estimated: int
     kept: bool
@@ -249,6 +250,7 @@ def _balance(
         to_at=at_of(bracket.to_minute),
         delta=bracket.energy,
         outcome=bracket.outcome,
+        source=bracket.source,
         known=known,
         estimated=estimated,
         kept=complete and bracket.energy == known + estimated,

@@ -96,8 +96,7 @@ def interval_series(
     """Slots in any order as a series, holes filled with `missing`; `bounds` (begin and end minute
     of what the registers cover) make it longer. BadInput: no slot, an end that is no boundary of
     the interval, two slots that contradict each other, an impossible energy."""
-    if not 1 <= interval_minutes <= MINUTES_PER_DAY or MINUTES_PER_DAY % interval_minutes:
-        raise BadInput("interval_minutes", f"is {interval_minutes}", "use a part of a day, like 15")
+    check_interval(interval_minutes)
     by_end = _by_end(slots, interval_minutes, zone, signed)
     ends = [*by_end]
     if bounds is not None:
@@ -129,31 +128,39 @@ def interval_series(
     )
 
 
+def check_interval(interval_minutes: int) -> None:
+    """BadInput unless a day of 24 hours is made of such intervals."""
+    if not 1 <= interval_minutes <= MINUTES_PER_DAY or MINUTES_PER_DAY % interval_minutes:
+        raise BadInput("interval_minutes", f"is {interval_minutes}", "use a part of a day, like 15")
+
+
 def _by_end(
     slots: Iterable[Slot], interval_minutes: int, zone: tzinfo, signed: bool
 ) -> dict[int, Slot]:
     found: dict[int, Slot] = {}
     for slot in slots:
-        end = minute_of(slot.end_at, "end_at")
-        if not is_slot_end(end, interval_minutes, zone):
-            problem = f"{slot.end_at} is no end of an interval of {interval_minutes} minutes"
-            raise BadInput("end_at", problem, "intervals count from local midnight")
-        _check(slot, signed)
+        end = slot_end(slot, interval_minutes, zone, signed=signed)
         if found.setdefault(end, slot) != slot:
             problem = f"{slot.end_at} is there twice, with different values"
             raise BadInput("end_at", problem, "keep the one that is true")
     return found
 
 
-def _check(slot: Slot, signed: bool) -> None:
+def slot_end(slot: Slot, interval_minutes: int, zone: tzinfo, *, signed: bool = False) -> int:
+    """The minute in which a slot ends; BadInput names the field of a slot that cannot be."""
+    end = minute_of(slot.end_at, "end_at")
+    if not is_slot_end(end, interval_minutes, zone):
+        problem = f"{slot.end_at} is no end of an interval of {interval_minutes} minutes"
+        raise BadInput("end_at", problem, "intervals count from local midnight")
     if slot.quality not in QUALITIES:
         raise BadInput("quality", f"{slot.quality!r} is unknown", f"use {', '.join(QUALITIES)}")
-    if slot.quality in KNOWN and slot.energy is None:
-        problem = f"{slot.end_at} is {slot.quality} and has no energy"
-        raise BadInput("energy", problem, "give it, or call the interval missing")
     if slot.quality == OUTAGE and slot.energy:
-        problem = f"{slot.end_at} is an outage and has {slot.energy}"
-        raise BadInput("energy", problem, "an outage is a true zero")
-    if slot.quality in KNOWN and not signed and slot.energy is not None and slot.energy < 0:
-        problem = f"{slot.end_at} has {slot.energy}"
-        raise BadInput("energy", problem, "only a signed series may be negative")
+        problem = f"is {slot.energy} in an outage"
+        raise BadInput("energy_wh", problem, "an outage is a true zero")
+    if slot.quality in KNOWN:
+        if slot.energy is None:
+            problem = f"is empty, and the interval is {slot.quality}"
+            raise BadInput("energy_wh", problem, "give it, or call the interval missing")
+        if slot.energy < 0 and not signed:
+            raise BadInput("energy_wh", f"is {slot.energy}", "only a signed series may be negative")
+    return end

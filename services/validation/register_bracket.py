@@ -32,6 +32,9 @@ READ = "read"
 FINAL = "final"
 INITIAL = "initial"
 KINDS = (READ, FINAL, INITIAL)
+REMOTE = "remote"
+MANUAL = "manual"
+READ_BY = (REMOTE, MANUAL)
 _ORDER = {FINAL: 0, INITIAL: 1, READ: 2}
 
 
@@ -51,19 +54,21 @@ class RegisterRow:
     ratio: str = "1"
     digits: int = 6
     capacity_w: int = 0
-    source: str = "remote"
+    source: str = REMOTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bracket:
     """What the register says was used (Wh or varh, primary side) between two instants; `energy` is
-    None when it cannot be told, `outcome` and `text` say why."""
+    None when it cannot be told, `outcome` and `text` say why. `source` is manual when a person read
+    one of its ends."""
 
     from_minute: int
     to_minute: int
     energy: int | None
     outcome: str
     text: str = ""
+    source: str = REMOTE
 
 
 def installations_of(rows: Iterable[RegisterRow], register: str) -> tuple[Installation, ...]:
@@ -124,6 +129,7 @@ def brackets_of(
             energy=usage.usage,
             outcome=usage.outcome,
             text=usage.text,
+            source=MANUAL if MANUAL in (before.source, after.source) else REMOTE,
         )
         found.append(bracket)
     return tuple(found)
@@ -137,12 +143,12 @@ def _ordered(rows: Iterable[RegisterRow]) -> list[RegisterRow]:
     kept: list[RegisterRow] = []
     values: dict[tuple[str, str], set[int]] = {}
     for row in ordered:
-        _check(row)
+        check_row(row)
         known = values.setdefault((row.taken_at, row.meter_no), set())
         if row.kind == READ and known:
             if row.value not in known:
                 problem = f"{row.meter_no} showed {min(known)} and {row.value} at {row.taken_at}"
-                raise BadInput("value", problem, "keep the one that is true")
+                raise BadInput("value_wh", problem, "keep the one that is true")
             continue
         known.add(row.value)
         kept.append(row)
@@ -161,13 +167,16 @@ def _marks(rows: Iterable[RegisterRow]) -> tuple[RegisterRow, ...]:
     return tuple(marks.values())
 
 
-def _check(row: RegisterRow) -> None:
+def check_row(row: RegisterRow) -> None:
+    """BadInput names the field of a row that cannot be."""
     if row.kind not in KINDS:
         raise BadInput("kind", f"{row.kind!r} is unknown", f"use {', '.join(KINDS)}")
     parse_ratio(row.ratio)
     if not 0 <= row.value < register_range(row.digits):
         problem = f"is {row.value}, which a register of {row.digits} digits cannot show"
-        raise BadInput("value", problem, "give what the meter showed, in Wh or varh")
+        raise BadInput("value_wh", problem, "give what the meter showed, in Wh or varh")
+    if row.source not in READ_BY:
+        raise BadInput("source", f"{row.source!r} is unknown", f"use {', '.join(READ_BY)}")
     if row.capacity_w < 0:
         raise BadInput("capacity_w", f"is {row.capacity_w}", "give 0 or more")
 

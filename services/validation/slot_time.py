@@ -11,6 +11,7 @@ slot belongs to the local day and time at which it begins.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 from libs.events.errors import BadInput
@@ -61,6 +62,7 @@ def day_bounds(day_on: str, zone: tzinfo) -> tuple[int, int]:
     return _midnight(day.toordinal(), zone), _midnight(day.toordinal() + 1, zone)
 
 
+@lru_cache(maxsize=4096)
 def _midnight(ordinal: int, zone: tzinfo) -> int:
     local = datetime.fromordinal(ordinal).replace(tzinfo=zone)
     return (local - _EPOCH) // _MINUTE

@@ -5,15 +5,16 @@ back (DL/T 645 0401...), says the same as the book's calendar. A difference, a t
 read, or a clock that is off by more than the limit is a finding that blocks the release of the
 bill; the profile takes over where it is complete for the period. Both sides come as plain data:
 
-    book = {"2026-01-01": 48 * ("flat",), ...}      what the book says, slots of equal length a day
+    book = {"2026-01-01": 48 * ("flat",), ...}      what the book says, in equal slots a day
     rates = {1: "sharp", 2: "peak", 3: "flat", 4: "valley"}     data of the usage point
-    differences(table, book, rates)     ()   or   (SlotDifference(day_on=..., from_minute=480, ...),)
+    differences(table, book, rates)     () or (SlotDifference(day_on=..., from_minute=480, ...),)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from libs.events.errors import BadInput
@@ -107,8 +108,11 @@ def meter_slots(table: SlotTable, day_on: str) -> tuple[DaySlot, ...]:
     if wrong:
         problem = f"has a slot at minute {wrong[0].minute}"
         raise BadInput(f"day_tables.{number}", problem, "a day has 1440 minutes")
-    # A meter fills the places it does not need with its last slot: the same slot again says nothing.
-    ordered = sorted({slot.minute: slot for slot in slots}.values())
+    # A meter fills the places it does not need with its last slot: once more says nothing new.
+    ordered = sorted({*slots})
+    if any(one.minute == other.minute for one, other in pairwise(ordered)):
+        problem = "has two rates at one time"
+        raise BadInput(f"day_tables.{number}", problem, "read it from the meter again")
     if ordered[0].minute:
         ordered.insert(0, DaySlot(0, ordered[-1].rate))
     return tuple(ordered)
@@ -157,21 +161,10 @@ def _joined(found: Iterator[SlotDifference]) -> list[SlotDifference]:
             part.meter_rate,
             part.book_period,
         ):
-            joined[-1] = _until(last, part.to_minute)
+            joined[-1] = replace(last, to_minute=part.to_minute)
         else:
             joined.append(part)
     return joined
-
-
-def _until(part: SlotDifference, to_minute: int) -> SlotDifference:
-    return SlotDifference(
-        day_on=part.day_on,
-        from_minute=part.from_minute,
-        to_minute=to_minute,
-        meter_rate=part.meter_rate,
-        meter_period=part.meter_period,
-        book_period=part.book_period,
-    )
 
 
 def judge_basis(
@@ -195,7 +188,7 @@ def judge_basis(
     if stated not in BASES:
         raise BadInput("basis", f"{stated!r} is unknown", f"use {', '.join(BASES)}")
     found = () if table is None else differences(table, book, rates)
-    findings = []
+    findings: list[Finding] = []
     if stated == RATE_REGISTERS:
         findings += _table_findings(table, found)
     findings += _clock_findings(clock_offset_s, clock_limit_s)
