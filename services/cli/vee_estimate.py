@@ -1,4 +1,6 @@
-"""`gridledger vee estimate`: the gaps of load profiles filled by a plan, and kept to the register.
+"""`gridledger vee estimate`: the gaps of load profiles filled by a plan, kept to the register.
+
+What has no row between the first and the last interval (or register reading) is a gap too.
 
 Files are CSV with a header or one JSON object a line, sorted by usage point:
 
@@ -401,16 +403,23 @@ def _show(point: str, register: str, size: int, found: SeriesEstimate) -> None:
     counts = f"{len(found.filled)} estimated, {len(found.unfilled)} left empty"
     console.print(Text(f"{point} {register}, {size} min: {counts}"))
     if found.filled:
-        table = Table("end_at", "method", "scale", "references")
-        table.add_column("energy_wh", justify="right")
+        table = Table()
+        table.add_column("end_at", min_width=20, no_wrap=True)
+        table.add_column("energy_wh", justify="right", no_wrap=True)
+        table.add_column("method", no_wrap=True)
+        table.add_column("scale", no_wrap=True)
+        table.add_column("references")
+        above: tuple[str, ...] = ()
         for slot in found.filled:
+            same = slot.references == above and slot is not found.filled[0]
             table.add_row(
                 slot.end_at,
+                str(slot.energy),
                 slot.method,
                 _factor(slot.scale, slot.shift),
-                Text(", ".join(slot.references)),
-                str(slot.energy),
+                Text("same" if same else ", ".join(slot.references)),
             )
+            above = slot.references
         console.print(table)
     for balance in found.balances:
         sign = "=" if balance.kept else "is not"
@@ -439,9 +448,9 @@ def _decimal(value: Fraction) -> str:
 
 def _sentence(summary: dict[str, Any]) -> str:
     return (
-        f"{summary['points']} points, {summary['series']} series: {summary['filled']} slots"
-        f" estimated, {summary['unfilled']} left empty; register kept in {summary['kept']} of"
-        f" {summary['balances']} periods; plan {summary['plan']}"
+        f"points {summary['points']}, series {summary['series']}, plan {summary['plan']}:"
+        f" {summary['filled']} slots estimated, {summary['unfilled']} left empty\n"
+        f"register kept in {summary['kept']} of {summary['balances']} periods"
     )
 
 

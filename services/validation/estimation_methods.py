@@ -212,7 +212,7 @@ def flat_average(subject: Subject, step: PlanStep) -> Shape | None:
     if not days:
         return None
     daily = _mean([sum(subject.history.days[day].values()) for day in days])
-    value = daily * subject.series.interval_minutes / MINUTES_PER_DAY
+    value = daily * Fraction(subject.series.interval_minutes, MINUTES_PER_DAY)
     return Shape((value,) * len(subject.gap.slots), tuple(sorted(days)))
 
 

@@ -31,9 +31,9 @@ def scale_to(total: int, shapes: Sequence[Fraction], residual: str) -> Scaled:
     whole = sum(shapes, Fraction(0))
     same_sign = all(shape >= 0 for shape in shapes) or all(shape <= 0 for shape in shapes)
     if whole and same_sign and whole * total >= 0:
-        scale = total / whole
+        scale = Fraction(total, whole)
         return Scaled(apportion([shape * scale for shape in shapes], residual), scale, None)
-    shift = (total - whole) / len(shapes)
+    shift = Fraction(total - whole, len(shapes))
     return Scaled(apportion([shape + shift for shape in shapes], residual), None, shift)
 
 

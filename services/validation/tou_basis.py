@@ -187,9 +187,10 @@ def judge_basis(
     """
     if stated not in BASES:
         raise BadInput("basis", f"{stated!r} is unknown", f"use {', '.join(BASES)}")
-    found = () if table is None else differences(table, book, rates)
+    found: tuple[SlotDifference, ...] = ()
     findings: list[Finding] = []
     if stated == RATE_REGISTERS:
+        found = () if table is None else differences(table, book, rates)
         findings += _table_findings(table, found)
     findings += _clock_findings(clock_offset_s, clock_limit_s)
     complete = 0 < profile_expected <= profile_found
