@@ -11,7 +11,10 @@ app = typer.Typer(no_args_is_help=True, help="Intervals in files: estimate gaps,
 app.command(
     epilog="Example: gridledger vee estimate intervals.csv --registers registers.csv --json"
 )(estimate)
-app.command(epilog="Example: gridledger vee edit intervals.csv edits.csv --output edited.csv")(edit)
+app.command(
+    epilog="Example: gridledger vee edit intervals.csv edits.csv --output new.csv "
+    "--audit trail.jsonl"
+)(edit)
 
 
 @app.callback()

@@ -111,7 +111,12 @@ def edit(
 ) -> None:
     """Edit intervals: who, why, before and after; a second person for what is final.
 
-    Files are sorted by usage point; memory holds one point, and the table of edits.
+    FILE has usage_point, end_at, energy_wh (empty: missing), optionally register, quality, version,
+    is_final (yes: a second person must approve). EDITS has usage_point, end_at, before_wh (as the
+    person saw it), after_wh, reason, edited_by, edited_at, optionally register, source (edit,
+    field_reading), approved_by, approved_at.
+
+    Both are sorted by usage point; memory holds one point, and the list of edits.
     """
     refuse_same(file, edits, output, audit)
     if Path(audit).exists():
@@ -237,7 +242,13 @@ def _json(entry: AuditEntry) -> str:
 
 def _show(entries: list[AuditEntry], summary: dict[str, int]) -> None:
     console = Console()
-    table = Table("point", "end_at", "from", "to", "version", "by", "approved", "reason")
+    table = Table()
+    table.add_column("point", overflow="fold")
+    table.add_column("end_at", min_width=20, no_wrap=True)
+    for name in ("from_wh", "to_wh"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("by", "approved", "reason"):
+        table.add_column(name, overflow="fold")
     for entry in entries:
         before = "" if entry.energy_before is None else str(entry.energy_before)
         cells = (
@@ -245,7 +256,6 @@ def _show(entries: list[AuditEntry], summary: dict[str, int]) -> None:
             entry.end_at,
             before,
             str(entry.energy_after),
-            str(entry.version_after),
             entry.edited_by,
             entry.approved_by,
             entry.reason,
@@ -254,6 +264,6 @@ def _show(entries: list[AuditEntry], summary: dict[str, int]) -> None:
     if entries:
         console.print(table)
     print(
-        f"{summary['edits']} edits of {summary['intervals']} intervals"
-        f" at {summary['points']} points; every old version is kept"
+        f"edits {summary['edits']}, intervals {summary['intervals']}, points {summary['points']};"
+        " every old version is kept"
     )

@@ -65,6 +65,7 @@ from services.cli.vee_files import (
     side_by_side,
     written,
 )
+from services.policy_file import TextLoader
 from services.validation.estimation_plan import (
     DEFAULT_PLAN,
     EstimationPlan,
@@ -151,7 +152,13 @@ def estimate(
 ) -> None:
     """Fill the gaps of load profiles, and keep every register reading exactly.
 
-    Files are sorted by usage point; memory holds one point at a time.
+    FILE has usage_point, end_at (UTC), energy_wh (empty: missing), optionally register,
+    interval_minutes, quality, source (check, scada: a second measurement), profile_class. The
+    registers have usage_point, meter_no, taken_at, value_wh (before the ratio), optionally
+    register, kind (read, final, initial), ratio, digits, capacity_w, source (remote, manual).
+
+    Both are sorted by usage point; memory holds one point at a time. What has no row between the
+    first and the last interval or reading is a gap. Status 1 when a slot stays empty.
     """
     chosen = read_plan(plan)
     if print_plan:
@@ -208,8 +215,7 @@ def read_plan(path: str) -> EstimationPlan:
         return DEFAULT_PLAN
     text = read_text(Path(path))
     try:
-        # Every scalar stays a text: no number passes through a binary float.
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes texts only
+        document = TextLoader(text).get_single_data()
     except (yaml.YAMLError, RecursionError, ValueError) as wrong:
         mark = getattr(wrong, "problem_mark", None)
         place = f"{path} line {mark.line + 1}" if mark is not None else path

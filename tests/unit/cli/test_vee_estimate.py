@@ -309,6 +309,8 @@ def test_wrong_registers(desk: Desk, text: str, said: str) -> None:
         ("", "plan.yaml plan: is no table of names"),
         ("a: [1", "plan.yaml line 1: is no YAML"),
         ("a: *b", "plan.yaml line 1: is no YAML"),
+        ("id: &a x\nversion: *a", "plan.yaml line 2: is no YAML"),
+        ("id: a\nid: b", "plan.yaml line 2: is no YAML"),
         ("- 1", "plan.yaml plan: is no table of names"),
         ("id: a\nversion: 1\nsteps: [{method: guess}]", "steps[1].method: 'guess' is unknown"),
     ],
