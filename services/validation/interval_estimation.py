@@ -44,6 +44,7 @@ NO_METHOD = "no_method"
 ABOVE_REGISTER = "above_register"
 REGISTER_UNKNOWN = "register_unknown"
 REGISTER_DIFFERS = "register_differs"
+NO_BRACKET = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +91,9 @@ class SeriesEstimate:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A gap with the shape that some method gave it, and the index of its bracket (-1: none)."""
+    """A gap with the shape that some method gave it, None when none could."""
 
     gap: Gap
-    bracket: int
     method: str
     shape: Shape | None
 
@@ -114,20 +114,19 @@ def estimate_series(
         raise BadInput("registers", "two periods overlap", "give readings in order of time")
     full = partial(_slots_of_day, interval_minutes=series.interval_minutes, zone=zone)
     history = history_of(series, holidays, full)
-    parts = [
-        _shaped(series, history, plan, gap, index) for gap, index in _gaps(series, spans, brackets)
-    ]
+    left = [_left(series, *pair) for pair in zip(spans, brackets, strict=True)]
+    parts: dict[int, list[_Part]] = {}
+    for gap, index in _gaps(series, spans, left):
+        parts.setdefault(index, []).append(_shaped(series, history, plan, gap))
     filled: dict[int, FilledSlot] = {}
     balances, findings = [], []
     for index, (bracket, span) in enumerate(zip(brackets, spans, strict=True)):
-        mine = [part for part in parts if part.bracket == index]
-        new, found = _fill_bracket(series, bracket, span, mine, plan)
+        new, found = _fill_bracket(series, bracket, span, parts.get(index, []), plan)
         filled |= new
         findings += found
         balances.append(_balance(series, bracket, span, new))
-    for part in parts:
-        if part.bracket < 0:
-            filled |= _unscaled(series, part)
+    for part in parts.get(NO_BRACKET, []):
+        filled |= _unscaled(series, part)
     return _result(series, plan, filled, balances, findings)
 
 
@@ -148,25 +147,27 @@ def _slots_of_day(day_on: str, *, interval_minutes: int, zone: tzinfo) -> int:
 
 
 def _gaps(
-    series: Series, spans: Sequence[range], brackets: Sequence[Bracket]
+    series: Series, spans: Sequence[range], left: Sequence[Fraction | None]
 ) -> Iterator[tuple[Gap, int]]:
-    """Every hole, cut at midnights and registers, with the index of its bracket (-1: none)."""
+    """Every hole, cut at midnights and registers, with the index of its bracket."""
     of_slot = {slot: number for number, span in enumerate(spans) for slot in span}
     holes = groupby(range(len(series.energies)), key=series.is_gap)
     for _, slots in ((gap, list(slots)) for gap, slots in holes if gap):
         hole = (slots[0], slots[-1])
-        cuts = groupby(slots, key=lambda at: (series.labels[at].day_on, of_slot.get(at, -1)))
+        cuts = groupby(
+            slots, key=lambda at: (series.labels[at].day_on, of_slot.get(at, NO_BRACKET))
+        )
         for (_, number), piece in cuts:
             cut = list(piece)
-            left = _left(series, spans[number], brackets[number]) if number >= 0 else None
-            yield Gap(first=cut[0], last=cut[-1], hole=hole, left=left), number
+            share = None if number == NO_BRACKET else left[number]
+            yield Gap(first=cut[0], last=cut[-1], hole=hole, left=share), number
 
 
 def _left(series: Series, span: range, bracket: Bracket) -> Fraction | None:
     """What a register leaves for each of its empty slots, None when it says nothing."""
-    if bracket.energy is None:
-        return None
     empty = sum(series.is_gap(index) for index in span)
+    if bracket.energy is None or not empty:
+        return None
     return Fraction(bracket.energy - _known(series, span), empty)
 
 
@@ -174,9 +175,7 @@ def _known(series: Series, span: range) -> int:
     return sum(series.known(index) or 0 for index in span)
 
 
-def _shaped(
-    series: Series, history: History, plan: EstimationPlan, gap: Gap, bracket: int
-) -> _Part:
+def _shaped(series: Series, history: History, plan: EstimationPlan, gap: Gap) -> _Part:
     """The first method of the plan whose condition holds and that finds its references."""
     subject = Subject(series=series, history=history, plan=plan, gap=gap)
     hole_min = (gap.hole[1] - gap.hole[0] + 1) * series.interval_minutes
@@ -185,8 +184,8 @@ def _shaped(
             continue
         shape = METHODS[step.method](subject, step)
         if shape is not None:
-            return _Part(gap, bracket, step.method, shape)
-    return _Part(gap, bracket, "", None)
+            return _Part(gap, step.method, shape)
+    return _Part(gap, "", None)
 
 
 def _fill_bracket(
