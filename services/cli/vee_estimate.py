@@ -14,7 +14,9 @@ Files are CSV with a header or one JSON object a line, sorted by usage point:
     --plan        YAML or JSON, as --print-plan shows it
 
 An estimate that is read again is a gap again, so the same command on the --output (with the same
-check rows and classes) changes nothing. `energy_wh` is Wh or varh, as the register says. With --json one object a line for each series:
+check rows and classes) changes nothing. `energy_wh` is Wh or varh, as the register says.
+
+With --json one object a line for each series:
 
     {"usage_point", "register", "interval_minutes", "plan",
      "filled": [{"end_at", "energy_wh", "method", "references": [...], "shape", "scale", "shift"}],
