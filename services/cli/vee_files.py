@@ -145,10 +145,17 @@ def written(path: str) -> Iterator[TextIO]:
 
 
 def counted(groups: Iterator[T]) -> Iterator[T]:
-    """The same, with a count of points on standard error when a person looks on."""
-    console = Console(stderr=True)
-    text = TextColumn("{task.completed} points")
-    with Progress(text, console=console, transient=True, disable=not sys.stderr.isatty()) as shown:
+    """The same, with a count of points on standard error when a person waits there. What goes to a
+    terminal itself shows how far it is; and no output may be caught by the display of the count."""
+    shown = Progress(
+        TextColumn("{task.completed} points"),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not sys.stderr.isatty() or sys.stdout.isatty(),
+    )
+    with shown:
         task = shown.add_task("points", total=None)
         for group in groups:
             yield group

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,6 +20,7 @@ from tests.unit.cli.vee_desk import NOW, Desk, desk
 
 __all__ = ["desk"]
 
+ROOT = Path(cli.__file__).parents[2]
 HEADER = "usage_point,end_at,energy_wh\n"
 REGISTERS = "usage_point,meter_no,taken_at,value_wh\n"
 
@@ -343,3 +348,18 @@ def test_wrong_input_leaves_no_output_behind(desk: Desk) -> None:
     out = desk.path("o.csv")
     assert cli.main(["vee", "estimate", file, "--output", out, *NOW]) == 2
     assert sorted(path.name for path in desk.directory.iterdir()) == ["i.csv"]
+
+
+def test_the_count_for_a_person_who_waits_catches_no_output(desk: Desk) -> None:
+    """Standard error is a terminal here, standard output a file, as with `> out.json`."""
+    file, out = desk.put("i.csv", V07), desk.path("out.json")
+    command = [sys.executable, "-m", "services.cli.main", "vee", "estimate", file, "--json"]
+    leader, follower = pty.openpty()
+    with open(out, "wb") as sink:
+        ended = subprocess.run(
+            [*command, *NOW], stdout=sink, stderr=follower, cwd=ROOT, check=False, timeout=60
+        )
+    os.close(follower)
+    os.close(leader)
+    assert ended.returncode == 0
+    assert len(desk.text("out.json").splitlines()) == 2
