@@ -13,9 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from services.validation.estimation import Actual, DayUsage, estimate_gap, split
+from services.validation.estimation_plan import DEFAULT_PLAN
+from services.validation.interval_estimation import estimate_series
+from services.validation.interval_series import interval_series
+from services.validation.register_bracket import brackets_of
 from services.validation.register_usage import usages_between
 from services.validation.rule_set import RuleSettings
 from services.validation.rules import interval_sum, negative, rate_sum, rollover, spike
+from tests.unit.validation.interval_samples import register_row, slots_of
 from tests.unit.validation.samples import IMPORT, day_on, installed, snapshot
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "vee_cases.json"
@@ -24,7 +29,6 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 LATER = {
-    "v07": "linear interpolation between two interval values: estimation (a)",
     "v09": "high and low usage by average daily usage: rule 4",
 }
 """Cases of methods that are not built yet."""
@@ -113,6 +117,35 @@ def test_v06_a_decrease_that_is_no_rollover() -> None:
     assert found.severity == "fail"
     assert found.numbers["rollover_usage"] == str(wh(CASES["v06"]["expected"]["rollover_delta"]))
     assert used.usage is None
+
+
+def test_v07_linear_interpolation_of_a_gap() -> None:
+    case = CASES["v07"]
+    values = [None if kwh is None else wh(kwh) for kwh in case["input"]]
+    series = interval_series(slots_of(0, values, minutes=15), interval_minutes=15)
+    found = estimate_series(series, (), DEFAULT_PLAN)
+    assert [slot.energy for slot in found.slots] == [wh(kwh) for kwh in case["expected"]]
+    assert {slot.method for slot in found.filled} == {"linear"}
+
+
+def test_v08_like_days_of_intervals_scaled_to_the_register() -> None:
+    case = CASES["v08"]
+    days = [*case["input"]["ref_days"], [None] * 3]
+    slots = [
+        slot
+        for week, row in enumerate(days)
+        for slot in slots_of(7 * week, [None if kwh is None else wh(kwh) for kwh in row], 480)
+    ]
+    delta = wh(case["input"]["register_delta"])
+    rows = (register_row(21, 5_000), register_row(22, 5_000 + delta))
+    brackets = brackets_of(rows, IMPORT, interval_minutes=480)
+    series = interval_series(slots, interval_minutes=480)
+    found = estimate_series(series, brackets, DEFAULT_PLAN)
+    last_day = found.filled[-3:]
+    assert [slot.energy for slot in last_day] == [wh(kwh) for kwh in case["expected"]["estimate"]]
+    assert [slot.shape for slot in last_day] == [wh(kwh) for kwh in case["expected"]["average"]]
+    assert {slot.scale for slot in last_day} == {case["expected"]["scale"]}
+    assert {slot.references for slot in last_day} == {(day_on(0), day_on(7), day_on(14))}
 
 
 def test_v08_like_days_scaled_to_the_register() -> None:
