@@ -52,7 +52,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from libs.events.errors import BadInput
-from services.cli.vee_rows import Points, Reading, point_days
+from services.cli.vee_points import Points
+from services.cli.vee_rows import Reading, point_days
 from services.validation.finding import FAIL, WARN
 from services.validation.instant import format_instant, parse_instant
 from services.validation.point_check import DayCheck, check_day

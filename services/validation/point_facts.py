@@ -26,9 +26,9 @@ Period = tuple[str, str]
 class PointFacts:
     """Master data of a usage point. What is "", 0 or empty is not known, and not judged by.
 
-    `units` is the unit that a register counts, by OBIS code. `history` is the usage of an earlier
-    period by register, `registers` what a reading must have, `interval_registers` what has intervals. `from_at` and `to_at` bound the period
-    of which intervals are expected; without them whole days are.
+    `history` is the usage of an earlier period by register, `registers` what a reading must have,
+    `interval_registers` what must have intervals; `from_at` and `to_at` bound the period in which
+    intervals are expected, without them whole days are. `nominal_dv` is what a phase should show.
     """
 
     usage_point: str

@@ -67,9 +67,7 @@ def _document(path: Path) -> Any:
 
 
 def _book(document: Any) -> RuleBook:
-    given = _fields(
-        document, "the book", ("id", "version", "valid_from_on", "rules"), ("variants",)
-    )
+    given = _fields(document, "", ("id", "version", "valid_from_on", "rules"), ("variants",))
     valid_from_on = _text(given["valid_from_on"], "valid_from_on")
     parse_day(valid_from_on, "valid_from_on")
     return RuleBook(
@@ -122,14 +120,15 @@ def _settings(document: Any, place: str, *, is_variant: bool) -> RuleSettings:
 def _fields(
     document: Any, place: str, needed: tuple[str, ...], more: tuple[str, ...]
 ) -> dict[str, Any]:
-    given = _table(document, place)
+    given = _table(document, place or "the book")
+    lead = f"{place}." if place else ""
     for name in needed:
         if name not in given:
-            raise BadInput(f"{place}.{name}", "is missing", EXAMPLE)
+            raise BadInput(f"{lead}{name}", "is missing", EXAMPLE)
     for name in given:
         if name not in needed and name not in more:
             fix = f"use {', '.join(dict.fromkeys((*needed, *more)))}"
-            raise BadInput(f"{place}.{name}", "is no field", fix)
+            raise BadInput(f"{lead}{name}", "is no field", fix)
     return given
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from services.validation.estimation import Actual, DayUsage, estimate_gap, split
+from services.validation.reading_rules import PeriodUsage, high_low
 from services.validation.register_usage import usages_between
 from services.validation.rule_set import RuleSettings
 from services.validation.rules import interval_sum, negative, rate_sum, rollover, spike
@@ -25,7 +26,6 @@ CASES: dict[str, dict[str, Any]] = {
 
 LATER = {
     "v07": "linear interpolation between two interval values: estimation (a)",
-    "v09": "high and low usage by average daily usage: rule 4",
 }
 """Cases of methods that are not built yet."""
 
@@ -137,6 +137,31 @@ def test_v08_like_days_scaled_to_the_register() -> None:
     averages = [Fraction(sum(column), 3) for column in zip(*case["input"]["ref_days"], strict=True)]
     assert averages == [Fraction(kwh) for kwh in case["expected"]["average"]]
     assert split(24_000, (9, 12, 15)) == tuple(expected)
+
+
+def test_v09_high_usage_by_average_daily_usage() -> None:
+    case = CASES["v09"]
+    given, params = case["input"], case["params"]
+    settings = RuleSettings(
+        severity="warn",
+        parameters={
+            "high_permille": int(params["high_factor"] * 1000),
+            "low_permille": int(params["low_factor"] * 1000),
+            "floor_wh": 1000,
+        },
+    )
+    current, history = (
+        PeriodUsage(energy_wh=wh(given[f"{side}_kwh"]), period_s=given[f"{side}_days"] * 86_400)
+        for side in ("curr", "hist")
+    )
+    found = high_low(current, history, settings)
+    expected = case["expected"]
+    assert found.numbers["daily_wh"] == str(wh(expected["adu_curr"]))
+    assert found.numbers["history_daily_wh"] == str(wh(expected["adu_hist"]))
+    assert Decimal(found.numbers["ratio"]) == expected["ratio"]
+    assert expected["flag"] == "HIGH"
+    assert found.text.startswith("high usage")
+    assert found.severity == "warn"
 
 
 def test_every_case_is_tested_or_listed_as_later() -> None:

@@ -1,0 +1,430 @@
+"""`gridledger vee check`: what it prints, what it streams, and how it answers wrong files."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.cli import main as cli
+from services.cli.vee_rows import local_day
+from services.validation.rule_book_file import DEFAULT_FILE
+from services.validation.rule_set import DEFAULT_RULE_SET
+
+HEADER = "usage_point,at,minutes,energy_wh,value_wh,meter_no"
+AS_OF = ["--as-of", "2026-12-31T00:00:00Z"]
+
+
+def a_day(point: str, from_at: str, count: int = 96, minutes: int = 15, **other: int) -> list[str]:
+    """The interval rows of a day, 200 Wh each, `i5=7` another value and `i5=-1` no row."""
+    start = datetime.strptime(from_at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    rows = []
+    for number in range(1, count + 1):
+        energy_wh = other.get(f"i{number}", 200)
+        if energy_wh >= 0:
+            end = start + timedelta(minutes=minutes * number)
+            rows.append(f"{point},{end:%Y-%m-%dT%H:%M:%SZ},{minutes},{energy_wh},,")
+    return rows
+
+
+def put(tmp_path: Path, rows: list[str], header: str = HEADER) -> str:
+    path = tmp_path / "readings.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def points(tmp_path: Path, *given: dict[str, Any]) -> list[str]:
+    path = tmp_path / "points.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in given), encoding="utf-8")
+    return ["--context", str(path)]
+
+
+def run(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], status: int = 0
+) -> dict[str, Any]:
+    """The JSON that `check` prints."""
+    assert cli.main(["vee", "check", *arguments, *AS_OF, "--json"]) == status
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    document: dict[str, Any] = json.loads(printed.out)
+    return document
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(["vee", "check", *arguments, *AS_OF]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    return printed.err.removeprefix("error: ").strip()
+
+
+START = "2026-02-28T16:00:00Z"
+"""2026-03-01 00:00 in Shanghai."""
+
+
+def test_a_good_file_has_no_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = run([put(tmp_path, a_day("P-1", START))], capsys)
+    assert document["days"] == []
+    summary = document["summary"]
+    assert (summary["points"], summary["days"], summary["rows"]) == (1, 1, 96)
+    assert (summary["fail"], summary["warn"], summary["rules"]) == (0, 0, {})
+    assert set(summary["rule_sets"]) == {"default.v1"}
+
+
+def test_a_finding_names_point_slot_and_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = a_day("P-1", START, i5=900) + a_day("P-2", START, i9=1900, i20=-1)
+    document = run([put(tmp_path, rows)], capsys, status=1)
+    assert [day["usage_point"] for day in document["days"]] == ["P-2"]
+    day = document["days"][0]
+    assert (day["day_on"], day["status"]) == ("2026-03-01", "fail")
+    assert day["slots"] == {"2026-02-28T18:15:00Z": "fail", "2026-02-28T21:00:00Z": "fail"}
+    spike = next(found for found in day["findings"] if found["rule"] == "spike")
+    assert spike == {
+        "rule": "spike",
+        "severity": "fail",
+        "register": "1-0:1.8.0",
+        "rule_set": "default.v1",
+        "text": "far above the third highest value: 2026-02-28T18:15:00Z",
+        "slots": ["2026-02-28T18:15:00Z"],
+        "numbers": {
+            "value_count": "95",
+            "tolerance_pct": "180",
+            "highest_wh": "1900",
+            "third_wh": "200",
+            "difference_pct": "850",
+            "floor_wh": "1000",
+        },
+    }
+    assert document["summary"]["rules"] == {
+        "missing": {"warn": 0, "fail": 1},
+        "spike": {"warn": 0, "fail": 1},
+    }
+
+
+def test_people_get_lines_that_fit_and_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = a_day("计量点-1", START, i9=9000)
+    assert cli.main(["vee", "check", put(tmp_path, rows), *AS_OF]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "计量点-1  2026-03-01  fail"
+    assert lines[1].startswith("  FAIL spike  1-0:1.8.0: far above the third highest value:")
+    assert any("highest_wh 9000" in line for line in lines)
+    assert lines[-1] == "1 points, 1 days, 96 rows: 1 fail, 1 warn"
+    assert max(map(len, lines)) <= 80
+
+
+def test_standard_input_and_json_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = '{"usage_point": "P-1", "at": "2026-03-01T16:00:00Z", "flags": "cover_open"}\n'
+    source = tmp_path / "in"
+    source.write_text(text)
+    with source.open() as lines:
+        monkeypatch.setattr("sys.stdin", lines)
+        document = run(["-"], capsys, status=1)
+    assert document["days"][0]["findings"][0]["rule"] == "meter_flags"
+
+
+@pytest.mark.parametrize(
+    ("zone", "day_on", "hours"),
+    [
+        ("Asia/Shanghai", "2026-03-29", 24),
+        ("Europe/Berlin", "2026-03-29", 23),
+        ("Europe/Berlin", "2026-10-25", 25),
+        ("Europe/Berlin", "2028-02-29", 24),
+        ("Australia/Lord_Howe", "2026-04-05", None),
+    ],
+)
+def test_days_are_instants(zone: str, day_on: str, hours: int | None) -> None:
+    day = local_day(date.fromisoformat(day_on), ZoneInfo(zone))
+    count = 49 if hours is None else 2 * hours
+    assert len(day.ends_at[30]) == count
+    assert day.ends_at[30][-1] == day.to_at
+    assert len(day.ends_at[1]) == 30 * count
+
+
+@pytest.mark.parametrize(
+    ("minutes", "from_at", "count"),
+    [(15, "2026-10-24T22:00:00Z", 100), (60, "2026-03-28T23:00:00Z", 23), (1, START, 1440)],
+)
+def test_block_lengths_and_daylight_saving_days(
+    minutes: int, from_at: str, count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = points(tmp_path, {"usage_point": "P-1", "interval_minutes": minutes})
+    zone = ["--zone", "Asia/Shanghai" if minutes == 1 else "Europe/Berlin"]
+    good = put(tmp_path, a_day("P-1", from_at, count, minutes))
+    assert run([good, *context, *zone], capsys)["days"] == []
+    short = put(tmp_path, a_day("P-1", from_at, count, minutes, i7=-1))
+    found = run([short, *context, *zone], capsys, status=1)["days"][0]["findings"]
+    assert found[0]["numbers"]["expected_count"] == str(count)
+
+
+def test_the_block_length_is_that_of_the_first_interval_unless_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading = "P-1,2026-02-28T16:00:00Z,,,5,M1"
+    rows = [reading, *a_day("P-1", START, 24, 60)]
+    assert run([put(tmp_path, rows)], capsys)["days"] == []
+    rows[9] = rows[9].replace(",60,", ",30,")
+    found = run([put(tmp_path, rows)], capsys, status=1)["days"][0]["findings"]
+    assert [each["rule"] for each in found] == ["interval_size", "missing"]
+    quarter = points(tmp_path, {"usage_point": "P-1", "interval_minutes": 15})
+    rules = run([put(tmp_path, a_day("P-1", START, 24, 60)), *quarter], capsys, status=1)
+    assert rules["days"][0]["findings"][0]["numbers"]["first_wrong_s"] == "3600"
+
+
+def test_days_between_and_around_are_expected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = a_day("P-1", START) + a_day("P-1", "2026-03-02T16:00:00Z")
+    document = run([put(tmp_path, rows)], capsys, status=1)
+    assert [day["day_on"] for day in document["days"]] == ["2026-03-02"]
+    bounded = {
+        "usage_point": "P-1",
+        "from_at": "2026-02-27T16:00:00Z",
+        "to_at": "2026-03-04T16:00:00Z",
+        "interval_registers": ["1-0:1.8.0"],
+    }
+    document = run([put(tmp_path, rows), *points(tmp_path, bounded)], capsys, status=1)
+    days = [day["day_on"] for day in document["days"]]
+    assert days == ["2026-02-28", "2026-03-02", "2026-03-04"]
+    rows += a_day("P-2", START)
+    both = points(tmp_path, bounded, {"usage_point": "P-2"}, {"usage_point": "P-3"})
+    document = run([put(tmp_path, rows), *both], capsys, status=1)
+    assert [day["usage_point"] for day in document["days"]] == ["P-1"] * 3 + ["P-3"]
+    assert document["days"][-1]["findings"][0]["text"] == "missing: P-3"
+
+
+def test_a_point_of_which_nothing_came_before_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = points(tmp_path, {"usage_point": "P-1"}, {"usage_point": "P-2"})
+    document = run([put(tmp_path, a_day("P-2", START)), *context], capsys, status=1)
+    assert [(day["usage_point"], day["day_on"]) for day in document["days"]] == [("P-1", "")]
+    assert document["summary"]["points"] == 2
+
+
+def test_master_data_is_judged_by(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = "usage_point,at,register,value_wh,meter_no,unit,ratio,source,voltage_a_dv,received_at"
+    rows = [
+        "P-1,2026-03-01T16:00:00Z,1-0:1.8.0,5000000,M1,Wh,10,manual,,",
+        "P-1,2026-03-02T16:00:00Z,1-0:1.8.0,900000,M2,varh,30,manual,1900,2026-03-03T00:00:00Z",
+    ]
+    chain = [
+        {
+            "meter_no": "M1",
+            "from_at": "2020-01-01T00:00:00Z",
+            "to_at": "2026-03-02T04:00:00Z",
+            "ratio": "10",
+            "final": {"1-0:1.8.0": 5600000},
+        },
+        {
+            "meter_no": "M2",
+            "from_at": "2026-03-02T04:00:00Z",
+            "ratio": "20",
+            "digits": 8,
+            "capacity_w": 5000,
+            "initial": {"1-0:1.8.0": 100000},
+        },
+    ]
+    facts = {
+        "usage_point": "P-1",
+        "class": "dedicated",
+        "is_producer": True,
+        "voltage_class": "lt1kv",
+        "nominal_dv": 2200,
+        "capacity_w": 10000,
+        "installations": chain,
+        "history": {"1-0:1.8.0": {"energy_wh": 300, "days": 30, "outage_s": 60}},
+        "outages": [{"from_at": "2026-03-01T16:00:00Z", "to_at": "2026-03-01T17:00:00Z"}],
+        "disconnected": [{"from_at": "2026-03-08T16:00:00Z"}],
+        "last_actual_at": "2026-02-28T16:00:00Z",
+        "registers": ["1-0:1.8.0"],
+    }
+    arguments = [put(tmp_path, rows, header), *points(tmp_path, facts)]
+    document = run(arguments, capsys, status=1)
+    found = {each["rule"]: each for each in document["days"][0]["findings"]}
+    assert set(found) == {"meter_exchange", "high_low", "device_match", "voltage_band"}
+    # 600 kWh x 10 + 800 kWh x 20 in a day, an hour of it without supply
+    assert found["high_low"]["numbers"]["daily_wh"] == str(22_000_000 * 24 // 23)
+    assert found["device_match"]["numbers"]["ratio_expected"] == "20"
+    assert found["high_low"]["rule_set"] == "default+manual+industry+dedicated.v1"
+
+
+def test_a_class_and_a_book_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = put(tmp_path, a_day("P-1", START, i9=1900))
+    assert set(run([file, "--class", "industrial"], capsys, status=1)["summary"]["rule_sets"]) == {
+        "default+industry.v1"
+    }
+    book = tmp_path / "own.yaml"
+    text = DEFAULT_FILE.read_text("utf-8").replace("id: default", "id: own")
+    book.write_text(text.replace("value: 180", "value: 900"), encoding="utf-8")
+    document = run([file, "--rules", str(book)], capsys)
+    assert set(document["summary"]["rule_sets"]) == {"own.v1"}
+    assert DEFAULT_RULE_SET.rules["spike"].parameters["tolerance_pct"] == 180
+
+
+GOOD = f"P-1,{START},15,200,,"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([f",{START},15,200,,"], "line 2 usage_point: is empty"),
+        (["P-1,2026-03-01 00:00,15,200,,"], "line 2 at: '2026-03-01 00:00' is no instant"),
+        (["P-1,2026-02-30T00:00:00Z,15,200,,"], "line 2 at: '2026-02-30T00:00:00Z' is no instant"),
+        (["P-1,2027-01-01T00:00:00Z,15,200,,"], "line 2 at: 2027-01-01T00:00:00Z is in the future"),
+        (["P-1,1969-01-01T00:00:00Z,15,200,,"], "line 2 at: 1969-01-01T00:00:00Z is before"),
+        ([f"P-1,{START},7,200,,"], "line 2 minutes: '7' is not known (one of 1, 5, 10"),
+        ([f"P-1,{START},15,0.2,,"], "line 2 energy_wh: '0.2' is no whole number"),
+        ([f"P-1,{START},15,{10**16},,"], f"line 2 energy_wh: {10**16} is impossible"),
+        ([f"P-1,{START},,,-1,M1"], "line 2 value_wh: -1 is below zero"),
+        ([f"P-1,{START},,,5,"], "line 2 meter_no: is empty"),
+        ([f"P-1,{START},,,,"], "line 2 energy_wh: is empty, and so is everything else"),
+        ([f"P-1,{START},15,200"], "line 2: has 4 cells, the header 6"),
+        ([GOOD, f"P-0,{START},15,200,,"], "line 3 usage_point: 'P-0' comes after 'P-1'"),
+        ([GOOD, "P-1,2026-02-28T15:45:00Z,15,1,,"], "line 3 at: 2026-02-28T15:45:00Z comes after"),
+        (["P-1,2024-01-01T00:00:00Z,15,200,,", GOOD], "line 3 at: nothing came for 788 days"),
+    ],
+)
+def test_a_wrong_row_is_named(
+    rows: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = put(tmp_path, rows)
+    assert refused([file], capsys).startswith(f"{file} {said}")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("register", "energy", "is no OBIS code"),
+        ("register", "1-0:1.6.0", "counts no energy"),
+        ("source", "radio", "'radio' is not known"),
+        ("condition", "guessed", "'guessed' is not known"),
+        ("unit", "kWh", "'kWh' is not known (one of Wh, varh)"),
+        ("ratio", "0", "is 0"),
+        ("ratio", "x", "is no decimal number"),
+        ("flags", "gremlin", "'gremlin' is not known"),
+        ("received_at", "soon", "'soon' is no instant"),
+        ("drift_s", "1.5", "is no whole number"),
+        ("apparent_va", "-1", "-1 is below zero"),
+        ("power_factor_permille", "1001", "1001 is impossible"),
+        ("voltage_b_dv", "-1", "-1 is impossible"),
+    ],
+)
+def test_a_wrong_cell_is_named(
+    column: str, value: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = put(tmp_path, [f"P-1,{START},200,{value}"], f"usage_point,at,energy_wh,{column}")
+    line = refused([file], capsys)
+    assert line.startswith(f"{file} line 2 {column}: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty (give it a header with usage_point, at)"),
+        (b"usage_point\nP-1\n", "line 1: has no column 'at'"),
+        (b"usage_point,at,energy_kwh\n", "line 1: 'energy_kwh' is no column"),
+        ("usage_point,at\n计量点,x\n".encode("gbk"), "line 2: is not UTF-8"),
+        ("usage_point,at\n".encode("utf-16"), "is UTF-16"),
+        (b'{"usage_point": "P-1", "at"', "line 1: is no JSON"),
+        (b'usage_point,at,flags\nP-1,"2026', "line 2: unexpected end of data"),
+    ],
+)
+def test_a_wrong_file_is_named(
+    content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "readings.csv"
+    path.write_bytes(content)
+    line = refused([str(path)], capsys)
+    assert line.startswith(str(path))
+    assert said in line
+    assert "No such file" in refused([str(tmp_path / "nothing.csv")], capsys)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"usage_point": "P-0"}, "usage_point: 'P-1' is not in"),
+        ({"usage_point": "P-2"}, "usage_point: 'P-1' is not in"),
+        ({"usage_point": "P-1", "colour": "red"}, "'colour' is no column"),
+        ({"usage_point": "P-1", "class": "royal"}, "class: 'royal' is not known"),
+        ({"usage_point": "P-1", "interval_minutes": 7}, "interval_minutes: '7' is not known"),
+        ({"usage_point": "P-1", "is_producer": "maybe"}, "is_producer: 'maybe' is not known"),
+        ({"usage_point": "P-1", "capacity_w": -1}, "capacity_w: -1 is below zero"),
+        ({"usage_point": "P-1", "voltage_class": "1kv"}, "voltage_class: '1kv' is not known"),
+        ({"usage_point": "P-1", "registers": "all"}, "registers: is no list"),
+        ({"usage_point": "P-1", "registers": ["all"]}, "registers: 'all' is no OBIS code"),
+        ({"usage_point": "P-1", "outages": ["x"]}, "outages: is no object"),
+        ({"usage_point": "P-1", "outages": [{"at": START}]}, "outages.at: is no field"),
+        ({"usage_point": "P-1", "outages": [{"to_at": START}]}, "outages.from_at: is empty"),
+        (
+            {"usage_point": "P-1", "outages": [{"from_at": START, "to_at": START}]},
+            f"outages.to_at: {START} is not after",
+        ),
+        ({"usage_point": "P-1", "history": 5}, "history: is no object"),
+        ({"usage_point": "P-1", "history": {"x": {"days": 3}}}, "history.x.energy_wh: is empty"),
+        ({"usage_point": "P-1", "installations": [{}]}, "installations.ratio"),
+        ({"usage_point": "P-1", "last_actual_at": "x"}, "last_actual_at: 'x' is no instant"),
+    ],
+)
+def test_wrong_master_data_is_named(
+    facts: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if facts.get("installations"):
+        facts = facts | {"installations": [{"meter_no": "M", "from_at": START, "ratio": "-1"}]}
+    line = refused([put(tmp_path, [GOOD]), *points(tmp_path, facts)], capsys)
+    assert said in line
+    assert "line" in line
+
+
+def test_more_wrong_master_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = put(tmp_path, [GOOD])
+    meter = {"meter_no": "M", "from_at": START}
+    for wrong, said in (
+        (meter | {"digits": 3}, "installations.digits: 3 is impossible"),
+        (meter | {"initial": 5}, "installations.initial: is no object"),
+        ({"from_at": START}, "installations.meter_no: is empty"),
+    ):
+        context = points(tmp_path, {"usage_point": "P-1", "installations": [wrong]})
+        assert said in refused([file, *context], capsys)
+    twice = points(tmp_path, {"usage_point": "P-0"}, {"usage_point": "P-0"})
+    assert "'P-0' comes after 'P-0'" in refused([file, *twice], capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--class", "royal"], "--class: 'royal' is unknown"),
+        (["--zone", "Asia/Atlantis"], "--zone: 'Asia/Atlantis' is no time zone"),
+        (["--zone", "../etc"], "--zone: '../etc' is no time zone"),
+        (["--as-of", "tomorrow"], "--as-of: 'tomorrow' is no instant"),
+        (["--rules", "nothing.yaml"], "nothing.yaml: No such file"),
+        (["--context", "nothing.jsonl"], "nothing.jsonl: No such file"),
+    ],
+)
+def test_a_wrong_option_is_named(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["vee", "check", put(tmp_path, [GOOD]), *arguments]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, said in printed.err) == ("", True)
+
+
+def test_the_machines_clock_bounds_rows_unless_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = datetime.now(UTC) + timedelta(days=3)
+    file = put(tmp_path, [f"P-1,{later:%Y-%m-%dT%H:%M:%SZ},15,200,,"])
+    assert cli.main(["vee", "check", file]) == 2
+    assert "is in the future" in capsys.readouterr().err
