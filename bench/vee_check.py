@@ -57,7 +57,8 @@ def sample_days(count: int, seed: int) -> list[IntervalDay]:
 
 def seconds(check: Callable[[], Hits], rounds: int) -> tuple[float, Hits]:
     """The median of the processor seconds of some rounds, and the answer."""
-    times, answer = [], ()
+    times: list[float] = []
+    answer: Hits = ()
     for _ in range(rounds):
         begin = time.process_time()
         answer = check()

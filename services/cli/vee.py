@@ -1,7 +1,7 @@
 """`gridledger vee`: the rules that judge readings, on files, without a broker.
 
-Rows of `check` (CSV with a header, or JSON lines), sorted by `usage_point` and `at`; only these two
-are needed, an empty cell is not known:
+Rows of `check` (CSV with a header, or JSON lines), sorted by `usage_point` and `at`, and for one
+instant as they came; only these two are needed, an empty cell is not known:
 
     usage_point, at     where and when; for an interval its end, an instant 2026-01-31T16:00:00Z
     register            OBIS code, 1-0:1.8.0 unless given
@@ -29,7 +29,7 @@ outage_s}}, installations [{meter_no, from_at, to_at, ratio, digits, capacity_w,
                  "rule_sets": {name: SHA-256 of its content}}}
 
 with the days that have findings only; no slot is named whose status is pass. Status 0 without a
-finding that fails, 1 with one, 2 for wrong input.
+finding that fails, 1 with one, 2 for wrong input, which ends the output where it is found.
 """
 
 from __future__ import annotations
@@ -97,7 +97,12 @@ def check(
 ) -> None:
     """Judge interval values and register readings by the 18 rules; status 1 when one fails.
 
-    Rows are sorted by usage_point and at. One day of one point is held at a time.
+    Columns: usage_point and at (the end of an interval, or the instant of a reading), sorted by
+    both; then any of minutes, energy_wh for intervals; value_wh, meter_no for registers; register,
+    unit, ratio, source, condition, received_at, flags, drift_s; voltage_a_dv, current_a_ma,
+    active_a_w (a, b, c), active_w, reactive_var, apparent_va, power_factor_permille.
+
+    Only one day of one point is held at a time, whatever the size of the file.
     """
     if usage_class and usage_class not in USAGE_CLASSES:
         raise BadInput("--class", f"{usage_class!r} is unknown", f"use {', '.join(USAGE_CLASSES)}")

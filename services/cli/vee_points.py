@@ -59,7 +59,7 @@ INSTALLATION_FIELDS = ("from_at", "to_at", "ratio", "digits", "capacity_w", "ini
 
 def has(row: Row, column: str) -> bool:
     """Whether a cell has content."""
-    return bool(row.optional(column))
+    return column in row.cells
 
 
 def word(row: Row, column: str, known: tuple[str, ...], default: str) -> str:

@@ -52,6 +52,7 @@ PHASE_COLUMNS = tuple(
     for column in ("voltage_{}_dv", "current_{}_ma", "active_{}_w")
     for phase in PHASES
 )
+ELECTRICAL_COLUMNS = frozenset((*SAMPLE_COLUMNS, *PHASE_COLUMNS))
 NEEDED = ("usage_point", "at")
 COLUMNS = (
     "register",
@@ -128,7 +129,7 @@ def day_of(at: str, zone: ZoneInfo) -> date:
 def point_row(row: Row, reading: Reading, minutes: int) -> PointRow:
     """A row as the rules take it; `minutes` is the block length of its point."""
     at = _instant(row, "at", reading.as_of)
-    is_interval = bool(row.optional("energy_wh") or row.optional("minutes"))
+    is_interval = has(row, "energy_wh") or has(row, "minutes")
     made = PointRow(
         at=at,
         register=_register(row),
@@ -164,7 +165,9 @@ def _instant(row: Row, column: str, as_of: str) -> str:
 
 
 def _register(row: Row) -> str:
-    register = row.optional("register") or IMPORT
+    if not has(row, "register"):
+        return IMPORT
+    register = row.text("register")
     try:
         name = parse_register(register)
     except BadInput as wrong:
@@ -195,7 +198,7 @@ def _flags(row: Row) -> tuple[str, ...]:
 
 
 def _sample(row: Row) -> ElectricalSample | None:
-    if not any(has(row, column) for column in (*SAMPLE_COLUMNS, *PHASE_COLUMNS)):
+    if ELECTRICAL_COLUMNS.isdisjoint(row.cells):
         return None
     active_w, reactive_var, apparent_va, factor = (number(row, name) for name in SAMPLE_COLUMNS)
     if apparent_va is not None and apparent_va < 0:

@@ -98,8 +98,9 @@ def check_day(
     readings = tuple(row for row in rows if row.value is not None)
     told_now, history = check_readings(facts, readings, history, intervals, rules_of)
     findings += told_now
-    if rows:
-        findings += _meter_findings(facts, rows, rules_of)
+    for source in dict.fromkeys(row.source for row in rows):
+        own = tuple(row for row in rows if row.source == source)
+        findings += _meter_findings(facts, own, rules_of(source))
     told_now, history = _estimates(facts, day, rows, history, rules_of)
     findings += told_now
     return DayCheck(
@@ -134,9 +135,8 @@ def _usual_day(
         yield from told(register, rules, (high_low(current, earlier, settings),))
 
 
-def _meter_findings(facts: PointFacts, rows: Sequence[PointRow], rules_of: Rules) -> Iterator[Told]:
+def _meter_findings(facts: PointFacts, rows: Sequence[PointRow], rules: RuleSet) -> Iterator[Told]:
     """What the meter said of itself and its supply, and whether it is the right one."""
-    rules = rules_of(rows[0].source)
     flagged = {row.at: row.flags for row in rows if row.flags}
     settings = active(rules, "meter_flags")
     if flagged and settings is not None:

@@ -293,6 +293,13 @@ def test_a_manual_reading_has_rules_of_its_own() -> None:
     assert checked.findings[0].rule_set == "default+manual.v1"
 
 
+def test_what_a_person_read_does_not_hide_what_the_meter_said() -> None:
+    rows = [read(1, 0, source="manual", drift_s=999), read(1, 0, register=EXPORT, drift_s=400)]
+    checked = check(rows)
+    assert found(checked) == [("clock_drift", "fail")]
+    assert numbers(checked, "clock_drift")["drift_s"] == "400"
+
+
 def test_what_flows_back_and_what_moves_while_disconnected() -> None:
     rows = [read(1, 10, register=EXPORT)], [read(2, 30, register=EXPORT)]
     assert found(check(*rows)) == [("reverse_flow", "fail")]
