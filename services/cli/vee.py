@@ -20,6 +20,8 @@ reading has), interval_registers (what has intervals from from_at to to_at), fro
 last_actual_at, outages and disconnected [{from_at, to_at}], history {register: {energy_wh, days,
 outage_s}}, installations [{meter_no, from_at, to_at, ratio, digits, capacity_w, initial, final}].
 
+A register that falls is a roll-over only up to capacity_w x time: without capacity_w it never is.
+
 `--json` prints one object:
 
     {"days": [{"usage_point", "class", "day_on", "status", "slots": {slot: status},
@@ -97,12 +99,14 @@ def check(
 ) -> None:
     """Judge interval values and register readings by the 18 rules; status 1 when one fails.
 
-    Columns: usage_point and at (the end of an interval, or the instant of a reading), sorted by
-    both; then any of minutes, energy_wh for intervals; value_wh, meter_no for registers; register,
-    unit, ratio, source, condition, received_at, flags, drift_s; voltage_a_dv, current_a_ma,
-    active_a_w (a, b, c), active_w, reactive_var, apparent_va, power_factor_permille.
+    Columns: usage_point, at (end of an interval, or instant of a reading),
+    sorted by both; then any of
+    minutes, energy_wh (intervals), value_wh, meter_no (registers),
+    register, unit, ratio, source, condition, received_at, flags, drift_s,
+    voltage_a_dv, current_a_ma, active_a_w (also b, c),
+    active_w, reactive_var, apparent_va, power_factor_permille.
 
-    Only one day of one point is held at a time, whatever the size of the file.
+    One day of one point is held at a time, however long the file is.
     """
     if usage_class and usage_class not in USAGE_CLASSES:
         raise BadInput("--class", f"{usage_class!r} is unknown", f"use {', '.join(USAGE_CLASSES)}")

@@ -3,8 +3,8 @@
     findings, history = check_readings(facts, rows, history, intervals, rules_of)
 
 Readings of one meter at one instant belong together: their rates add up to their total. Without
-installations in the master data, the meter that is read is taken as installed, and its ratio as 1;
-another meter than before is then a finding, for nobody told of an exchange.
+installations in the master data, the meter that is read is taken as installed, with the ratio that
+the row says, else 1; another meter than before is then a finding, for nobody told of an exchange.
 """
 
 from __future__ import annotations
@@ -108,15 +108,18 @@ def _usages(
         ends[row.register] = now
         before = history.readings.get(row.register)
         if before is not None:
-            chain = facts.installations or (_assumed(facts, before),)
+            chain = facts.installations or (_assumed(facts, before, row.ratio),)
             usages |= usages_between(before, now, chain, margin)
     return usages, ends
 
 
-def _assumed(facts: PointFacts, before: Snapshot) -> Installation:
+def _assumed(facts: PointFacts, before: Snapshot, ratio: str) -> Installation:
     """The meter that was read, as if it had been there since its first reading."""
     return Installation(
-        meter_no=before.meter_no, from_at=before.taken_at, capacity_w=facts.capacity_w
+        meter_no=before.meter_no,
+        from_at=before.taken_at,
+        ratio=ratio or "1",
+        capacity_w=facts.capacity_w,
     )
 
 

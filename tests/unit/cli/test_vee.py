@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -270,6 +271,72 @@ def test_a_class_and_a_book_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFi
     document = run([file, "--rules", str(book)], capsys)
     assert set(document["summary"]["rule_sets"]) == {"own.v1"}
     assert DEFAULT_RULE_SET.rules["spike"].parameters["tolerance_pct"] == 180
+
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "vee_cases.json"
+CASES = {
+    case["id"]: case for case in json.loads(GOLDEN.read_text("utf-8"), parse_float=Decimal)["cases"]
+}
+
+
+def wh(kwh: Decimal | int) -> int:
+    return int(Decimal(kwh) * 1000)
+
+
+def numbers_of(document: dict[str, Any], rule: str) -> dict[str, str]:
+    """The numbers of a rule's finding, {} when it found nothing."""
+    found = [each for day in document["days"] for each in day["findings"] if each["rule"] == rule]
+    return found[0]["numbers"] if found else {}
+
+
+@pytest.mark.parametrize("name", ["v01", "v02"])
+def test_published_spikes(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES[name]
+    values = {f"i{n}": wh(kwh) for n, kwh in enumerate(case["input"], 1)}
+    file = put(tmp_path, a_day("P-1", START, len(values), 60, **values))
+    period = {"usage_point": "P-1", "to_at": "2026-02-28T22:00:00Z"}
+    flag = case["expected"]["flag"]
+    document = run([file, *points(tmp_path, period)], capsys, status=int(flag))
+    shown = numbers_of(document, "spike").get("difference_pct")
+    assert shown == (str(case["expected"]["diff_pct"]) if flag else None)
+
+
+@pytest.mark.parametrize(("name", "rule"), [("v05", "rollover"), ("v06", "negative")])
+def test_published_falling_registers(
+    name: str, rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES[name]["input"]
+    rows = [
+        f"P-1,2026-03-0{day}T16:00:00Z,,,{wh(case[side])},M1"
+        for day, side in ((1, "prev"), (2, "curr"))
+    ]
+    most = wh(case.get("max_plausible_delta", 500)) * 10 // 12 // 24  # x 1.2, the margin
+    facts = {"usage_point": "P-1", "capacity_w": most}
+    status = int(rule == "negative")
+    document = run([put(tmp_path, rows), *points(tmp_path, facts)], capsys, status=status)
+    expected = CASES[name]["expected"]
+    usage = wh(expected.get("delta", expected.get("rollover_delta")))
+    assert numbers_of(document, rule)["rollover_usage"] == str(usage)
+
+
+def test_published_sum_with_a_multiplier(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES["v03"]["input"]
+    header = "usage_point,at,minutes,energy_wh,value_wh,meter_no,ratio"
+    ratio = case["multiplier"]
+    starts = [f"P-1,2026-02-28T20:00:00Z,,,{wh(case['register_start'])},M1,{ratio}"]
+    values = {f"i{n}": wh(kwh) for n, kwh in enumerate(case["intervals"], 1)}
+    rows = a_day("P-1", "2026-02-28T20:00:00Z", 4, 60, **values)
+    period = {"usage_point": "P-1", "from_at": "2026-02-28T20:00:00Z"}
+    context = points(tmp_path, period | {"to_at": "2026-03-01T00:00:00Z"})
+    for added_wh, status in ((0, 0), (1000, 0), (1001, 1)):
+        end = wh(case["register_end"]) + added_wh
+        last = f"{rows[-1].rstrip(',')},{end},M1,{ratio}"
+        file = put(tmp_path, [*starts, *(f"{row}," for row in rows[:-1]), last], header)
+        document = run([file, *context], capsys, status=status)
+        shown = numbers_of(document, "interval_sum").get("difference_wh")
+        assert shown == (str(1001 * ratio) if status else None)
 
 
 GOOD = f"P-1,{START},15,200,,"
