@@ -137,7 +137,10 @@ def _usual_day(
 
 def _meter_findings(facts: PointFacts, rows: Sequence[PointRow], rules: RuleSet) -> Iterator[Told]:
     """What the meter said of itself and its supply, and whether it is the right one."""
-    flagged = {row.at: row.flags for row in rows if row.flags}
+    flagged: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        if row.flags:
+            flagged[row.at] = (*flagged.get(row.at, ()), *row.flags)
     settings = active(rules, "meter_flags")
     if flagged and settings is not None:
         yield from told("", rules, (meter_flags(flagged, settings),))

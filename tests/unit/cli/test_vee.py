@@ -76,6 +76,24 @@ def test_a_good_file_has_no_finding(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert set(summary["rule_sets"]) == {"default.v1"}
 
 
+def test_a_good_file_is_told_to_people_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["vee", "check", put(tmp_path, a_day("P-1", START)), *AS_OF]) == 0
+    assert capsys.readouterr().out == "1 points, 1 days, 96 rows: 0 fail, 0 warn\n"
+
+
+def test_a_point_of_which_nothing_came_where_nothing_is_expected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = tmp_path / "own.yaml"
+    text = DEFAULT_FILE.read_text("utf-8")
+    book.write_text(text.replace("missing:\n    severity: fail", "missing:\n    severity: off", 1))
+    context = points(tmp_path, {"usage_point": "P-1"}, {"usage_point": "P-2"})
+    arguments = [put(tmp_path, a_day("P-1", START)), *context, "--rules", str(book)]
+    assert run(arguments, capsys)["summary"]["points"] == 2
+
+
 def test_a_finding_names_point_slot_and_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

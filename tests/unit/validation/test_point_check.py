@@ -322,6 +322,15 @@ def test_what_the_meter_says_of_itself() -> None:
     assert found(check([reactive])) == []
 
 
+def test_flags_of_all_rows_of_an_instant_count() -> None:
+    rows = [
+        read(1, 10, flags=("cover_open",)),
+        read(1, 0, register=EXPORT, flags=("battery_low",)),
+    ]
+    told = numbers(check(rows), "meter_flags")
+    assert told == {"battery_low_level": "1", "cover_open_level": "2"}
+
+
 def test_electrical_samples_and_voltages() -> None:
     sample = ElectricalSample(
         voltages_dv={"a": 2200, "b": 1000, "c": 2200},
