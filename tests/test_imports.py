@@ -125,6 +125,14 @@ def test_the_pure_part_of_the_library_is_pure() -> None:
     assert problems == []
 
 
+def test_the_screening_is_pure_but_for_numpy() -> None:
+    """The one module that may use it (DESIGN.md, layout)."""
+    own = frozenset(importlib.import_module(CORES["validation"]).PURE_MODULES)
+    problems = problems_of("services.validation.screening", own | PURE_LIBS)
+    assert len(problems) == 2
+    assert all("imports numpy" in text for text in problems)
+
+
 @pytest.mark.parametrize("core", CORES)
 def test_the_decider_covers_what_decides(core: str) -> None:
     """`decide`, `evolve`, `concerned` and `due` come from modules whose text is in the hash."""

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
     "metrology": ("services.cli.metrology:app", "Proposed corrections, and why a meter failed."),
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
-    "vee": ("services.cli.vee:app", "Intervals in files: estimate gaps, edit values."),
+    "vee": ("services.cli.vee:app", "Readings in files: check, estimate, edit."),
     "reading": ("services.cli.reading:app", "Enter what a person read at a meter."),
     "payments": ("services.cli.payments:app", "Money in suspense: list it, bind it."),
     "operators": ("services.cli.operators:app", "People who may ask for switching."),

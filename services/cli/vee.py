@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from services.cli.vee_check import check
 from services.cli.vee_edit import edit
 from services.cli.vee_estimate import estimate
 
-app = typer.Typer(no_args_is_help=True, help="Intervals in files: estimate gaps, edit values.")
+app = typer.Typer(no_args_is_help=True, help="Readings in files: check, estimate, edit.")
+app.command(
+    epilog="Example: gridledger vee check readings.csv --context points.jsonl --class residential"
+)(check)
 app.command(
     epilog="Example: gridledger vee estimate intervals.csv --registers registers.csv --json"
 )(estimate)
@@ -19,4 +23,4 @@ app.command(
 
 @app.callback()
 def vee() -> None:
-    """Intervals in files: estimate gaps, edit values."""
+    """Readings in files: check, estimate, edit."""

@@ -16,6 +16,7 @@ from services.validation.estimation import Actual, DayUsage, estimate_gap, split
 from services.validation.estimation_plan import DEFAULT_PLAN
 from services.validation.interval_estimation import estimate_series
 from services.validation.interval_series import interval_series
+from services.validation.reading_rules import PeriodUsage, high_low
 from services.validation.register_bracket import brackets_of
 from services.validation.register_usage import usages_between
 from services.validation.rule_set import RuleSettings
@@ -28,9 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
     case["id"]: case for case in json.loads(GOLDEN.read_text(), parse_float=Decimal)["cases"]
 }
 
-LATER = {
-    "v09": "high and low usage by average daily usage: rule 4",
-}
+LATER = {}
 """Cases of methods that are not built yet."""
 
 
@@ -172,7 +171,30 @@ def test_v08_like_days_scaled_to_the_register() -> None:
     assert split(24_000, (9, 12, 15)) == tuple(expected)
 
 
-def test_every_case_is_tested_or_listed_as_later() -> None:
-    tested = {name.split("_")[1] for name in globals() if name.startswith("test_v")}
-    assert tested.isdisjoint(LATER)
-    assert tested | set(LATER) == set(CASES)
+def test_v09_high_usage_by_average_daily_usage() -> None:
+    case = CASES["v09"]
+    given, params = case["input"], case["params"]
+    settings = RuleSettings(
+        severity="warn",
+        parameters={
+            "high_permille": int(params["high_factor"] * 1000),
+            "low_permille": int(params["low_factor"] * 1000),
+            "floor_wh": 1000,
+        },
+    )
+    current, history = (
+        PeriodUsage(energy_wh=wh(given[f"{side}_kwh"]), period_s=given[f"{side}_days"] * 86_400)
+        for side in ("curr", "hist")
+    )
+    found = high_low(current, history, settings)
+    expected = case["expected"]
+    assert found.numbers["daily_wh"] == str(wh(expected["adu_curr"]))
+    assert found.numbers["history_daily_wh"] == str(wh(expected["adu_hist"]))
+    assert Decimal(found.numbers["ratio"]) == expected["ratio"]
+    assert expected["flag"] == "HIGH"
+    assert found.text.startswith("high usage")
+    assert found.severity == "warn"
+
+
+def test_every_case_is_tested() -> None:
+    assert {name.split("_")[1] for name in globals() if name.startswith("test_v")} == set(CASES)
