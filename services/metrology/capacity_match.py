@@ -1,8 +1,8 @@
 """Whether meter, transformers and capacity fit each other at a customer: over- and under-sized.
 
-    315 kVA at 10 kV, CT 30/5, meter 1.5(6) A     315 kVA / (sqrt 3 x 10 kV) = 18.187 A, that is
+    315 kVA at 10 kV, CT 30/5, meter 1.5(6) A     315 kVA / (sqrt 3 x 10 kV) = 18.186 A, that is
                                                   60.62 % of the CT: fits
-    the same with a CT 10/5                       181.87 %: ct_undersized
+    the same with a CT 10/5                       181.86 %: ct_undersized
     the same with a CT 150/5                      12.12 %: ct_oversized
 
 The load is what the transformers can carry, or the stated load where there is one. Currents are
@@ -26,6 +26,18 @@ MILLI = 1_000
 HUNDRED_PCT_E2 = 10_000
 DIRECT, VIA_CT = "direct", "ct"
 CONNECTIONS = (DIRECT, VIA_CT)
+POSSIBLE: Mapping[str, int] = {
+    "voltage_v": 1_200_000,
+    "capacity_va": 10**10,
+    "load_va": 10**10,
+    "base_ma": 1_000_000,
+    "imax_ma": 1_000_000,
+    "ct_primary_ma": 100_000_000,
+    "ct_secondary_ma": 100_000,
+    "vt_primary_v": 1_200_000,
+    "vt_secondary_v": 1_000,
+}
+"""What no customer has more of: a larger number is another unit, or a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +184,10 @@ def check_set(metering: MeteringSet) -> None:
     if metering.category and metering.category not in CATEGORIES:
         problem = f"{metering.category!r} is unknown"
         raise BadInput("category", problem, f"use {', '.join(CATEGORIES)}")
+    for name, most in POSSIBLE.items():
+        if getattr(metering, name) > most:
+            problem = f"is {getattr(metering, name)}, impossible"
+            raise BadInput(name, problem, f"at most {most}: look at the unit")
     for name in ("voltage_v", "base_ma", "imax_ma"):
         if getattr(metering, name) <= 0:
             raise BadInput(name, f"is {getattr(metering, name)}", "give a number above zero")

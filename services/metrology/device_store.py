@@ -85,20 +85,24 @@ class StoredDevice:
     moves: int
 
 
-def move(device: StoredDevice | None, event: DeviceMove) -> StoredDevice:
-    """The device after a move. BadInput when the table does not allow it, when it does not say who,
-    when and where, or when it lies before the last one."""
+def check_move(event: DeviceMove) -> None:
+    """BadInput when a move does not say what, who, when and where; that is no matter of state."""
     for name in ("device_no", "by", "at", "place"):
         if not getattr(event, name):
             raise BadInput(name, "is empty", "every move says who, when and where")
     if event.action in {"reject", "scrap"} and not event.reason:
         raise BadInput("reason", "is empty", f"say why it is a case to {event.action}")
-    local_day(event.at, 0, "at")
-    state = device.state if device else UNKNOWN
-    if device and device.device_no != event.device_no:
-        raise BadInput("device_no", f"is {event.device_no}", f"this is {device.device_no}")
     if event.action not in ACTIONS:
         raise BadInput("action", f"{event.action!r} is unknown", f"use {', '.join(ACTIONS)}")
+    local_day(event.at, 0, "at")
+
+
+def move(device: StoredDevice | None, event: DeviceMove) -> StoredDevice:
+    """The device after a move. BadInput when the table does not allow it, when it lies before the
+    last one, or as in `check_move`."""
+    check_move(event)
+    assert device is None or device.device_no == event.device_no, "a move of another device"
+    state = device.state if device else UNKNOWN
     after = TRANSITIONS.get((state, event.action))
     if after is None:
         allowed = [action for before, action in TRANSITIONS if before == state]
