@@ -120,8 +120,8 @@ def _obligations(row: Row, on: str, notice: int, edition: CategoryRules) -> tupl
     try:
         return obligations(_device(row, edition), on, notice)
     except BadInput as wrong:
-        if wrong.field.startswith(row.file):
-            raise
+        if wrong.field.startswith(f"{row.file} line "):
+            raise  # it names its place already
         raise row.wrong(wrong.field, wrong.problem, wrong.fix) from None
 
 

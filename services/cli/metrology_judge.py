@@ -181,6 +181,8 @@ def judged_runs(path: str, on: str, by: JudgedBy) -> Iterator[JudgedRun]:
         try:
             yield _judged(case, measured_on, by)
         except BadInput as wrong:
+            if wrong.field.startswith(f"{case.row.file} line "):
+                raise  # it names its place already
             raise case.row.wrong(wrong.field, wrong.problem, wrong.fix) from None
 
 
