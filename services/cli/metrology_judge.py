@@ -27,7 +27,14 @@ from rich.table import Table
 from libs.events.codec import to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_scaled
-from services.cli.metrology_runs import Case, MeterCase, TransformerCase, read_cases, scaled
+from services.cli.metrology_runs import (
+    Case,
+    MeterCase,
+    TransformerCase,
+    class_of,
+    read_cases,
+    scaled,
+)
 from services.cli.row_file import read_rows
 from services.metrology.bench_standing import (
     BENCH,
@@ -161,7 +168,7 @@ def read_standards(path: str) -> dict[tuple[str, str], Standard]:
         standard = Standard(
             standard_no=row.text("standard_no"),
             kind=row.one_of("kind", (BENCH, REFERENCE)),
-            accuracy_class=str(row.decimal("accuracy_class")),
+            accuracy_class=class_of(row, "accuracy_class"),
             due_on=row.day("due_on"),
         )
         key = (standard.kind, standard.standard_no)

@@ -192,7 +192,8 @@ class TransformerRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedTransformerPoint:
-    """A point with both rounded errors and limits (None where there is none), the verdict, the
+    """A point with both rounded errors (None where there is no limit), the limits as exact texts
+    (a whole number or a fraction such as 40000/3; "" where there is none), the verdict, the
     reason, and the rows of the table with their source."""
 
     at_e3_pct: int
