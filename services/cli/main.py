@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("services.cli.audit:app", "Prove that nothing was lost, doubled or altered."),
     "book": ("services.cli.book:app", "Check price books and publish them."),
     "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
-    "metrology": ("services.cli.metrology:app", "Proposed corrections, and why a meter failed."),
+    "metrology": ("services.cli.metrology:app", "Verification, seals, due lists, corrections."),
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
     "vee": ("services.cli.vee:app", "Readings in files: check, estimate, edit."),
     "reading": ("services.cli.reading:app", "Enter what a person read at a meter."),
