@@ -22,6 +22,8 @@ NON_BCD = "non_bcd"
 NO_VALUE = "no_value"
 BAD_TIME = "bad_time"
 LENGTH = "length"
+NOT_TEXT = "not_text"
+HIDDEN = "secret"
 CENTURY = 2000
 """YY = 00..99 means 2000..2099: the standard is of 2007."""
 
@@ -32,7 +34,7 @@ class BadValue:
 
     non_bcd: a nibble above 9; no_value: all bytes FFH or all EEH, which meters send for "nothing
     here" (UNCONFIRMED, so both are only ever refused); bad_time: no such date or time; length:
-    more or fewer bytes than the item has.
+    more or fewer bytes than the item has; not_text: no ASCII; secret: a password, never told.
     """
 
     reason: str
@@ -167,6 +169,21 @@ def decode_clock(raw: bytes) -> str | BadValue:
     if hour > "23" or minute > "59" or second > "59":
         return BadValue(BAD_TIME, raw.hex())
     return f"{hour}:{minute}:{second}"
+
+
+def decode_ascii(raw: bytes) -> str | BadValue:
+    """Text, last character first on the wire (UNCONFIRMED); padding of zeros and spaces goes."""
+    text = raw[::-1].strip(b"\x00 ")
+    if not raw.strip(b"\xff") or not all(0x20 <= byte < 0x7F for byte in text):
+        return bad_value(NOT_TEXT, raw)
+    return text.decode("ascii")
+
+
+def decode_pattern(raw: bytes) -> str | BadValue:
+    """A word of bits or a data identifier, high byte first; all FFH in more than one byte is none."""
+    if len(raw) > 1 and not raw.strip(b"\xff"):
+        return bad_value(NO_VALUE, raw)
+    return raw[::-1].hex().upper()
 
 
 def encode_date(day: date) -> bytes:
