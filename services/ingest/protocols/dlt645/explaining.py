@@ -4,7 +4,7 @@ One explainer serves both editions: an `Edition` says what DATA means, this modu
 names the bytes around DATA and masks passwords. Nothing of a password leaves it: bytes that tell of
 one are `xx`, and so is the checksum then (see `masking`).
 
-    >>> [found.summary for found in explain_2007().feed(bytes.fromhex(f02))]
+    >>> [found.summary for found in explainer_2007().feed(bytes.fromhex(f02))]
     ['meter 000000000161 answers: read 00010000: import active energy 260 Wh']
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from libs.events.quantities import truncate_div
 from services.ingest.protocols.dlt645.frame import FUNCTION, Frame, FrameReader, Skipped
 from services.ingest.protocols.dlt645.values import HIDDEN, Quantity
 from services.ingest.protocols.explanation import Explained, Part, Unexplained
@@ -38,11 +37,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """What the DATA of a frame says: pieces from its first byte, and fields for programs."""
+    """What the DATA of a frame says: pieces from its first byte, fields for programs, and a text
+    for the summary where there are no values."""
 
     pieces: tuple[Piece, ...] = ()
     fields: dict[str, object] = field(default_factory=dict)
     quantities: tuple[Quantity, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +177,8 @@ def _summary(edition: Edition, frame: Frame, meaning: Meaning) -> str:
     if frame.abnormal:
         errors = meaning.fields.get("errors")
         text += f": {', '.join(errors) if isinstance(errors, list) else ''}"
+    if meaning.text:
+        text += f": {meaning.text}"
     shown = [_shown(quantity) for quantity in meaning.quantities[:_SHOWN_VALUES]]
     if shown:
         more = len(meaning.quantities) - len(shown)
@@ -224,9 +227,10 @@ def value_text(quantity: Quantity) -> str:
     value, scale = quantity.value, quantity.scale
     if value is None or quantity.text:
         return quantity.text
-    whole = truncate_div(abs(value), scale)
-    digits = f"{whole}.{abs(value) - whole * scale:0{len(str(scale)) - 1}d}"
-    return ("-" if value < 0 else "") + digits.rstrip(".0" if scale == 1 else "")
+    if scale == 1:
+        return str(value)
+    whole, part = divmod(abs(value), scale)
+    return f"{'-' * (value < 0)}{whole}.{part:0{len(str(scale)) - 1}d}"
 
 
 def quantity_piece(quantity: Quantity, size: int) -> Piece:

@@ -23,8 +23,8 @@ from services.ingest.protocols.dlt645.identifiers import (
 from services.ingest.protocols.dlt645.profile import STANDARD, Dlt645Profile
 from services.ingest.protocols.dlt645.status import status_bits
 from services.ingest.protocols.dlt645.values import (
-    NON_BCD,
     HIDDEN,
+    NON_BCD,
     BadValue,
     Quantity,
     bad_value,

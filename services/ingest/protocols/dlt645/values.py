@@ -180,7 +180,7 @@ def decode_ascii(raw: bytes) -> str | BadValue:
 
 
 def decode_pattern(raw: bytes) -> str | BadValue:
-    """A word of bits or a data identifier, high byte first; all FFH in more than one byte is none."""
+    """A word of bits or a data identifier, high byte first; more than one byte all FFH is none."""
     if len(raw) > 1 and not raw.strip(b"\xff"):
         return bad_value(NO_VALUE, raw)
     return raw[::-1].hex().upper()
