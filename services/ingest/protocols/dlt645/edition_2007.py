@@ -21,6 +21,7 @@ from services.ingest.protocols.dlt645.frame import Frame
 from services.ingest.protocols.dlt645.identifiers import Item, di_text, item_size, layout_of
 from services.ingest.protocols.dlt645.load_records import (
     GOOD_START,
+    SEPARATOR,
     LoadRecord,
     class_items,
     decode_load_records,
@@ -219,7 +220,7 @@ def _class_pieces(
     left = list(record.quantities)
     place = 0
     for number, raw in split_classes(blocks, wanted, profile):
-        while blocks[place : place + len(raw)] != raw or not raw:  # empty classes before it
+        while blocks[place] == SEPARATOR:  # empty classes before it
             pieces.append(Piece(size=1, name="end of class"))
             place += 1
         if wanted in (0, number):

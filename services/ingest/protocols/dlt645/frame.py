@@ -158,7 +158,7 @@ class FrameReader:
     __slots__ = ("_buffer", "_keep_lead", "_max_data")
 
     def __init__(self, max_data_bytes: int = MAX_DATA_BYTES, *, keep_lead: bool = False) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""
         self._max_data = max_data_bytes
         self._keep_lead = keep_lead
 
@@ -181,27 +181,27 @@ class FrameReader:
         found: list[Frame | Skipped] = []
         position = noise_from = 0
         reason = "noise"
-        while (start := buffer.find(START, position)) >= 0:
-            verdict = self._judge(start)
-            if isinstance(verdict, Frame):
-                self._note_skipped(found, bytes(buffer[noise_from:start]), reason)
+        while (start := buffer.find(b"\x68", position)) >= 0:
+            verdict = self._judge(buffer, start)
+            if type(verdict) is Frame:
+                if start > noise_from:
+                    self._note_skipped(found, buffer[noise_from:start], reason)
                 found.append(verdict)
-                position = noise_from = start + _FRAME_BYTES + len(verdict.data)
+                position = noise_from = start + len(verdict.raw)
                 reason = "noise"
                 continue
             if verdict == "incomplete" and not final:
                 break
             if reason == "noise":
-                reason = verdict
+                reason = str(verdict)
             position = start + 1
         keep_from = len(buffer) if start < 0 else start
-        self._note_skipped(found, bytes(buffer[noise_from:keep_from]), reason)
-        del buffer[:keep_from]
+        self._note_skipped(found, buffer[noise_from:keep_from], reason)
+        self._buffer = buffer[keep_from:]
         return found
 
-    def _judge(self, start: int) -> Frame | str:
+    def _judge(self, buffer: bytes, start: int) -> Frame | str:
         """The frame that begins at `start`, or why there is none."""
-        buffer = self._buffer
         have = len(buffer) - start
         if have > 7 and buffer[start + 7] != START:
             return "noise"
@@ -210,13 +210,14 @@ class FrameReader:
         length = buffer[start + 9]
         if length > self._max_data:
             return "length"
-        end = start + _FRAME_BYTES + length
-        if len(buffer) < end:
+        size = _FRAME_BYTES + length
+        if have < size:
             return "incomplete"
-        raw = bytes(buffer[start:end])
+        raw = buffer[start : start + size]
         if raw[-1] != END:
             return "end"
-        if sum(raw[:-2]) & 0xFF != raw[-2]:
+        checksum = raw[-2]
+        if (sum(raw) - checksum - END) & 0xFF != checksum:
             return "checksum"
         address = raw[6:0:-1].hex()
         if not address.isdecimal():

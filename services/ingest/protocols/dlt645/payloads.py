@@ -95,7 +95,7 @@ def decode_items(
 def _decode_item(item: Item, known: Format | None, raw: bytes, profile: Dlt645Profile) -> Quantity:
     if known is None:
         return _decode_text(item, raw, profile)
-    number = decode_bcd(raw[: known.size], signed=known.signed)
+    number = decode_bcd(raw[: known.size] if known.stamp else raw, signed=known.signed)
     if isinstance(number, BadValue):
         return _bad(item, known.scale, number.reason)
     at = ""
