@@ -95,7 +95,10 @@ def _shown_pieces(words: list[str]) -> Iterator[bytes]:
         yield from chain((first,), pieces)
         return
     columns = TextColumn("{task.completed} bytes read")
-    with Progress(columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
         task = progress.add_task("decode", total=None)
         for piece in chain((first,), pieces):
             yield piece

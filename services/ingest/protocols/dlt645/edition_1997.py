@@ -155,15 +155,14 @@ def _filled_di(pattern: str, numbers: dict[str, int]) -> str:
     return filled.replace("SS", f"{numbers.get('period', 0):02X}")
 
 
-def _item(row: Row, di: str, numbers: dict[str, int]) -> Item | None:
+def _item(row: Row, di: str, numbers: dict[str, int]) -> Item:
     """The row as an item like those of 2007: what it does not say itself, the 2007 row says."""
     base = find_item(_filled_di(row.di_2007, numbers)) if row.di_2007 else None
     past = numbers.get("period", 0) or (numbers["entry"] if numbers.get("entry", 1) > 1 else 0)
     if row.obis:
         suffix = f"*{past:02d}" if past else ""
         return Item(di, row.obis.format(**numbers) + suffix, row.name, row.format, row.unit)
-    if base is None:
-        return None
+    assert base is not None, f"{row.pattern}: {row.di_2007} is not in the table of 2007"
     kind, unit = row.format or base.format, row.unit or base.unit
     return Item(base.pattern, base.obis, base.name, kind, unit)
 
@@ -207,9 +206,8 @@ def _items(di: str) -> list[Item]:
     found = []
     for row in ROWS:
         numbers = _match(row.pattern, di)
-        item = None if numbers is None else _item(row, di, numbers)
-        if item is not None:
-            found.append(item)
+        if numbers is not None:
+            found.append(_item(row, di, numbers))
     return found
 
 

@@ -7,6 +7,7 @@ shown here is what the services compute with. What fits neither is named, never 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from libs.events.errors import BadInput
 from services.ingest.protocols.dlt645 import frame as codes
@@ -69,6 +70,9 @@ FUNCTIONS = {
     codes.OUTPUT: "multi-function output",
 }
 PARTIAL = "part_of_a_longer_answer"
+LOAD_PROFILE = "06"
+LONG_ANSWERS_MAX = 64
+"""So many answers may wait for their next frame; then the oldest is given up."""
 _SHAPES: dict[int, tuple[tuple[int, str], ...]] = {
     codes.TIME_SYNC: ((6, "time"),),
     codes.READ: ((4, "identifier"),),
@@ -106,7 +110,7 @@ def explainer_2007(profile: Dlt645Profile = STANDARD) -> FrameExplainer:
         Edition(
             protocol=PROTOCOL,
             functions=FUNCTIONS,
-            meaning=lambda frame: meaning_2007(frame, profile),
+            meaning=LongAnswers(profile).meaning,
             secret=secret_data,
         )
     )
@@ -140,6 +144,44 @@ def meaning_2007(frame: Frame, profile: Dlt645Profile = STANDARD) -> Meaning:
     return Meaning()
 
 
+class LongAnswers:
+    """Puts answers of several frames together: the last one then tells the values of all.
+
+    A follow-up frame counts when its number is the next one; a repeated one is not counted twice,
+    and after a gap nothing is told but the bytes.
+    """
+
+    def __init__(self, profile: Dlt645Profile) -> None:
+        self._profile = profile
+        self._begun: dict[tuple[str, str], tuple[int, bytes]] = {}
+
+    def meaning(self, frame: Frame) -> Meaning:
+        """As `meaning_2007`, with what came before in mind."""
+        told = meaning_2007(frame, self._profile)
+        di = told.fields.get("di")
+        if not isinstance(di, str) or not frame.from_meter:
+            return told
+        key = (frame.address, di)
+        if frame.function == codes.READ:
+            self._keep(key, frame, 0, frame.data[4:])
+            return told
+        seq, before = self._begun.get(key, (0, b""))
+        if key not in self._begun or frame.data[-1] != seq + 1:
+            return told
+        whole = before + frame.data[4:-1]
+        self._keep(key, frame, seq + 1, whole)
+        if frame.more:
+            return told
+        return replace(told, quantities=tuple(value_pieces(di, whole, self._profile)[0]))
+
+    def _keep(self, key: tuple[str, str], frame: Frame, seq: int, payload: bytes) -> None:
+        self._begun.pop(key, None)
+        if frame.more:
+            self._begun[key] = (seq, payload)
+        if len(self._begun) > LONG_ANSWERS_MAX:
+            del self._begun[next(iter(self._begun))]
+
+
 def refusal(data: bytes, names: Sequence[str]) -> Meaning:
     """The error word of an abnormal reply; a second byte, where a meter sends one, stays."""
     pieces = (Piece(size=1, name="error word", value=", ".join(names)),) if data else ()
@@ -157,11 +199,7 @@ def _partial(size: int) -> tuple[Piece, ...]:
 
 def _answer(frame: Frame, profile: Dlt645Profile) -> Meaning:
     di, payload = di_text(frame.data), frame.data[4:]
-    quantities: Sequence[Quantity]
-    if di[:2] == "06":
-        quantities, pieces = _load_profile(di, payload, profile)
-    else:
-        quantities, pieces = value_pieces(di, payload, profile)
+    quantities, pieces = value_pieces(di, payload, profile)
     if not pieces and frame.more:
         pieces = _partial(len(payload))
     return Meaning(
@@ -173,6 +211,8 @@ def value_pieces(
     di: str, payload: bytes, profile: Dlt645Profile
 ) -> tuple[Sequence[Quantity], tuple[Piece, ...]]:
     """The values behind a DI; nothing where nobody knows it or its length is another."""
+    if di[:2] == LOAD_PROFILE:
+        return _load_profile(di, payload, profile)
     try:
         quantities = decode_payload(di, payload, profile)
         items = layout_of(di, len(payload), profile.extra_items)
@@ -189,7 +229,7 @@ def item_pieces(items: Sequence[Item], quantities: Sequence[Quantity]) -> tuple[
 
 def _load_profile(
     di: str, payload: bytes, profile: Dlt645Profile
-) -> tuple[list[Quantity], tuple[Piece, ...]]:
+) -> tuple[Sequence[Quantity], tuple[Piece, ...]]:
     wanted = int(di[2:4], 16)
     try:
         records = decode_load_records(payload, wanted, profile) if wanted <= 6 else []

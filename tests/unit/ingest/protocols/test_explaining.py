@@ -245,6 +245,71 @@ def test_exact_digits(quantity: Quantity, text: str) -> None:
     assert value_text(quantity) == text
 
 
+def follow(control: int, payload_hex: str, seq: int) -> Frame:
+    payload = bytes.fromhex(payload_hex)
+    tail = bytes((seq,)) if control & 0x1F == 0x12 else b""
+    return Frame("000000000161", control, di_bytes("0001FF00") + payload + tail)
+
+
+@pytest.mark.parametrize(
+    ("frames", "values"),
+    [
+        ([follow(0xB1, "100000", 0), follow(0x92, "0020000000", 1)], ["100", "200"]),
+        (
+            [
+                follow(0xB1, "1000", 0),
+                follow(0xB2, "0000", 1),
+                follow(0xB2, "0000", 1),
+                follow(0x92, "20000000", 2),
+            ],
+            ["100", "200"],
+        ),
+        ([follow(0xB1, "100000", 0), follow(0x92, "0020000000", 2)], []),
+        ([follow(0x92, "20000000", 1)], []),
+        ([follow(0xB1, "1000", 0), follow(0x91, "30000000", 0), follow(0x92, "0000", 1)], []),
+        ([follow(0xB1, "100000", 0), follow(0x92, "00200000", 1)], []),
+    ],
+    ids=["two", "three, one repeated", "a gap", "no beginning", "begun again", "a wrong length"],
+)
+def test_the_last_frame_of_a_long_answer_tells_all_values(
+    frames: list[Frame], values: list[str]
+) -> None:
+    found = explained(b"".join(map(encode_frame, frames)))
+    last = found[-1]
+    assert isinstance(last, Explained)
+    told = last.fields.get("values", [])
+    assert isinstance(told, list)
+    assert [value["value"] for value in told] == values
+    assert len(found) == len(frames)
+
+
+def test_a_load_profile_over_two_frames() -> None:
+    civil = decode_stamp(bytes.fromhex("0010310126"))
+    whole = encode_load_record(civil, {4: bytes(16)}, 4)  # type: ignore[arg-type]
+    head = di_bytes("06040001")
+    first = Frame("000000000161", 0xB1, head + whole[:9])
+    rest = Frame("000000000161", 0x92, head + whole[9:] + b"\x01")
+    last = explained(encode_frame(first) + encode_frame(rest))[-1]
+    assert isinstance(last, Explained)
+    assert last.summary.endswith(
+        "import active energy 0 Wh; export active energy 0 Wh; "
+        "combined reactive energy 1 0 varh; and 1 more"
+    )
+
+
+def test_answers_that_never_end_are_given_up() -> None:
+    explainer = explainer_2007()
+    begun = [f"{number:012d}" for number in range(65)]
+    for address in begun:
+        first = Frame(address, 0xB1, di_bytes("00010000") + b"\x10\x00")
+        list(explainer.feed(encode_frame(first)))
+    for address, values in ((begun[0], False), (begun[1], True)):
+        last = Frame(address, 0x92, di_bytes("00010000") + b"\x00\x00\x01")
+        (found,) = explainer.feed(encode_frame(last))
+        assert isinstance(found, Explained)
+        assert ("values" in found.fields) is values
+
+
 # -- streams --------------------------------------------------------------------------------------
 
 

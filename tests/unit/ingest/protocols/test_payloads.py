@@ -218,10 +218,17 @@ def test_quantity_round_trip(item: Item, data: st.DataObject) -> None:
 def test_a_demand_round_trip_with_its_time() -> None:
     item = find_item("01010000")
     assert item is not None
+    assert encode_quantity(item, 0).hex() == "0000000000000000"
     raw = encode_quantity(item, 55_080, "2026-01-18T10:15:00Z")
     assert raw.hex() == "8050051518180126"
     (found,) = decode_payload("01010000", raw)
     assert (found.value, found.at) == (55_080, "2026-01-18T10:15:00Z")
+
+
+def test_a_negative_power_has_its_sign_in_the_top_bit() -> None:
+    item = find_item("02030000")
+    assert item is not None
+    assert encode_quantity(item, -4331).hex() == "314380"
 
 
 def test_a_register_shows_whole_tens_of_watt_hours() -> None:
