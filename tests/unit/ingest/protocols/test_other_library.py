@@ -26,6 +26,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dlt645
 import pytest
 
 from services.ingest.protocols.dlt645.explaining import value_text
@@ -33,8 +34,6 @@ from services.ingest.protocols.drivers import Line
 from services.ingest.protocols.ports import TcpPort
 from services.ingest.protocols.session import MeterSession
 from tests.unit.simulators.running import FAST, Running, document, meter, running_simulator
-
-dlt645 = pytest.importorskip("dlt645")
 
 ADDRESS = "151230011061"
 LOW_FIRST = "611001301215"
