@@ -58,8 +58,9 @@ def decode(
 ) -> None:
     """Find the frames in a capture and explain every byte.
 
-    Exit 0: a frame, nothing skipped but lead bytes and noise; 1: no frame, or a broken one; 2: bad
-    input. Passwords are never shown.
+    Exit 0: a frame, and nothing skipped but lead bytes and noise.
+    Exit 1: no frame, or a broken one. Exit 2: bad input.
+    Passwords are never shown.
     """
     explainer = open_explainer(protocol)
     frames = broken = 0

@@ -57,8 +57,8 @@ def encode(
 ) -> None:
     """Build any request to a meter and print it as hex. Its fields follow as --name VALUE.
 
-    Requests that change one meter refuse wildcard and broadcast addresses. Exit 0, or 2 for bad
-    input.
+    Requests that change one meter refuse wildcard and broadcast addresses.
+    Exit 0, or 2 for bad input.
     """
     builder = open_builder(protocol)
     if not request and not context.args:

@@ -50,7 +50,7 @@ class Reply:
     """A matching reply. `refused`: the names of the error bits, empty when the meter obeyed.
 
     payload: what follows the DI of a read (without SEQ), the address of 13H, or the setting that
-    97H, 98H and 9DH repeat (98H: the new password).
+    97H and 9DH repeat. The password that 98H repeats is compared and dropped.
     """
 
     address: str
@@ -112,11 +112,12 @@ def parse_reply(request: Frame, frame: Frame) -> Reply:
 
 
 def _echoed(request: Frame, frame: Frame) -> Reply:
-    """97H, 98H, 9DH: what was set, said again; 98H and 9DH may be empty."""
+    """97H, 98H, 9DH: what was set is said again, or nothing."""
     wanted = request.data[_ECHOES[request.control] :]
     if frame.data not in (wanted, b""):
         raise BadReply(f"{frame.control:02X}H repeats another setting than was asked")
-    return Reply(frame.address, frame.data)
+    told = b"" if request.control == CHANGE_PASSWORD else frame.data
+    return Reply(frame.address, told)
 
 
 def data_reply(

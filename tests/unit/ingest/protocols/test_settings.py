@@ -86,7 +86,12 @@ def test_what_a_meter_says_again_is_what_was_set() -> None:
     baud, _, password, *_ = (CASES[n][0] for n in (1, 0, 2))
     assert ack_reply(baud, "000000000161").data == b"\x20"
     assert ack_reply(password, "000000000161").data.hex() == "04214365"
-    assert parse_reply(password, Frame("000000000161", 0x98, b"")).payload == b""
+    assert parse_reply(baud, ack_reply(baud, "000000000161")).payload == b"\x20"
+    for told in (b"", bytes.fromhex("04214365")):
+        reply = parse_reply(password, Frame("000000000161", 0x98, told))
+        assert reply == Reply("000000000161")
+    with pytest.raises(BadReply, match="repeats another setting"):
+        parse_reply(password, Frame("000000000161", 0x98, bytes.fromhex("04214366")))
     with pytest.raises(BadReply, match="repeats another setting"):
         parse_reply(baud, Frame("000000000161", 0x97, b"\x08"))
     with pytest.raises(BadReply, match="follow-up"):
