@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
     "vee": ("services.cli.vee:app", "Readings in files: check, estimate, edit."),
     "reading": ("services.cli.reading:app", "Enter what a person read at a meter."),
+    "decode": ("services.cli.decode:app", "Frames in a capture, every byte explained."),
+    "encode": ("services.cli.encode:app", "Any request to a meter, as hex."),
     "payments": ("services.cli.payments:app", "Money in suspense: list it, bind it."),
     "operators": ("services.cli.operators:app", "People who may ask for switching."),
     "catalogue": ("services.cli.catalogue:app", "The published catalogue: generate, check."),

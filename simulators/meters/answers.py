@@ -64,6 +64,7 @@ _KINDS = {"0001": 1, "0002": 2, "0005": 5, "0006": 6, "0007": 7, "0008": 8}
 _COMBINED = {"0000": (1, 2), "0003": (5, 6), "0004": (7, 8)}
 """Combined registers as this meter's characteristic words set them: sums."""
 _DEMANDS = {"0101": IMPORT, "0102": EXPORT}
+_POWERS = ("0202", "0203", "0204", "0205", "0206")
 _NON_BCD = 0x0E
 NOMINAL_FREQUENCY_CHZ = 5000
 _STANDARD = Dlt645Profile()
@@ -106,7 +107,9 @@ def answer(meter: Meter, conversation: Conversation, frame: Frame, at_s: int) ->
             return _read(meter, conversation, frame, asked, at_s)
         except BadInput:  # a value its digits cannot show
             return refusal_reply(frame, address, "other")
-    return refusal_reply(frame, address, "not_authorised")  # writes are for the meter room
+    if frame.address == BROADCAST:
+        return None
+    return refusal_reply(frame, address, "not_authorised")  # settings are for the meter room
 
 
 def _obey(meter: Meter, frame: Frame, asked: RelayAsked, at_s: int) -> Frame:
@@ -217,8 +220,10 @@ def _instant(meter: Meter, di: str, at_s: int) -> bytes | None:
         return None
     if family == "0201":
         return encode_quantity(item, meter.voltage_dv(phase, at_s))
-    if family == "0280":
+    if di == "02800002":
         return encode_quantity(item, NOMINAL_FREQUENCY_CHZ)
+    if family not in _POWERS:
+        return None
     active, reactive = meter.power_dw(at_s), meter.reactive_dvar(at_s)
     if phase:
         active, reactive = active // phases, reactive // phases
