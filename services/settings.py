@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import Field, FilePath, SecretStr, ValidationError
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     )
     meter_passwords_file: FilePath | None = Field(
         default=None, description="file with the passwords of the meters, by password level"
+    )
+    modbus_maps_dir: DirectoryPath | None = Field(
+        default=None, description="directory with register maps of Modbus meters (*.yaml)"
     )
     operators_file: FilePath | None = Field(
         default=None, description="file with the local accounts: names, roles, argon2 hashes"

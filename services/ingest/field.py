@@ -28,6 +28,7 @@ from services.ingest.events import edge_catalogue
 from services.ingest.lines import Lines
 from services.ingest.poller import GROUP, ORDERS, Poller, run_poller
 from services.ingest.protocols.dlt645.requests import Credentials
+from services.ingest.protocols.modbus import load_maps
 from services.ingest.protocols.session import PasswordSecurity, RelaySecurity
 from services.ingest.reading import read_order
 from services.ingest.switching import look, switch
@@ -127,6 +128,7 @@ def run(settings: Settings, ordinal: int) -> int:
         raise Refused("the meter lines have one master: run one member of ingest-field")
     runtime = runtime_of(settings, GROUP)
     security = load_security(settings.meter_passwords_file)
+    maps = load_maps(settings.modbus_maps_dir)
     lines = Lines(digest_key_of(settings.evidence_key_file, settings.clock_mode))
     wall = utc_now if settings.clock_mode == "live" else None
     performer = Performer(lines, security, wall)
@@ -136,7 +138,7 @@ def run(settings: Settings, ordinal: int) -> int:
     producer = open_producer(settings, GROUP, edge_catalogue)
     log = KafkaLog(runtime.kafka, GROUP, f"{GROUP}-{ordinal}", (ORDERS,))
     poller = Poller(
-        log, producer, lambda order, at: read_order(order, lines, at, wall), LINE_THREADS
+        log, producer, lambda order, at: read_order(order, lines, at, wall, maps), LINE_THREADS
     )
     stopping = threading.Event()
     thread = threading.Thread(target=run_poller, args=(poller, stopping, GROUP), name="poller")
