@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 import threading
 from collections.abc import Callable
@@ -26,17 +25,17 @@ from services.ingest.effect.core import CALENDAR, COMMANDS, PURE_MODULES, SUPPLY
 from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand, last_word
 from services.ingest.events import edge_catalogue
 from services.ingest.lines import Lines
+from services.ingest.meter_security import PASSWORDS, load_security
 from services.ingest.poller import GROUP, ORDERS, Poller, run_poller
-from services.ingest.protocols.dlt645.requests import Credentials
 from services.ingest.protocols.modbus import load_maps
-from services.ingest.protocols.session import PasswordSecurity, RelaySecurity
+from services.ingest.protocols.session import RelaySecurity
 from services.ingest.reading import read_order
 from services.ingest.switching import look, switch
 from services.settings import Settings
 from services.wiring import make_effect_loop, open_producer, runtime_of
 
 LINE_THREADS = 16
-PASSWORDS, EVIDENCE_KEY = "GRIDLEDGER_METER_PASSWORDS_FILE", "GRIDLEDGER_EVIDENCE_KEY_FILE"
+EVIDENCE_KEY = "GRIDLEDGER_EVIDENCE_KEY_FILE"
 
 
 class Performer:
@@ -98,28 +97,6 @@ def digest_key_of(evidence_key_file: Path | None, clock_mode: str) -> bytes:
     if not secret:
         raise BadInput(EVIDENCE_KEY, f"{evidence_key_file.name} is empty", "a file with a key")
     return hmac.new(secret, b"gridledger frame digest", hashlib.sha256).digest()
-
-
-def load_security(file: Path | None) -> RelaySecurity | None:
-    """The password level for old meters, from the file that `meter_passwords_file` names.
-
-    JSON: {"level": "02", "password": "123456", "operator": "00000001"}. Without a file there is
-    none, and relay commands are refused: a password that nobody chose is never tried on a meter.
-    """
-    if file is None:
-        return None
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        level, password, operator = content["level"], content["password"], content["operator"]
-        return PasswordSecurity(
-            credentials=Credentials(level=level, password=password, operator=operator)
-        )
-    except (ValueError, TypeError, KeyError):
-        raise BadInput(
-            PASSWORDS,
-            f"{file.name} is not as expected",
-            'a JSON object with "level", "password" and "operator"',
-        ) from None
 
 
 def run(settings: Settings, ordinal: int) -> int:

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 
 from services.ingest.protocols.dlt645.frame import (
+    AUTHENTICATE,
     CHANGE_PASSWORD,
     FROM_METER,
     FUNCTION,
@@ -36,6 +37,9 @@ _SECRET_OFFSETS: dict[int, tuple[int, ...]] = {
 }
 """Where passwords begin in the DATA of a request, by function."""
 _HEADER_BYTES = 10
+_SEALED_LEVELS = (b"\x98", b"\x99")
+_SEALED_FROM = 8
+"""A relay command through an ESAM: PA P0..P2 C0..C3, then ciphertext and MAC."""
 
 
 def has_secret(frame: Frame) -> bool:
@@ -83,13 +87,17 @@ def masked_hex(frame: Frame) -> str:
 def _secret_bytes(frame: Frame) -> frozenset[int]:
     """Offsets in the raw frame that tell something of a password."""
     size = len(frame.data)
-    if frame.control & FROM_METER:
+    if frame.control & FUNCTION == AUTHENTICATE and not frame.abnormal:
+        places = set(range(4, size))  # proofs and random numbers of a session
+    elif frame.control & FROM_METER:
         if frame.control & FUNCTION != CHANGE_PASSWORD or not size:
             return frozenset()
         places = set(range(size))  # 98H repeats the new password
     else:
         starts = _SECRET_OFFSETS.get(frame.control, ())
         places = {n for first in starts for n in range(first, first + _PASSWORD_BYTES) if n < size}
+        if frame.control == RELAY and frame.data[:1] in _SEALED_LEVELS:
+            places |= set(range(_SEALED_FROM, size))  # ciphertext and MAC
     if not places:
         return frozenset()
     return frozenset({_HEADER_BYTES + n for n in places} | {_HEADER_BYTES + size})

@@ -160,7 +160,7 @@ def test_a_second_question_is_no_answer() -> None:
     [
         ("ffff", {"noise"}),
         ("0104000000040000", {"checksum"}),
-        ("f8f10000000301090a", {"noise", "checksum"}),  # MBAP, but function 9 is none
+        ("f8f10000000301090a", {"noise"}),  # MBAP, but function 9 is none
         ("018902", {"noise"}),
     ],
 )
