@@ -56,7 +56,7 @@ def load_security(file: Path | None) -> RelaySecurity | None:
 def _by_meter(password: PasswordSecurity, given: Any, name: str) -> SecurityByMeter:
     if not isinstance(given, dict):
         raise BadInput(
-            PASSWORDS, f"{name}: esam is no object", "see services/ingest/meter_security"
+            PASSWORDS, f"{name}: esam is no object", "write it like the example in its docs"
         )
     meters = given.get("meters")
     if not isinstance(meters, list) or not all(_is_pattern(each) for each in meters):
