@@ -133,17 +133,20 @@ class DlmsReader:
         connection.LOG = structlog.wrap_logger(
             None, wrapper_class=structlog.make_filtering_bound_logger(50)
         )
-        conformance = importlib.import_module("dlms_cosem.protocol.xdlms.conformance").Conformance
-        self._connection = connection.DlmsConnection.with_pre_established_association(
-            conformance=conformance(get=True, block_transfer_with_get_or_read=True)
-        )
+        self._connection: Any = None
 
     def get(self, interface: int, obis: str, attribute: int) -> bytes:
         """The A-XDR bytes of an attribute, joined from blocks."""
         cosem, enums = package("cosem"), package("enumerations")
-        apdus = importlib.import_module("dlms_cosem.protocol.xdlms")
+        apdus = package("protocol.xdlms")
         wanted = cosem.CosemAttribute(
             enums.CosemInterface(interface), cosem.Obis(*parse_obis(obis)), attribute
+        )
+        # a fresh state machine each time: one that met a bad answer waits for ever
+        self._connection = package("connection").DlmsConnection.with_pre_established_association(
+            conformance=package("protocol.xdlms.conformance").Conformance(
+                get=True, block_transfer_with_get_or_read=True
+            )
         )
         answer = self._exchange(apdus.GetRequestNormal(cosem_attribute=wanted), obis)
         data = b""
@@ -166,16 +169,11 @@ class DlmsReader:
         raise BadReply(f"{obis} attribute {attribute} never ends")
 
     def _exchange(self, request: Any, obis: str) -> Any:
-        try:
-            sent = self._connection.send(request)
-        except Exception as error:
-            raise BadReply(f"{obis}: {error}") from None
-        raw = self._ask(sent)
+        raw = self._ask(self._connection.send(request))
         try:
             self._connection.receive_data(raw)
             return self._connection.next_event()
         except Exception as error:  # the package raises what its parsing meets
-            self._connection.clear_buffer()
             raise BadReply(f"{obis}: no answer to a GET ({error})") from None
 
     def register(self, obis: str) -> Quantity:

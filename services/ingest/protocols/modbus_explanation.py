@@ -16,6 +16,7 @@ from pathlib import Path
 from libs.events.errors import BadInput
 from libs.events.quantities import format_scaled
 from services.ingest.protocols.explanation import Explained, Part, Unexplained
+from services.ingest.protocols.modbus import load_maps, shipped_maps
 from services.ingest.protocols.modbus_frames import (
     EXCEPTION,
     EXCEPTIONS,
@@ -29,7 +30,6 @@ from services.ingest.protocols.modbus_frames import (
     is_request,
     packet_at,
 )
-from services.ingest.protocols.modbus_map_file import load_maps
 from services.ingest.protocols.modbus_registers import Register, RegisterMap, decode_words
 
 PROTOCOL = "modbus"
@@ -44,7 +44,7 @@ def make_explainer(protocol: str = PROTOCOL, directory: Path | None = None) -> M
     """
     if protocol == PROTOCOL:
         return ModbusExplainer()
-    maps = load_maps(directory)
+    maps = shipped_maps() if directory is None else load_maps(directory)
     if protocol not in maps:
         fix = f"use {', '.join(sorted(maps))}, or {PROTOCOL} for words without names"
         raise BadInput("protocol", f"there is no register map {protocol!r}", fix)

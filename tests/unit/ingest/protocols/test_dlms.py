@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
+from services.ingest.protocols import dlms
 from services.ingest.protocols.dlms import (
     DlmsReader,
     Float32,
@@ -90,6 +91,23 @@ def test_answers_that_are_none(answer: str, says: str) -> None:
         reader.register("1-0:1.8.0")
 
 
+def test_a_bad_answer_does_not_spoil_the_next() -> None:
+    meter = Meter({ENERGY: "c401c10006000186a0", SCALER: "c4"})
+    reader = DlmsReader(meter)
+    with pytest.raises(BadReply):
+        reader.register("1-0:1.8.0")
+    meter.answers[SCALER] = KWH
+    assert reader.register("1-0:1.8.0").value == 10_000_000
+
+
+def test_blocks_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlms, "MAX_BLOCKS", 1)
+    following = "c002c100000001"
+    meter = Meter({ENERGY: "c402c100000000010003060001", following: "c402c10100000002000286a0"})
+    with pytest.raises(BadReply, match="never ends"):
+        DlmsReader(meter).get(3, "1-0:1.8.0", 2)
+
+
 def test_a_row_of_another_width() -> None:
     name = "c001c100070100630100ff"
     capture = "0101" + "020412000809060000010000ff0f02120000"
@@ -141,6 +159,7 @@ def test_what_is_no_value(raw: str) -> None:
         decode_data(bytes.fromhex(raw))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_end(raw: bytes) -> None:
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
@@ -23,7 +23,7 @@ from services.ingest.protocols.dlt698 import (
 )
 from services.ingest.protocols.dlt698_explanation import make_explainer
 from services.ingest.protocols.explanation import Explained, Unexplained
-from services.ingest.protocols.failures import LineDown
+from services.ingest.protocols.failures import BadReply, LineDown
 
 dlt698 = pytest.importorskip("dlt698")
 GOLDEN = Path(__file__).parents[3] / "golden" / "dlt698_frames.json"
@@ -179,6 +179,33 @@ def test_a_meter_is_read_over_tcp() -> None:
         read_tcp("127.0.0.1", port, ["00100200"])
 
 
+def test_a_time_that_is_none_and_a_flag() -> None:
+    never = dlt698.Data.date_time_s([0x07, 0xEA, 13, 40, 25, 61, 61])
+    (data,) = [p for p in one(response(("40000200", never))).parts if p.name == "data"]
+    assert data.value == "[7, 234, 13, 40, 25, 61, 61]"
+    text = dlt698.Data.octet_string(b"\xab")
+    (data,) = [p for p in one(response(("40010200", text))).parts if p.name == "data"]
+    assert data.value == "ab"
+
+
+def test_fewer_answers_than_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short:
+        attributes = ()
+
+        def connect_tcp(self, host: str, port: int) -> None:
+            pass
+
+        def get_list(self, oads: list[Any]) -> Short:
+            return self
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(dlt698, "Client", Short)
+    with pytest.raises(BadReply, match="0 answers to 1 OADs"):
+        read_tcp("127.0.0.1", 1, ["00100200"])
+
+
 def test_noise_checksums_and_halves() -> None:
     good = raw("o01")
     wrong = good[:-3] + b"\0" + good[-2:]
@@ -194,6 +221,7 @@ def test_noise_checksums_and_halves() -> None:
     ] == ["end"]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40))
 def test_cutting_the_stream_changes_no_frame(cut: int) -> None:
     stream = b"\x00" + raw("o02") + raw("o05") + b"\x68"
@@ -202,6 +230,7 @@ def test_cutting_the_stream_changes_no_frame(cut: int) -> None:
     assert [each for each in explain(stream, cut) if isinstance(each, Explained)] == whole
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_apdu_in_a_good_frame_is_accounted_for(body: bytes) -> None:
     native = dlt698._native

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
@@ -182,6 +182,7 @@ def test_what_is_incomplete_at_the_end(cut: int) -> None:
 CAPTURE = b"\xff\x00" + QUESTION + ANSWER + b"\x42" + tcp("010400480002") + tcp("010404449a5000")
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60))
 def test_cutting_the_stream_changes_no_frame(cut: int) -> None:
     whole = [each for each in explain(CAPTURE) if isinstance(each, Explained)]
@@ -189,11 +190,13 @@ def test_cutting_the_stream_changes_no_frame(cut: int) -> None:
     assert whole[-1].parts[-1].value == "1234500"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.integers(1, 50))
 def test_any_bytes_are_accounted_for(data: bytes, cut: int) -> None:
     explain(data, cut)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(ANSWER) * 8 - 1))
 def test_a_flipped_bit_is_never_a_serial_frame(bit: int) -> None:
     raw = bytearray(ANSWER)
