@@ -38,6 +38,7 @@ from rich.progress import Progress, TextColumn
 from services.cli.capture_file import read_capture
 from services.ingest.protocols.catalogue import EXPLAINERS, open_explainer
 from services.ingest.protocols.explanation import Explained, Explainer, Part, Unexplained
+from services.settings import load_settings
 
 HARMLESS = frozenset({"lead", "noise"})
 """Skipped bytes that are no broken frame."""
@@ -53,7 +54,10 @@ def decode(
     capture: Annotated[
         list[str], typer.Argument(help="Hex text, a file (bytes or hex text), or -.")
     ],
-    protocol: Annotated[str, typer.Option(help=f"One of {', '.join(EXPLAINERS)}.")],
+    protocol: Annotated[
+        str,
+        typer.Option(help=f"One of {', '.join(EXPLAINERS)}, or a map (modbus_sdm630)."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one object a line.")] = False,
 ) -> None:
     """Find the frames in a capture and explain every byte.
@@ -62,7 +66,7 @@ def decode(
     Exit 1: no frame, or a broken one. Exit 2: bad input.
     Passwords are never shown.
     """
-    explainer = open_explainer(protocol)
+    explainer = open_explainer(protocol, load_settings().settings.modbus_maps_dir)
     frames = broken = 0
     for found in explain_capture(explainer, _shown_pieces(capture)):
         if isinstance(found, Explained):

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "operators": ("services.cli.operators:app", "People who may ask for switching."),
     "catalogue": ("services.cli.catalogue:app", "The published catalogue: generate, check."),
     "dlq": ("services.cli.dlq:app", "Dead letters: list, show, write back."),
+    "protocols": ("services.cli.protocols:app", "Meter protocols; check Modbus register maps."),
     "simulate": ("services.cli.simulate:app", "Simulated meters, gateways and a bench."),
     "config": ("services.cli.config_show:app", "Every setting; every value of the policies."),
 }

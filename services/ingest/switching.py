@@ -16,7 +16,7 @@ from services.ingest.days import parse_instant
 from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand
 from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
-from services.ingest.protocols.failures import ProtocolError
+from services.ingest.protocols.failures import NotSealed, ProtocolError
 from services.ingest.protocols.session import MeterSession, RelaySecurity
 from services.ingest.reading import Evidence
 
@@ -93,7 +93,8 @@ def _send(
     except ProtocolError as error:
         evidence.add(session.take_exchanges())
         if not error.sent:
-            return _answer(evidence, sent=False, refusal="line_down", detail=error.problem)
+            refusal = "credentials" if isinstance(error, NotSealed) else "line_down"
+            return _answer(evidence, sent=False, refusal=refusal, detail=error.problem)
         state, _ = _look_again(session, evidence, request)
         return _answer(evidence, sent=True, state=state, detail=error.problem)
     evidence.add(reply.exchanges)

@@ -11,24 +11,34 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from libs.events.errors import BadInput
 from services.ingest.protocols.building import Builder
 from services.ingest.protocols.explanation import Explainer
 
+MODBUS_MAP = "modbus_"
 EXPLAINERS: dict[str, str] = {
     "dlt645-2007": "services.ingest.protocols.dlt645.edition_2007:explainer_2007",
     "dlt645-1997": "services.ingest.protocols.dlt645.edition_1997:explainer_1997",
+    "modbus": "services.ingest.protocols.modbus_explanation:make_explainer",
+    "dlt698": "services.ingest.protocols.dlt698_explanation:make_explainer",
 }
 BUILDERS: dict[str, str] = {
     "dlt645-2007": "services.ingest.protocols.dlt645.building_2007:builder_2007",
     "dlt645-1997": "services.ingest.protocols.dlt645.building_1997:builder_1997",
+    "dlt698": "services.ingest.protocols.dlt698_building:builder_698",
 }
 
 
-def open_explainer(protocol: str) -> Explainer:
-    """A fresh explainer; BadInput when no protocol has that name."""
+def open_explainer(protocol: str, maps_dir: Path | None = None) -> Explainer:
+    """A fresh explainer; BadInput when no protocol has that name. A name such as `modbus_sdm630`
+    is that of a register map, shipped or in `maps_dir`: registers have names and values then."""
+    if protocol.startswith(MODBUS_MAP):
+        from services.ingest.protocols.modbus_explanation import make_explainer
+
+        return make_explainer(protocol, maps_dir)
     found: Explainer = _factory(EXPLAINERS, protocol)()
     return found
 

@@ -210,10 +210,31 @@ def test_long_hex_is_no_file_name() -> None:
 
 
 def test_every_protocol_of_the_catalogue_can_be_opened() -> None:
-    for name in ("dlt645-2007", "dlt645-1997"):
+    for name in EXPLAINERS:
         assert open_explainer(name).protocol == name
-        assert "read" in open_builder(name)
+    for name in BUILDERS:
+        assert {"read", "get"} & set(open_builder(name))
     assert set(BUILDERS) <= set(EXPLAINERS)
+
+
+def test_a_request_of_698_is_built_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--protocol", "dlt698", "get", "--address", "161", "--oad", "00100200,40000200"]
+    assert cli.main(["encode", *words]) == 0
+    built = capsys.readouterr().out.strip()
+    assert cli.main(["decode", built, "--protocol", "dlt698", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "meter 000000000161: GET request 00100200" in found["summary"]
+    assert cli.main(["encode", *words[:-1], "001002"]) == 2
+    assert capsys.readouterr().err.startswith("error: oad: ")
+
+
+def test_a_register_map_names_what_a_meter_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    asked, answered = "010400000002 71cb", "010404 4366 8000 6fdf"  # 230.5 V
+    status = cli.main(["decode", asked, answered, "--protocol", "modbus_sdm630"])
+    assert "230.5" in capsys.readouterr().out
+    assert status == 0
+    assert cli.main(["decode", asked, "--protocol", "modbus_none"]) == 2
+    assert "there is no register map 'modbus_none'" in capsys.readouterr().err
 
 
 def test_an_unknown_protocol_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

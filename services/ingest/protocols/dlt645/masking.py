@@ -16,6 +16,7 @@ import hashlib
 import hmac
 
 from services.ingest.protocols.dlt645.frame import (
+    AUTHENTICATE,
     CHANGE_PASSWORD,
     CLEAR_DEMAND,
     CLEAR_EVENTS,
@@ -45,6 +46,9 @@ _PASSWORD_DI = b"\x0c\x00\x04"
 _WRITTEN_AT = 12
 """Where the value of a write begins: behind DI, PA P0..P2 and C0..C3."""
 _HEADER_BYTES = 10
+_SEALED_LEVELS = (b"\x98", b"\x99")
+_SEALED_FROM = 8
+"""A relay command through an ESAM: PA P0..P2 C0..C3, then ciphertext and MAC."""
 
 
 def has_secret(frame: Frame) -> bool:
@@ -94,6 +98,8 @@ def secret_data(frame: Frame) -> frozenset[int]:
     size = len(frame.data)
     function = frame.control & FUNCTION
     names_password = frame.data[1:4] == _PASSWORD_DI
+    if function == AUTHENTICATE and not frame.abnormal:
+        return frozenset(range(4, size))  # proofs and random numbers of a session
     if frame.control & FROM_METER:
         if function == CHANGE_PASSWORD:
             return frozenset(range(size))  # 98H repeats the new password
@@ -103,6 +109,8 @@ def secret_data(frame: Frame) -> frozenset[int]:
     places = {n for first in starts for n in range(first, first + _PASSWORD_BYTES) if n < size}
     if frame.control == WRITE and names_password:
         places |= set(range(_WRITTEN_AT, size))
+    if frame.control == RELAY and frame.data[:1] in _SEALED_LEVELS:
+        places |= set(range(_SEALED_FROM, size))  # ciphertext and MAC
     return frozenset(places)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from services.ingest.protocols.dlt645.frame import (
     ABNORMAL,
+    AUTHENTICATE,
     CHANGE_BAUD,
     CHANGE_PASSWORD,
     FROM_METER,
@@ -98,6 +99,10 @@ def parse_reply(request: Frame, frame: Frame) -> Reply:
         return Reply(frame.address, data[4:], more)
     if request.control == READ_FOLLOW_UP:
         return Reply(frame.address, data[4:-1], more)
+    if request.control == AUTHENTICATE:
+        if data[:4] != request.data[:4]:
+            raise BadReply("the reply to an authentication names another identifier")
+        return Reply(frame.address, data[4:])
     if more:
         raise BadReply(f"{frame.control:02X}H cannot have follow-up frames")
     if request.control in _ECHOES:
