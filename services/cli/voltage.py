@@ -215,9 +215,10 @@ def show(quality: VoltageQuality) -> None:
 
 
 def event_line(event: VoltageEvent) -> str:
-    """One event: side, when, how far, and what ended it."""
+    """One event: side, when, how far, and what ended it when the voltage did not come back."""
     extreme_v = format_scaled(event.extreme_dv, DV_PER_V)
-    return (
-        f"  {event.side:5} {event.start_at} to {event.end_at}  {extreme_v} V"
-        f" ({event.extreme_deviation_pct} %), then {event.ended_by}"
+    line = (
+        f"  {event.side:5} {event.start_at} to {event.end_at}"
+        f" {extreme_v} V {event.extreme_deviation_pct} %"
     )
+    return line if event.ended_by == "inside" else f"{line}\n        ended by {event.ended_by}"

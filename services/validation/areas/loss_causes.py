@@ -18,7 +18,7 @@ from datetime import date, timedelta
 from libs.events.quantities import floor_div, half_up_div
 from services.validation.areas.line_loss import ALARMS, HIGH, NEGATIVE, Loss, LossDay, Measured
 from services.validation.areas.loss_rules import PERCENT_E2, LossRules
-from services.validation.areas.membership import ESTIMATED, GATE, MISSING, Places
+from services.validation.areas.membership import ESTIMATED, GATE, MISSING, Membership, Places
 from services.validation.register_usage import parse_ratio
 
 DAY_S = 86_400
@@ -215,38 +215,40 @@ def clock_off(scene: Scene) -> Found:
 
 
 def member_moved(scene: Scene) -> Found:
-    """A member that came lately may still be fed from elsewhere; one that left, from here."""
+    """A member that came lately may still be fed from elsewhere; one that left, from here. Who
+    moved inside a feeder says nothing about that feeder, and a new customer moved from nowhere."""
     loss, days = scene.loss, scene.rules.moved_within_days
     since_on = (date.fromisoformat(loss.day_on) - timedelta(days=days)).isoformat()
-    here = (loss.feeder, loss.area)
-    for found in scene.measured:
-        place = found.place
-        came = since_on < place.from_on <= loss.day_on and len(scene.places[place.usage_point]) > 1
-        if place.role != GATE and came and found.import_wh:
+    for members in scene.day.members_of.values():
+        for found in members:
+            now = found.place
+            if now.role == GATE or not found.import_wh:
+                continue
+            before = _place_before(now, scene.places)
+            if before is None or not since_on < now.from_on <= loss.day_on:
+                continue
+            is_here, was_here = _is_inside(loss, now), _is_inside(loss, before)
+            if is_here == was_here:
+                continue
             numbers: dict[str, int | str] = {
-                "from_on": place.from_on,
+                "moved_on": now.from_on,
+                "from": before.area or before.feeder,
+                "to": now.area or now.feeder,
                 "import_wh": found.import_wh,
             }
-            yield _cause("member_moved", found, -found.import_wh, numbers)
-    for (feeder, area), members in scene.day.members_of.items():
-        for found in members if _is_elsewhere(loss, feeder, area) else ():
-            left = [
-                place.to_on
-                for place in scene.places[found.read.usage_point]
-                if (place.feeder, place.area or loss.area) == here
-                and since_on <= place.to_on < loss.day_on
-            ]
-            if left and found.place.role != GATE and found.import_wh:
-                numbers = {
-                    "to_on": left[-1],
-                    "now_in": area or feeder,
-                    "import_wh": found.import_wh,
-                }
-                yield _cause("member_moved", found, found.import_wh, numbers)
+            effect = -found.import_wh if is_here else found.import_wh
+            yield _cause("member_moved", found, effect, numbers)
 
 
-def _is_elsewhere(loss: Loss, feeder: str, area: str) -> bool:
-    return feeder != loss.feeder or (bool(loss.area) and area != loss.area)
+def _place_before(now: Membership, places: Places) -> Membership | None:
+    """Where a point was before it came to a place."""
+    earlier = [place for place in places[now.usage_point] if place.from_on < now.from_on]
+    return earlier[-1] if earlier else None
+
+
+def _is_inside(loss: Loss, place: Membership) -> bool:
+    """Whether a place is in the area, or in the feeder with all its areas, of a loss."""
+    return place.feeder == loss.feeder and (not loss.area or place.area == loss.area)
 
 
 def wrong_area(scene: Scene) -> Found:
