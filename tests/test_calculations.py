@@ -2,8 +2,9 @@
 
 Goal: a reader who types a command sees the page. Method: a fenced `sh` block that begins with
 `$ gridledger` is executed here, one command a block (a line that ends with a backslash goes on in
-the next); the fenced block after it is its output, compared line by line. `# status 1` at the end of
-the command is the status it ends with, 0 otherwise. Commands run in docs/examples, 80 columns wide.
+the next); the fenced block after it is its output, compared line by line. `# status 1` at the end
+of the command is the status it ends with, 0 otherwise. Commands run in docs/examples, 80 columns
+wide.
 
 `python -m tests.test_calculations` writes the outputs into the page again; look at the difference.
 """

@@ -74,9 +74,10 @@ def kpi(
 ) -> int:
     """Once-read, on-time and day-freeze success by day, and groups far below their peers.
 
-    FILE must be sorted by day_on: the points of one day are held at a time. Columns: day_on,
-    usage_point, collected_at; concentrator, area, model, attempts. Status 1 when a day is below
-    its target or a group stands out.
+    FILE must be sorted by day_on: the points of one day are held at a time.
+    Its columns: day_on, usage_point, collected_at (empty: it did not come);
+    concentrator, area, model, attempts. Status 1 when a day is below its
+    target (marked !) or a group stands out.
     """
     if by and by not in GROUPS:
         raise BadInput("--by", f"{by!r} is not known", f"one of {', '.join(GROUPS)}")

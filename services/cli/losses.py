@@ -5,7 +5,7 @@ FILE, sorted by day_on (memory holds one day and the areas), one row a point and
     day_on, usage_point  the day, 00:00 to 24:00 of the same clock; a point of the areas file
     energy_wh            what the import register moved, as the meter shows it; empty: missing
     export_wh            the same of the export register (PV); empty: not read
-    ratio                what both are multiplied by (1 unless given, then compared with no archive)
+    ratio                what both are multiplied by; empty: 1, and not compared with the archive
     quality              actual, estimated, edited or missing
     usual_wh, usual_export_wh   a usual day of the point, after ratio
     after_exchange, rolled_over, current_seen   yes or no
@@ -104,10 +104,11 @@ def losses(
 ) -> int:
     """Line loss of every area and feeder by day; alarms with the causes that evidence names.
 
-    FILE must be sorted by day_on: one day is held at a time. Columns: day_on, usage_point,
-    energy_wh; export_wh, ratio, quality, usual_wh, usual_export_wh, after_exchange, rolled_over,
-    current_seen, clock_offset_s. Areas: usage_point, feeder, role, from_on; area, to_on, ratio,
-    has_pv. Status 1 with an alarm.
+    FILE must be sorted by day_on: one day is held at a time. Its columns:
+    day_on, usage_point, energy_wh; if known export_wh, ratio, quality,
+    usual_wh, usual_export_wh, after_exchange, rolled_over, current_seen,
+    clock_offset_s. Columns of --areas: usage_point, feeder, role (gate or
+    member), from_on; area, to_on, ratio, has_pv. Status 1 with an alarm.
     """
     judged_by = read_rules(rules, LossRules)
     places = read_places(areas)

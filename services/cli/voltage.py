@@ -70,9 +70,10 @@ def voltage(
 ) -> int:
     """Qualified rate, time over and under the band, and every event, per point and month.
 
-    FILE must be sorted by usage_point and at: one month of one point is held at a time. Columns:
-    usage_point, at, and of l1_v, l2_v, l3_v those that were measured; voltage_class, nominal_v.
-    Status 1 when a rate is below the target.
+    FILE must be sorted by usage_point and at: the events of one month of one
+    point are held at a time. Its columns: usage_point, at, those of l1_v,
+    l2_v, l3_v that were measured; voltage_class, nominal_v. Status 1 when a
+    rate is below the target.
     """
     judged_by = read_rules(rules, QualityRules)
     is_failed = False
