@@ -90,13 +90,13 @@ def read_rules(path: Path | None, kind: type[R]) -> R:
 
 
 def fixed_line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """One line of a table that is printed while it is read; a width below 0 aligns to the right.
-    Chinese takes two columns a character; what is too long is cut, `--json` has all of it."""
-    shown = []
-    for text, width in zip(cells, widths, strict=True):
-        cut = set_cell_size(text, abs(width))
-        bare = cut.rstrip(" ")
-        shown.append(" " * (len(cut) - len(bare)) + bare if width < 0 else cut)
+    """One line of a table that is printed while it is read. A name is cut to its width (Chinese
+    takes two columns a character; `--json` has all of it); a width below 0 is that of a number,
+    which stands at the right and is never cut."""
+    shown = [
+        text.rjust(-width) if width < 0 else set_cell_size(text, width)
+        for text, width in zip(cells, widths, strict=True)
+    ]
     return " ".join(shown).rstrip()
 
 

@@ -293,5 +293,5 @@ def test_a_wrong_group(capsys: Capture) -> None:
 
 def test_cells_of_two_columns_stay_in_line() -> None:
     assert fixed_line(("台区", "7", "x"), (6, -3, 1)) == "台区     7 x"
-    assert fixed_line(("红旗台区", "1234", ""), (5, -3, 1)) == "红旗  123"
+    assert fixed_line(("红旗台区", "1234", ""), (5, -3, 1)) == "红旗  1234"
     assert [per_cent(value) for value in (None, -5, 10_000)] == ["-", "-0.05", "100.00"]
