@@ -18,6 +18,7 @@ PURE_MODULES = (
     "services.ingest.expected",
     "services.ingest.policy",
     "services.ingest.reactions",
+    "services.ingest.read_rates",
     "services.ingest.state",
 )
 WRITTEN = ("ingest.switching",)

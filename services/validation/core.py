@@ -12,6 +12,10 @@ from services.validation.policy import DEFAULT_POLICY, Policy
 from services.validation.state import Point, Shared, evolve
 
 PURE_MODULES = (
+    "services.validation.areas.line_loss",
+    "services.validation.areas.loss_causes",
+    "services.validation.areas.loss_rules",
+    "services.validation.areas.membership",
     "services.validation.day_verdict",
     "services.validation.decide",
     "services.validation.electrical_rules",
@@ -38,6 +42,7 @@ PURE_MODULES = (
     "services.validation.state",
     "services.validation.timeline",
     "services.validation.voltage_band",
+    "services.validation.voltage_quality",
 )
 WRITTEN = ("validation.usage",)
 
