@@ -4,6 +4,9 @@ A benchmark is a module of this folder with `figures()`, which yields what it me
 baseline take turns, so that a slow minute of the machine slows both; the ratio is that of the
 medians. Nothing here is a test: a figure never fails, it is only told.
 
+Seconds are those of the processor in this process, so other load does not count. What is no rate
+(how busy a line is kept) has `told_lines()` instead, which yields lines.
+
     Figure("frames to exact values", "frames/s", 20_000, decode_all, "another library", other)
 """
 
@@ -59,9 +62,9 @@ def measure(figure: Figure, runs: int = RUNS) -> Measured:
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     run()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def told(measured: Measured) -> Sequence[str]:

@@ -1,24 +1,19 @@
 """How busy the poller keeps a line of prompt meters: a pseudo-terminal paced at 2,400 and 9,600.
 
-    python -m bench.line_busy                     three rounds a rate, ten meters, 20 ms turnaround
-    python -m bench.line_busy --rounds 1 --json
-
 Everything above the wire is real: orders come from a (simulated, in-memory) log, the poller's
 thread reads them on the line, one daily freeze with clock, relay and voltages a meter. Busy is what
 simulators/meters/paced.py counts: bits at the line's rate and the meter's turnaround, over the
-time from the first bit to the last. Exit status 1 when a median is below 95 %.
+time from the first bit to the last.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from libs.events.codec import encode, envelope_of
@@ -33,6 +28,7 @@ from services.ingest.reading import read_order
 
 RATES = (2400, 9600)
 LEAST_RATIO = 0.95
+ROUNDS, METERS, TURNAROUND_MS = 3, 10, 20
 ORDERED_AT = "2026-01-15T02:00:00Z"
 DAY_ON = "2026-01-14"
 REGISTERS = tuple(f"1-0:1.8.{rate}" for rate in range(5))
@@ -105,38 +101,15 @@ def measure(baud: int, meters: int, turnaround_ms: int) -> dict[str, Any]:
     return report | {"ratio": report["busy_s"] / report["span_s"]}
 
 
-def main(argv: list[str]) -> int:
-    """Print a line for each rate; exit status 1 when a median is too low."""
-    parser = argparse.ArgumentParser(prog="bench.line_busy")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--meters", type=int, default=10)
-    parser.add_argument("--turnaround-ms", type=int, default=20)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(argv)
-    found = {}
+def told_lines() -> Iterator[str]:
+    """A line for each rate."""
     for baud in RATES:
-        rounds = [measure(baud, given.meters, given.turnaround_ms) for _ in range(given.rounds)]
+        rounds = [measure(baud, METERS, TURNAROUND_MS) for _ in range(ROUNDS)]
         gaps = [gap for each in rounds for gap in each["gaps_ms"]]
-        found[baud] = {
-            "busy_ratio": round(statistics.median(each["ratio"] for each in rounds), 4),
-            "requests_per_s": round(
-                statistics.median(each["requests"] / each["span_s"] for each in rounds), 1
-            ),
-            "gap_ms": round(statistics.median(gaps), 2),
-            "longest_gap_ms": max(gaps),
-        }
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    if given.json:
-        print(json.dumps({"machine": machine, "rates": found}))
-    else:
-        print(f"line_busy: medians of {given.rounds} rounds, {given.meters} meters, "
-              f"{given.turnaround_ms} ms turnaround; {machine}")  # fmt: skip
-        for baud, row in found.items():
-            print(f"  {baud:>5} baud  busy {row['busy_ratio']:.2%}  "
-                  f"{row['requests_per_s']} requests/s  "
-                  f"gap {row['gap_ms']} ms, longest {row['longest_gap_ms']} ms")  # fmt: skip
-    return 0 if all(row["busy_ratio"] >= LEAST_RATIO for row in found.values()) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        ratio = statistics.median(each["ratio"] for each in rounds)
+        requests = statistics.median(each["requests"] / each["span_s"] for each in rounds)
+        yield (
+            f"{baud} baud: busy {ratio:.2%} (aim {LEAST_RATIO:.0%}), {requests:.1f} requests/s, "
+            f"gap {statistics.median(gaps):.2f} ms, longest {max(gaps):.2f} ms; "
+            f"median of {ROUNDS} rounds, {METERS} meters, {TURNAROUND_MS} ms turnaround"
+        )
