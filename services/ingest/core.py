@@ -18,9 +18,11 @@ PURE_MODULES = (
     "services.ingest.expected",
     "services.ingest.policy",
     "services.ingest.reactions",
-    "services.ingest.read_rates",
     "services.ingest.state",
 )
+CALCULATIONS = ("services.ingest.read_rates",)
+"""Pure as well, and not decided by: what the commands calculate on files."""
+
 WRITTEN = ("ingest.switching",)
 
 

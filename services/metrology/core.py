@@ -12,28 +12,35 @@ from services.metrology.state import Meter, Shared, evolve
 PURE_MODULES = tuple(
     f"services.metrology.{name}"
     for name in (
-        "bench_standing",
-        "capacity_match",
-        "certificate",
         "correction_energy",
         "decide",
-        "device_store",
-        "due_list",
         "error_limits",
         "events",
-        "function_tests",
         "judgement",
-        "metering_category",
         "reactions",
         "representative_error",
-        "rule_sets",
-        "sample_plan",
-        "seal_custody",
         "state",
-        "transformer_judgement",
         "verification_cycle",
     )
 )
+CALCULATIONS = tuple(
+    f"services.metrology.{name}"
+    for name in (
+        "bench_standing",
+        "capacity_match",
+        "certificate",
+        "device_store",
+        "due_list",
+        "function_tests",
+        "metering_category",
+        "rule_sets",
+        "sample_plan",
+        "seal_custody",
+        "transformer_judgement",
+    )
+)
+"""Pure as well, and not decided by: what the commands calculate on files."""
+
 WRITTEN = ("metrology.findings",)
 
 

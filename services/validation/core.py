@@ -12,38 +12,54 @@ from services.validation.policy import DEFAULT_POLICY, Policy
 from services.validation.state import Point, Shared, evolve
 
 PURE_MODULES = (
-    "services.validation.areas.line_loss",
-    "services.validation.areas.loss_causes",
-    "services.validation.areas.loss_rules",
-    "services.validation.areas.membership",
     "services.validation.day_verdict",
     "services.validation.decide",
-    "services.validation.electrical_rules",
     "services.validation.estimation",
     "services.validation.events",
     "services.validation.finding",
     "services.validation.instant",
-    "services.validation.interval_day",
-    "services.validation.interval_rules",
-    "services.validation.point_check",
-    "services.validation.point_facts",
-    "services.validation.point_intervals",
-    "services.validation.point_readings",
     "services.validation.policy",
     "services.validation.profile",
     "services.validation.reactions",
     "services.validation.reading",
-    "services.validation.reading_rules",
     "services.validation.register_usage",
     "services.validation.revision",
-    "services.validation.rule_book",
     "services.validation.rule_set",
     "services.validation.rules",
     "services.validation.state",
     "services.validation.timeline",
     "services.validation.voltage_band",
-    "services.validation.voltage_quality",
 )
+CALCULATIONS = tuple(
+    f"services.validation.{name}"
+    for name in (
+        "areas.line_loss",
+        "areas.loss_causes",
+        "areas.loss_rules",
+        "areas.membership",
+        "electrical_rules",
+        "estimation_methods",
+        "estimation_plan",
+        "interval_day",
+        "interval_editing",
+        "interval_estimation",
+        "interval_rules",
+        "interval_scaling",
+        "interval_series",
+        "point_check",
+        "point_facts",
+        "point_intervals",
+        "point_readings",
+        "reading_rules",
+        "register_bracket",
+        "rule_book",
+        "slot_time",
+        "tou_basis",
+        "voltage_quality",
+    )
+)
+"""Pure as well, and not decided by: what the commands calculate on files."""
+
 WRITTEN = ("validation.usage",)
 
 
