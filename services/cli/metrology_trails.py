@@ -192,7 +192,7 @@ def _end(
     if findings.kept:
         table = Table(kind, "found", "at", "by", "what")
         for found in findings.kept:
-            what = found.get("problem") or f"{found['device_no']} {found['reason']}"
+            what = found.get("problem") or f"{found['device_no']} {found['reason']}".strip()
             name = found.get("rule") or found["type"]
             table.add_row(found[f"{kind}_no"], name, found["at"], found["by"], what)
         Console().print(table)

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -242,7 +243,7 @@ def _json(entry: AuditEntry) -> str:
 
 def _show(entries: list[AuditEntry], summary: dict[str, int]) -> None:
     console = Console()
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("point", overflow="fold")
     table.add_column("end_at", min_width=20, no_wrap=True)
     for name in ("from_wh", "to_wh"):
