@@ -74,7 +74,8 @@ def seals(
 ) -> int:
     """Follow the custody of seals: holders, breaks, losses and violations.
 
-    Status 1 when there is a break, a loss or a violation. Keeps one record for each seal.
+    Status 1 when there is a break, a loss or a violation. Keeps one record for
+    each seal.
     """
     day = day_option(on)
     known: dict[str, Seal] = {}
@@ -121,8 +122,8 @@ def store(
 ) -> int:
     """Follow devices through the store: where each is, and moves that cannot be.
 
-    Status 1 when there is a move that the table of transitions refuses. Keeps one record for each
-    device.
+    Status 1 when there is a move that the table of transitions refuses. Keeps one
+    record for each device.
     """
     day = day_option(on)
     known: dict[str, StoredDevice] = {}

@@ -112,10 +112,11 @@ def edit(
 ) -> None:
     """Edit intervals: who, why, before and after; a second person for what is final.
 
-    FILE has usage_point, end_at, energy_wh (empty: missing), optionally register, quality, version,
-    is_final (yes: a second person must approve). EDITS has usage_point, end_at, before_wh (as the
-    person saw it), after_wh, reason, edited_by, edited_at, optionally register, source (edit,
-    field_reading), approved_by, approved_at.
+    FILE has usage_point, end_at, energy_wh (empty: missing), optionally register,
+    quality, version, is_final (yes: a second person must approve). EDITS has
+    usage_point, end_at, before_wh (as the person saw it), after_wh, reason,
+    edited_by, edited_at, optionally register, source (edit, field_reading),
+    approved_by, approved_at.
 
     Both are sorted by usage point; memory holds one point, and the list of edits.
     """
