@@ -74,7 +74,7 @@ def run(command: str) -> tuple[int, str]:
 
 def width(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("GRIDLEDGER_"):
+        if name.startswith("GRIDLEDGER_") or name in {"FORCE_COLOR", "TTY_COMPATIBLE"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -119,6 +119,6 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
-    os.environ["COLUMNS"] = "80"
+    width(pytest.MonkeyPatch())
     PAGE.write_text(rewritten(PAGE.read_text("utf-8")), encoding="utf-8")
     sys.exit(0)
