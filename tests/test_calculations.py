@@ -3,8 +3,8 @@
 Goal: a reader who types a command sees the page. Method: a fenced `sh` block that begins with
 `$ gridledger` is executed here, one command a block (a line that ends with a backslash goes on in
 the next); the fenced block after it is its output, compared line by line. `# status 1` at the end
-of the command is the status it ends with, 0 otherwise. Commands run in docs/examples, 80 columns
-wide.
+of the command is the status it ends with, 0 otherwise. Each command runs in a copy of docs/examples
+of its own, 80 columns wide: what it writes is gone afterwards.
 
 `python -m tests.test_calculations` writes the outputs into the page again; look at the difference.
 """
@@ -16,7 +16,9 @@ import io
 import os
 import re
 import shlex
+import shutil
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,9 +62,10 @@ def run(command: str) -> tuple[int, str]:
     """The status of a command and what it prints: results, then what it says on standard error."""
     output, said = io.StringIO(), io.StringIO()
     with (
+        tempfile.TemporaryDirectory() as directory,
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(said),
-        contextlib.chdir(EXAMPLES),
+        contextlib.chdir(shutil.copytree(EXAMPLES, directory, dirs_exist_ok=True)),
     ):
         status = cli.main(shlex.split(command))
     lines = (output.getvalue() + said.getvalue()).splitlines()
@@ -71,7 +74,7 @@ def run(command: str) -> tuple[int, str]:
 
 def width(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("GRIDLEDGER_"):
+        if name.startswith("GRIDLEDGER_") or name in {"FORCE_COLOR", "TTY_COMPATIBLE"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -116,6 +119,6 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
-    os.environ["COLUMNS"] = "80"
+    width(pytest.MonkeyPatch())
     PAGE.write_text(rewritten(PAGE.read_text("utf-8")), encoding="utf-8")
     sys.exit(0)

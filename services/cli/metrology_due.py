@@ -87,8 +87,8 @@ def due(
 ) -> int:
     """List verifications, rotations and checks that are due, and the coverage of each.
 
-    Status 1 when something is overdue, or has no day to count from. Devices come one at a time:
-    memory stays flat.
+    Status 1 when something is overdue, or has no day to count from. Devices come
+    one at a time: memory stays flat.
     """
     day = day_option(on)
     if edition not in EDITIONS:
@@ -196,7 +196,8 @@ def match_file(
 ) -> int:
     """Find meters, CTs and transformers that are too large or too small for their customer.
 
-    Status 1 when something does not fit. Points come one at a time: memory stays flat.
+    Status 1 when something does not fit. Points come one at a time: memory stays
+    flat.
     """
     rules: Counter[str] = Counter()
     points = 0

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -316,11 +317,10 @@ def _show(judged: JudgedRun, with_points: bool) -> None:
     Console().print(table)
     for test in getattr(found, "tests", ()):
         print(f"  {test.test}: {test.verdict} ({test.reason})")
-    for text in found.reasons:
-        print(f"  because {text}")
-    for source in dict.fromkeys(point.source for point in found.points if point.source):
-        print(f"  source: {source}")
-    print(f"  rules {found.rules}, limits {found.limits}")
+    said = [f"because {text}" for text in found.reasons]
+    said += dict.fromkeys(f"source: {point.source}" for point in found.points if point.source)
+    for text in (*said, f"rules {found.rules}, limits {found.limits}"):
+        print(fill(text, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
 
 
 def _cells(table: Table, rows: Iterator[tuple[str, ...]]) -> Table:

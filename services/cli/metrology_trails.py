@@ -74,7 +74,8 @@ def seals(
 ) -> int:
     """Follow the custody of seals: holders, breaks, losses and violations.
 
-    Status 1 when there is a break, a loss or a violation. Keeps one record for each seal.
+    Status 1 when there is a break, a loss or a violation. Keeps one record for
+    each seal.
     """
     day = day_option(on)
     known: dict[str, Seal] = {}
@@ -121,8 +122,8 @@ def store(
 ) -> int:
     """Follow devices through the store: where each is, and moves that cannot be.
 
-    Status 1 when there is a move that the table of transitions refuses. Keeps one record for each
-    device.
+    Status 1 when there is a move that the table of transitions refuses. Keeps one
+    record for each device.
     """
     day = day_option(on)
     known: dict[str, StoredDevice] = {}
@@ -192,7 +193,7 @@ def _end(
     if findings.kept:
         table = Table(kind, "found", "at", "by", "what")
         for found in findings.kept:
-            what = found.get("problem") or f"{found['device_no']} {found['reason']}"
+            what = found.get("problem") or f"{found['device_no']} {found['reason']}".strip()
             name = found.get("rule") or found["type"]
             table.add_row(found[f"{kind}_no"], name, found["at"], found["by"], what)
         Console().print(table)

@@ -113,7 +113,7 @@ def show(
 
 def _table(*names: str) -> Table:
     """A table whose codes are never cut: only names may take two lines."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
         table.add_column(name, no_wrap=name != "name", overflow="fold")
     return table
@@ -155,7 +155,7 @@ def _limit(value: int | None, scale: int) -> str:
 def _bounds(row: Register) -> str:
     if row.least is None and row.most is None:
         return ""
-    return f"{_limit(row.least, row.scale)} .. {_limit(row.most, row.scale)}"
+    return f"{_limit(row.least, row.scale)}..{_limit(row.most, row.scale)}"
 
 
 def _document(name: str, wanted: RegisterMap) -> dict[str, Any]:

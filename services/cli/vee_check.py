@@ -268,7 +268,12 @@ class _Printed:
 
 
 def _said(each: Told) -> str:
-    return f"{each.register}: {each.finding.text}" if each.register else each.finding.text
+    found = each.finding
+    text = f"{each.register}: {found.text}" if each.register else found.text
+    if not found.slots or any(slot in text for slot in found.slots):
+        return text
+    more = f" and {len(found.slots) - 1} more" if len(found.slots) > 1 else ""
+    return f"{text} at {found.slots[0]}{more}"
 
 
 def day_document(facts: PointFacts, checked: DayCheck) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -111,10 +112,11 @@ def edit(
 ) -> None:
     """Edit intervals: who, why, before and after; a second person for what is final.
 
-    FILE has usage_point, end_at, energy_wh (empty: missing), optionally register, quality, version,
-    is_final (yes: a second person must approve). EDITS has usage_point, end_at, before_wh (as the
-    person saw it), after_wh, reason, edited_by, edited_at, optionally register, source (edit,
-    field_reading), approved_by, approved_at.
+    FILE has usage_point, end_at, energy_wh (empty: missing), optionally register,
+    quality, version, is_final (yes: a second person must approve). EDITS has
+    usage_point, end_at, before_wh (as the person saw it), after_wh, reason,
+    edited_by, edited_at, optionally register, source (edit, field_reading),
+    approved_by, approved_at.
 
     Both are sorted by usage point; memory holds one point, and the list of edits.
     """
@@ -242,7 +244,7 @@ def _json(entry: AuditEntry) -> str:
 
 def _show(entries: list[AuditEntry], summary: dict[str, int]) -> None:
     console = Console()
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("point", overflow="fold")
     table.add_column("end_at", min_width=20, no_wrap=True)
     for name in ("from_wh", "to_wh"):

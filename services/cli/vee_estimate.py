@@ -155,13 +155,15 @@ def estimate(
 ) -> None:
     """Fill the gaps of load profiles, and keep every register reading exactly.
 
-    FILE has usage_point, end_at (UTC), energy_wh (empty: missing), optionally register,
-    interval_minutes, quality, source (check, scada: a second measurement), profile_class. The
-    registers have usage_point, meter_no, taken_at, value_wh (before the ratio), optionally
-    register, kind (read, final, initial), ratio, digits, capacity_w, source (remote, manual).
+    FILE has usage_point, end_at (UTC), energy_wh (empty: missing), optionally
+    register, interval_minutes, quality, source (check, scada: a second
+    measurement), profile_class. The registers have usage_point, meter_no,
+    taken_at, value_wh (before the ratio), optionally register, kind (read, final,
+    initial), ratio, digits, capacity_w, source (remote, manual).
 
-    Both are sorted by usage point; memory holds one point at a time. What has no row between the
-    first and the last interval or reading is a gap. Status 1 when a slot stays empty.
+    Both are sorted by usage point; memory holds one point at a time. What has no
+    row between the first and the last interval or reading is a gap. Status 1 when
+    a slot stays empty.
     """
     chosen = read_plan(plan)
     if print_plan:

@@ -58,9 +58,13 @@ def test_the_list_as_json_with_own_maps(capsys: pytest.CaptureFixture[str], tmp_
     assert rows["dlms"]["kind"] == "optional"
 
 
-def test_a_map_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_map_is_checked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     status, out, _ = run(capsys, "check", SDM120)
     assert status == 0
+    assert " import active energy  Wh    1000   0..        ?" in out  # nothing is folded
     assert "asks 76 words from 0000H, function 04H" in out
     assert "1-0:151.7.0" in out
     assert "? unconfirmed" in out

@@ -132,6 +132,18 @@ def test_people_get_lines_that_fit_and_a_table(
     assert max(map(len, lines)) <= 80
 
 
+def test_people_are_told_when(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = "usage_point,at,minutes,energy_wh,voltage_a_dv"
+    nothing_used = a_day("P-2", START, **dict.fromkeys([f"i{n}" for n in range(1, 97)], 0))
+    rows = ["P-1,2026-02-28T17:00:00Z,,,1965", *(row.removesuffix(",") for row in nothing_used)]
+    low = {"usage_point": "P-1", "voltage_class": "lt1kv", "nominal_dv": 2200}
+    context = points(tmp_path, low, {"usage_point": "P-2"})
+    assert cli.main(["vee", "check", put(tmp_path, rows, header), *context, *AS_OF]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "196.5 V is outside +7/-10 % (single phase) at 2026-02-28T17:00:00Z nominal_v" in out
+    assert "no usage for 1440 minutes at 2026-02-28T16:15:00Z and 95 more longest" in out
+
+
 def test_standard_input_and_json_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,11 +84,13 @@ def test_the_output_can_be_edited_and_estimated_again(desk: Desk) -> None:
 
 def test_the_table_for_people(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    said = desk.call(call(desk, BOTH, EDITS + change()))
-    assert AT in said
+    said = desk.call(
+        call(desk, BOTH.replace("P-2", "王家湾-07"), EDITS + change("王家湾-07", before="7"))
+    )
+    assert f" 王家湾-07  {AT}        7      9  li            照片复核" in said  # nothing is folded
     assert "edits 1, intervals 3, points 2; every old version is kept" in said
     (desk.directory / "a").unlink()
-    assert "┃" not in desk.call(call(desk, BOTH, EDITS))
+    assert "end_at" not in desk.call(call(desk, BOTH, EDITS))
 
 
 def test_a_field_reading_and_a_signed_series(desk: Desk) -> None:

@@ -67,6 +67,7 @@ def test_a_meter_that_fails_cites_row_source_and_rules(
     assert "│ Imax    │ 1.0  │ balanced │ +1.0501 % │ +1.1 %  │ ±1 %   │ fail    │ 3   │" in out
     assert "because Imax 1.0 balanced: +1.1 % against +-1 %" in out
     assert "source: page cshnkj.com/xinwenzhongxin/zhishi/1275" in out
+    assert max(map(len, out.splitlines())) <= 80
     assert out.endswith("0 pass, 1 fail, 0 not_judged\n")
 
 

@@ -148,6 +148,7 @@ def test_breaks_losses_and_a_seal_used_again(put: Callable[..., str], capsys: Ca
     status, out = call(capsys, "seals", file, "--on", ON)
     assert status == 1
     assert "发现封印断开" in out
+    assert "│ fell into the river" in out
     unknown = TRAIL + "S3,remove,li,2026-03-01T01:00:00Z,,,M2,,old,\n"
     _, found = as_json(capsys, "seals", put(unknown), "--on", ON)
     assert found[0]["rule"] == "never_issued"
