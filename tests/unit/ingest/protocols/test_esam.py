@@ -341,6 +341,16 @@ def test_over_a_real_line_with_nothing_secret_in_the_evidence(tmp_path: Path) ->
             policy=DEFAULT_POLICY,
         )
         owned = Lines(b"key")
+        cancelled = ("cancelled", "C2")
+        withheld = switch(request, owned, security(), lambda: cancelled)
+        assert (withheld.sent, withheld.refusal, withheld.detail) == (False, *cancelled)
+        # Control has its last word behind the session with the module, and no 1CH follows.
+        assert [frame for frame in withheld.frames if frame[0] == ">" and "680320" in frame]
+        assert not [frame for frame in withheld.frames if "681c" in frame]
+        walls = iter([START_AT, START_AT, UNTIL_AT])
+        late = switch(request, owned, security(), lambda: ("", ""), lambda: next(walls))
+        assert (late.sent, late.refusal) == (False, "expired")
+        assert not [frame for frame in late.frames if "681c" in frame]
 
         def send(sealing: RelaySecurity) -> tuple[object, ...]:
             told = switch(request, owned, sealing, lambda: ("", ""))
