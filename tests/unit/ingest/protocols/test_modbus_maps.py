@@ -113,7 +113,8 @@ def test_every_field_is_in_the_documentation_and_no_other() -> None:
     assert rows == MAP_FIELDS | REGISTER_FIELDS
 
 
-ROW = '{{address: 8, obis: "1-0:32.7.0", name: u, unit: V, scale: {scale}, decimals: 1, type: {type}}}'
+ROW = """{{address: 8, obis: "1-0:32.7.0", name: u, unit: V,
+     scale: {scale}, decimals: 1, type: {type}}}"""
 TOP = """schema: 1
 protocol: modbus_x
 name: X
