@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.protocols.dlt645.address import MeterAddress
+from services.ingest.protocols.dlt645.edition_1997 import secret_data_1997
 from services.ingest.protocols.dlt645.frame import Frame, FrameReader, encode_frame
 from services.ingest.protocols.dlt645.masking import (
     has_secret,
@@ -99,6 +100,12 @@ def test_a_key_makes_the_digest_one_that_cannot_be_searched() -> None:
 def test_two_frames_in_one_piece_are_both_masked() -> None:
     masked = mask_frame(raw("f48") + raw("f49") + raw("f52"))
     assert masked.count("xx") == 8
+
+
+def test_a_trip_frame_looked_at_as_1997_tells_no_password() -> None:
+    (frame,) = FrameReader().feed(raw("f48"))
+    assert isinstance(frame, Frame)
+    assert secret_data_1997(frame) == frozenset({1, 2, 3})
 
 
 TRIP = "68611001301215681c10"
