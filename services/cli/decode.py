@@ -18,7 +18,8 @@ With --json every line is an object:
 
 Offsets of parts and of inner frames count from the first byte of their frame. `value` holds exact
 decimal digits or a text; `reason` says why there is none (no_value, non_bcd, secret, unknown, ...).
-Password bytes are `xx`. `fields` depends on the protocol; its values are the quantities with OBIS.
+Password bytes are `xx`, and so is what may be one in a broken frame. `fields` depends on the
+protocol; its values are the quantities with OBIS.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain, zip_longest
 from textwrap import wrap
 from typing import Annotated
@@ -37,6 +38,7 @@ from rich.progress import Progress, TextColumn
 
 from services.cli.capture_file import read_capture
 from services.ingest.protocols.catalogue import EXPLAINERS, open_explainer
+from services.ingest.protocols.dlt645.masking import masked_noise
 from services.ingest.protocols.explanation import Explained, Explainer, Part, Unexplained
 from services.settings import load_settings
 
@@ -73,11 +75,19 @@ def decode(
             frames += 1
         elif found.reason not in HARMLESS:
             broken += 1
-        print(json_line(found) if as_json else "\n".join(lines_of(found)))
+        shown = _without_passwords(found)
+        print(json_line(shown) if as_json else "\n".join(lines_of(shown)))
     if not as_json:
         print(f"frames: {frames}, broken: {broken}")
     if broken or not frames:
         raise typer.Exit(1)
+
+
+def _without_passwords(found: Explained | Unexplained) -> Explained | Unexplained:
+    """A frame has them masked; what is no frame may be the rest of one that had a password."""
+    if isinstance(found, Explained):
+        return found
+    return replace(found, raw_hex=masked_noise(bytes.fromhex(found.raw_hex)))
 
 
 def explain_capture(

@@ -22,6 +22,7 @@ from services.ingest.events import (
     ReadingOrdered,
     RegistersRead,
 )
+from services.ingest.line_file import parse_line
 from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
 from services.ingest.protocols.dlt645.profile import STANDARD, Dlt645Profile
@@ -246,11 +247,10 @@ def _read_modbus(
     if late_min > MODBUS_LATEST_MIN:
         problem = f"the meter keeps no freeze, and 24:00 was {int(late_min)} min ago"
         return _failed(order, "not_held", problem, now_at, [])
-    _, _, rest = order.line.partition(":")
-    host, _, port = rest.rpartition(":")
-    if not host or not port.isdigit() or not order.address.isdigit():
+    line = parse_line(order.line)
+    if line.kind != "tcp" or not order.address.isdecimal():
         raise BadInput("line", f"{order.line!r} with unit {order.address!r}", "tcp:HOST:PORT")
-    session = ModbusSession(host, int(port), int(order.address), registers, tries=2)
+    session = ModbusSession(line.place, line.port, int(order.address), registers, tries=2)
     try:
         result = session.read()
     except ProtocolError as error:

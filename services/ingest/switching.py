@@ -9,18 +9,19 @@ once, and whatever may have reached the meter is read back, never repeated.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from libs.events.errors import BadInput
 from services.ingest.days import parse_instant
 from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand
 from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
-from services.ingest.protocols.failures import NotSealed, ProtocolError
-from services.ingest.protocols.session import MeterSession, RelaySecurity
-from services.ingest.reading import Evidence
+from services.ingest.protocols.failures import NotSealed, ProtocolError, Withheld
+from services.ingest.protocols.session import LastWord, MeterSession, RelaySecurity
+from services.ingest.reading import Evidence, Wall
 
 COMMANDS = {"open": "trip", "permit_close": "permit_close", "close": "close"}
+NOTHING = ("", "")
+"""No check refuses."""
 
 
 def look(request: ReadBack, lines: Lines) -> RelayAnswer:
@@ -39,20 +40,27 @@ def switch(
     request: SendCommand,
     lines: Lines,
     security: RelaySecurity,
-    last_word: Callable[[], tuple[str, str]],
-    wall: Callable[[], str] | None = None,
+    last_word: LastWord,
+    wall: Wall | None = None,
 ) -> RelayAnswer:
-    """Send one command. `last_word` is asked last before the wire: the check that refuses and why,
-    or two empty texts; `wall`: the wall clock where business time is the wall clock's, else None.
+    """Send one command. `last_word` is asked last before the wire, behind a security module's
+    session: the check that refuses and why, or two empty texts; `wall`: the wall clock where
+    business time is the wall clock's, else None.
     """
     evidence = Evidence()
     try:
         with lines.taken(request.line, Priority.RELAY) as turn:
             session = MeterSession(turn, request.address)
-            refusal, detail = _may_send(request, session, evidence, last_word, wall)
+            refusal, detail = _may_send(request, session, evidence, wall)
             if refusal:
                 return _answer(evidence, sent=False, refusal=refusal, detail=detail)
-            return _send(request, session, evidence, security)
+            return _send(
+                request,
+                session,
+                evidence,
+                security,
+                lambda: _expired(request, wall) or last_word(),
+            )
     except BadInput as error:  # a line, an address or a password that nothing can be sent with
         return _answer(evidence, sent=False, refusal="line", detail=str(error))
 
@@ -61,10 +69,9 @@ def _may_send(
     request: SendCommand,
     session: MeterSession,
     evidence: Evidence,
-    last_word: Callable[[], tuple[str, str]],
-    wall: Callable[[], str] | None,
+    wall: Wall | None,
 ) -> tuple[str, str]:
-    """The checks that need the meter, the wall clock or the last word of control."""
+    """The checks that need the meter or the wall clock."""
     try:
         shown = session.read_clock()
     except ProtocolError as error:
@@ -77,19 +84,31 @@ def _may_send(
     offset_s = (parse_instant(shown.meter_at) - parse_instant(now_at)).total_seconds()
     if request.action == "open" and abs(offset_s) > 60 * request.policy.clock_margin_min:
         return "meter_clock", f"the meter's clock is off by {int(offset_s)} s"
-    if now_at >= request.valid_until_at:
-        return "expired", f"valid until {request.valid_until_at}, now {now_at}"
-    return last_word()
+    return _expired(request, wall) or NOTHING
+
+
+def _expired(request: SendCommand, wall: Wall | None) -> tuple[str, str] | None:
+    now_at = wall() if wall is not None else request.now_at
+    if now_at < request.valid_until_at:
+        return None
+    return "expired", f"valid until {request.valid_until_at}, now {now_at}"
 
 
 def _send(
-    request: SendCommand, session: MeterSession, evidence: Evidence, security: RelaySecurity
+    request: SendCommand,
+    session: MeterSession,
+    evidence: Evidence,
+    security: RelaySecurity,
+    last_word: LastWord,
 ) -> RelayAnswer:
     """Put the frame on the wire, once, and read the relay back."""
     try:
         reply = session.send_relay_command(
-            COMMANDS[request.action], request.valid_until_at, security
+            COMMANDS[request.action], request.valid_until_at, security, last_word
         )
+    except Withheld as withheld:
+        evidence.add(session.take_exchanges())
+        return _answer(evidence, sent=False, refusal=withheld.check, detail=withheld.problem)
     except ProtocolError as error:
         evidence.add(session.take_exchanges())
         if not error.sent:
@@ -112,8 +131,8 @@ def _look_again(session: MeterSession, evidence: Evidence, request: SendCommand)
             time.sleep(request.policy.relay_settle_ms / 1000)
         try:
             state, detail = _read_state(session, evidence)
-        except ProtocolError as error:
-            detail = error.problem
+        except (ProtocolError, BadInput) as error:  # the command is out: that stays the answer
+            detail = str(error)
             continue
         if state in wanted:
             break

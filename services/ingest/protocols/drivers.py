@@ -41,6 +41,7 @@ from services.ingest.protocols.dlt645.masking import (
     kept_text,
     mask_frame,
     masked_hex,
+    masked_noise,
 )
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
 from services.ingest.protocols.ports import Port
@@ -180,7 +181,7 @@ class _Evidence:
         for item in found:
             if isinstance(item, Skipped):
                 self.skipped[item.reason] += 1
-                text = "xx" * len(item.raw) if self.hide_noise else item.raw.hex()
+                text = "xx" * len(item.raw) if self.hide_noise else masked_noise(item.raw)
                 self.noise.append(kept_text(text, item.raw, self.digest_key))
                 continue
             self.received.append(kept_text(masked_hex(item), item.raw, self.digest_key))

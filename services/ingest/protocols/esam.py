@@ -18,7 +18,7 @@ from typing import Protocol
 
 from libs.events.errors import BadInput
 from services.ingest.protocols.dlt645.address import MeterAddress
-from services.ingest.protocols.dlt645.frame import Frame
+from services.ingest.protocols.dlt645.frame import AUTHENTICATE, Frame
 from services.ingest.protocols.dlt645.identifiers import check_di, di_bytes
 from services.ingest.protocols.dlt645.profile import Dlt645Profile
 from services.ingest.protocols.dlt645.requests import Credentials, RelayOrder, relay_request
@@ -27,6 +27,7 @@ from services.ingest.protocols.session import Ask, PasswordSecurity
 
 COMMAND_BYTES = 8
 """N1 N2 N3..N8 of 1CH: the command and until when the meter may obey."""
+DEFAULTS = {"di": "070000FF", "level": "98"}
 HEADER_BYTES = 8
 """PA P0 P1 P2 C0..C3 of 1CH."""
 
@@ -41,9 +42,9 @@ class EsamProfile:
     keeps a session; a command ends it.
     """
 
-    function: int = 0x03
-    di: str = "070000FF"
-    level: str = "98"
+    function: int = AUTHENTICATE
+    di: str = DEFAULTS["di"]
+    level: str = DEFAULTS["level"]
     random_1_bytes: int = 8
     proof_bytes: int = 8
     dispersion_bytes: int = 8
@@ -55,7 +56,15 @@ class EsamProfile:
     session_s: int = 300
 
     def __post_init__(self) -> None:
+        if self.function != AUTHENTICATE:  # the bytes of no other function would be masked
+            raise BadInput(
+                "profile.function", f"{self.function!r}", f"only {AUTHENTICATE} is known"
+            )
+        for name in ("di", "level"):
+            if not isinstance(getattr(self, name), str):
+                raise BadInput(f"profile.{name}", "is no text", f'write it like "{DEFAULTS[name]}"')
         check_di(self.di)
+        Credentials(level=self.level)  # says what is wrong with it
         for each in fields(self):
             value = getattr(self, each.name)
             if each.name not in ("di", "level") and (type(value) is not int or value < 1):

@@ -4,7 +4,8 @@
     ├── LineDown    the line itself could not be opened or broke
     ├── NoReply     nothing at all came within the time allowed
     ├── BadReply    something came, but no answer to what was asked
-    └── NotSealed   a relay command could not be made: nothing of it was sent
+    ├── NotSealed   a relay command could not be made: nothing of it was sent
+    └── Withheld    a relay command was made, and refused before the wire
 
 `exchange` holds the raw frames (passwords masked); `sent` tells whether any byte of the request may
 have reached the device. A command whose error has `sent` true has an unknown outcome: it is read
@@ -64,3 +65,11 @@ class BadReply(ProtocolError):
 
 class NotSealed(ProtocolError):
     """A relay command could not be sealed (no session, no crypto machine): it was never sent."""
+
+
+class Withheld(ProtocolError):
+    """A relay command was refused when it was ready: it was never sent. `check`: what refused."""
+
+    def __init__(self, check: str, problem: str) -> None:
+        self.check = check
+        super().__init__(problem)

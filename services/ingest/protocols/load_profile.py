@@ -129,9 +129,8 @@ def _read_class(
         extra = load_record_extra(min(step, count - place), civil)
         payload, refused = session.read_with_follow_up(di, extra)
         if refused == ("no_such_data",):
-            if seen:
-                return ()  # the day is not over yet: what is not there stays empty
-            continue  # the meter began later in the day
+            # The meter began later in the day, had no power for a while, or the day is not over.
+            continue  # what is not there stays empty
         if refused:
             return refused
         seen = True

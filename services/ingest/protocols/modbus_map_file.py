@@ -68,6 +68,16 @@ _WHOLE = re.compile(r"0x[0-9A-Fa-f]{1,4}|[0-9]{1,5}")
 _LAST_ADDRESS = 0xFFFF
 MAX_WORDS = 125
 """Of one read (Modbus application protocol 1.1b3, 6.3)."""
+ENERGY = ("Wh", "varh", "VAh")
+ENERGY_KIND = "8"
+"""D of an OBIS code: a time integral."""
+ENERGY_UNITS = {
+    **dict.fromkeys((1, 2, 15, 16), "Wh"),
+    **dict.fromkeys(range(3, 9), "varh"),
+    **dict.fromkeys((9, 10), "VAh"),
+}
+"""By C of an OBIS code; C + 20, + 40 and + 60 are those of the phases (IEC 62056-61)."""
+LAST_PHASE_QUANTITY = 79
 ENERGY_DECIMALS = 0
 """Energy registers are whole Wh or varh everywhere."""
 
@@ -166,11 +176,12 @@ def parse_map(text: str, file: str) -> RegisterMap:
         raise top.wrong("registers", "has no rows", "give at least one")
     given_gap = "max_gap" in top.nodes
     max_words = top.whole("max_words", 1, MAX_WORDS)
+    function = top.whole("function", *FUNCTIONS)
     registers = [_register(file, node, top) for node in rows.value]
-    _refuse_doubles(file, rows, registers, max_words)
+    _refuse_doubles(file, rows, registers, max_words, function)
     return RegisterMap(
         name=top.text("name"),
-        function=top.whole("function", *FUNCTIONS),
+        function=function,
         max_words=max_words,
         registers=tuple(registers),
         max_gap=top.whole("max_gap", 0, MAX_WORDS) if given_gap else None,
@@ -208,6 +219,10 @@ def _register(file: str, node: yaml.Node, top: _Fields) -> Register:
     obis, unit = row.text("obis"), row.choice("unit", UNITS)
     if not _OBIS.fullmatch(obis):
         raise row.wrong("obis", f"{obis!r} is no OBIS code", "write it like 1-0:1.8.0")
+    fitting = _units_of(obis)
+    if unit not in fitting:
+        fix = f"use {' or '.join(fitting)}, or the code of what it is"
+        raise row.wrong("unit", f"{unit!r} is not that of {obis}", fix)
     decimals = row.whole("decimals", 0, 6)
     if unit.endswith("h") and decimals != ENERGY_DECIMALS:
         raise row.wrong("decimals", f"{decimals} for {unit}", "give 0: energy is in whole units")
@@ -241,10 +256,22 @@ def _register(file: str, node: yaml.Node, top: _Fields) -> Register:
     )
 
 
+def _units_of(obis: str) -> tuple[str, ...]:
+    """The units that a code can have, as far as energy goes: a row with another is another
+    quantity, and would be billed as this one."""
+    _, quantity, kind, _ = re.split(r"[:.]", obis)
+    if kind != ENERGY_KIND:
+        return tuple(unit for unit in UNITS if unit not in ENERGY)
+    number = int(quantity)
+    found = ENERGY_UNITS.get(number % 20) if number <= LAST_PHASE_QUANTITY else None
+    return (found,) if found else ENERGY
+
+
 def _refuse_doubles(
-    file: str, rows: yaml.SequenceNode, registers: list[Register], max_words: int
+    file: str, rows: yaml.SequenceNode, registers: list[Register], max_words: int, function: int
 ) -> None:
-    """One code per quantity, no word in two registers, and every register in one request."""
+    """One code per quantity, no word in two registers, and every register in one request.
+    function: of rows that name none."""
     codes: dict[str, int] = {}
     places: list[tuple[int, int, int, int]] = []
     for node, register in zip(rows.value, registers, strict=True):
@@ -256,7 +283,7 @@ def _refuse_doubles(
         if register.words > max_words:
             problem = f"a {register.type} has {register.words} words, max_words is {max_words}"
             raise BadInput(f"{file} line {line} type", problem, "ask more words at a time")
-        places.append((register.function, register.address, register.words, line))
+        places.append((register.function or function, register.address, register.words, line))
     for first, second in pairwise(sorted(places)):
         if first[0] == second[0] and second[1] < first[1] + first[2]:
             problem = f"overlaps the register of line {first[3]}"

@@ -10,6 +10,7 @@ reason. Nothing here decides whether a reading is good: that is validation's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -31,7 +32,13 @@ from services.ingest.protocols.dlt645.requests import (
 from services.ingest.protocols.dlt645.status import relay_state, status_bits
 from services.ingest.protocols.dlt645.values import Quantity, instant
 from services.ingest.protocols.drivers import Wire
-from services.ingest.protocols.failures import BadReply, Exchange, NotSealed, ProtocolError
+from services.ingest.protocols.failures import (
+    BadReply,
+    Exchange,
+    NotSealed,
+    ProtocolError,
+    Withheld,
+)
 from services.ingest.protocols.load_profile import ProfileBlock, read_profile
 
 DATE_DI, TIME_DI, STATUS_3_DI = "04000101", "04000102", "04000503"
@@ -113,6 +120,10 @@ class Ask(Protocol):
     def __call__(self, request: Frame) -> Reply:
         """The reply; raises NoReply, BadReply or LineDown."""
         ...
+
+
+LastWord = Callable[[], tuple[str, str]]
+"""The check that refuses a command just before the wire, and why; two empty texts for none."""
 
 
 class RelaySecurity(Protocol):
@@ -254,11 +265,17 @@ class MeterSession:
         )
 
     def send_relay_command(
-        self, command: str, valid_until_at: str, security: RelaySecurity
+        self,
+        command: str,
+        valid_until_at: str,
+        security: RelaySecurity,
+        last_word: LastWord | None = None,
     ) -> RelayResult:
         """1CH, once. An error whose `sent` is true leaves the outcome unknown: read, never repeat.
 
-        NotSealed when the security could not make it: then nothing of it was sent.
+        NotSealed when the security could not make it, Withheld when `last_word` gave a reason not
+        to send: then nothing of it was sent. It is asked when the frame is made, since a security
+        module may have talked with the meter for seconds before.
 
         command: a name of `RELAY_COMMANDS`. valid_until_at: the meter refuses after this instant.
         """
@@ -268,6 +285,9 @@ class MeterSession:
             request = security.seal(order, self.profile, self._ask)
         except ProtocolError as error:  # whatever was exchanged before, no command was sent
             raise NotSealed(error.problem) from None
+        check, detail = last_word() if last_word is not None else ("", "")
+        if check:
+            raise Withheld(check, detail)
         reply = self._ask(request, tries=1)
         return RelayResult(
             address=str(self.address),

@@ -122,6 +122,19 @@ def test_long_skipped_runs_are_cut_for_a_person(decode: Shown) -> None:
     assert out.splitlines()[0] == f"skipped at 0: 40 bytes, noise: {'00' * 16}..."
 
 
+@pytest.mark.parametrize("protocol", list(EXPLAINERS))
+@pytest.mark.parametrize("cut", [slice(None), slice(0, -6), slice(2, None)])
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_no_password_of_a_broken_frame_is_printed(
+    decode: Shown, protocol: str, cut: slice, flags: tuple[str, ...]
+) -> None:
+    trip = "68610100000000681c1035547698333333334d333333333435599c16"  # password 654321
+    _, out, error = decode(trip[cut], "--protocol", protocol, *flags)
+    assert out
+    assert "547698" not in out + error
+    assert "x" * 6 in out
+
+
 def test_no_password_is_printed(decode: Shown) -> None:
     for flags in ([], ["--json"]):
         status, out, _ = decode(raw("f48").hex(), *flags)

@@ -104,6 +104,14 @@ def test_a_reading_takes_its_line_whatever_the_meter_speaks(protocol: str) -> No
     assert lines.priority is Priority.RETRY
 
 
+def test_a_modbus_meter_is_not_looked_for_behind_a_serial_port() -> None:
+    asked = replace(order(1, "serial:/dev/null:9600"), protocol="modbus_sdm630", address="1")
+    found = read_order(asked, Lines(b"key"), "2026-02-01T16:10:00Z")
+    assert isinstance(found, ReadFailed)
+    assert (found.cause, found.frames) == ("refused", ())
+    assert "tcp:HOST:PORT" in found.detail
+
+
 def test_the_passwords_are_those_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "passwords.json"
     file.write_text(json.dumps(GIVEN), encoding="utf-8")

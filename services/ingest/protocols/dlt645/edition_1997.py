@@ -42,6 +42,7 @@ from services.ingest.protocols.dlt645.frame import (
     address_matches,
 )
 from services.ingest.protocols.dlt645.identifiers import Item, find_item, item_size, read_table
+from services.ingest.protocols.dlt645.masking import secret_data
 from services.ingest.protocols.dlt645.payloads import decode_items
 from services.ingest.protocols.dlt645.profile import STANDARD, Dlt645Profile
 from services.ingest.protocols.dlt645.replies import Reply
@@ -300,6 +301,8 @@ def explainer_1997(profile: Dlt645Profile = STANDARD) -> FrameExplainer:
 def secret_data_1997(frame: Frame) -> frozenset[int]:
     """Offsets in DATA that tell, or may tell, something of a password."""
     size = len(frame.data)
+    if frame.function not in FUNCTIONS:
+        return secret_data(frame)  # a frame of 2007 that somebody looks at as 1997
     if frame.function in (CHANGE_PASSWORD, CLEAR_DEMAND) and not frame.abnormal:
         return frozenset(range(size))
     if frame.control != WRITE or size <= DI_BYTES:

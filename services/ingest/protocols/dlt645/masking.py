@@ -43,12 +43,25 @@ _SECRET_OFFSETS: dict[int, tuple[int, ...]] = {
 """Where passwords begin in the DATA of a request, by function."""
 _PASSWORD_DI = b"\x0c\x00\x04"
 """DI1 DI2 DI3 of 04000CNN: to read or write it is to tell a password."""
+_PASSWORD_DI_ON_WIRE = bytes(byte + 0x33 for byte in _PASSWORD_DI)
 _WRITTEN_AT = 12
 """Where the value of a write begins: behind DI, PA P0..P2 and C0..C3."""
 _HEADER_BYTES = 10
 _SEALED_LEVELS = (b"\x98", b"\x99")
 _SEALED_FROM = 8
 """A relay command through an ESAM: PA P0..P2 C0..C3, then ciphertext and MAC."""
+_PLAIN_RELAY_BYTES = 16
+_SECRET_FROM_1997 = {0x04: 2, 0x0F: 0, 0x10: 0}
+"""Functions of DL/T 645-1997 whose requests may carry a password, and from where in DATA; the 2007
+edition has none of them. Write, change password, clear demand (UNCONFIRMED)."""
+_SECRET_CONTROLS = frozenset(
+    {*_SECRET_OFFSETS, *_SECRET_FROM_1997}
+    | {AUTHENTICATE, AUTHENTICATE | FROM_METER, CHANGE_PASSWORD | FROM_METER}
+)
+_START = 0x68
+_FROM_CONTROL = 7
+_NO_FRAME_DATA = 202
+"""DATA and the two bytes behind it that broken bytes hide at most."""
 
 
 def has_secret(frame: Frame) -> bool:
@@ -93,6 +106,31 @@ def masked_hex(frame: Frame) -> str:
     )
 
 
+def masked_noise(raw: bytes) -> str:
+    """Bytes that are no frame, in hexadecimal, with `xx` for what may be the DATA of a broken one
+    that carries a password, of either edition.
+
+    Rather too much is hidden than too little: where a byte was lost, nothing else is certain.
+
+    >>> masked_noise(trip[:-4])  # vector f48, cut short
+    '68611001301215681c10xxxxxxxxxxxxxxxxxxxxxxxxxxxx'
+    """
+    hidden = bytearray(len(raw))
+    for place in range(len(raw) - 2):
+        if raw[place] != _START or raw[place + _FROM_CONTROL : place + _FROM_CONTROL + 1] == b"h":
+            continue  # the 68H before an address; the one behind it comes
+        data = raw[place + 3 : place + 3 + _NO_FRAME_DATA]
+        control = raw[place + 1]
+        if control in _SECRET_CONTROLS or _tells_password(control, data):
+            hidden[place + 3 : place + 3 + len(data)] = b"x" * len(data)
+    return "".join("xx" if hide else f"{byte:02x}" for byte, hide in zip(raw, hidden, strict=True))
+
+
+def _tells_password(control: int, data: bytes) -> bool:
+    """Whether a broken answer is that to a read of a password."""
+    return control & FROM_METER > 0 and data[1:4] == _PASSWORD_DI_ON_WIRE
+
+
 def secret_data(frame: Frame) -> frozenset[int]:
     """Offsets in DATA that tell something of a password."""
     size = len(frame.data)
@@ -105,11 +143,14 @@ def secret_data(frame: Frame) -> frozenset[int]:
             return frozenset(range(size))  # 98H repeats the new password
         read = function in (READ, READ_FOLLOW_UP) and names_password
         return frozenset(range(4, size)) if read else frozenset()
+    if frame.control in _SECRET_FROM_1997:
+        return frozenset(range(_SECRET_FROM_1997[frame.control], size))
     starts = _SECRET_OFFSETS.get(frame.control, ())
     places = {n for first in starts for n in range(first, first + _PASSWORD_BYTES) if n < size}
     if frame.control == WRITE and names_password:
         places |= set(range(_WRITTEN_AT, size))
-    if frame.control == RELAY and frame.data[:1] in _SEALED_LEVELS:
+    is_sealed = frame.data[:1] in _SEALED_LEVELS or size > _PLAIN_RELAY_BYTES
+    if frame.control == RELAY and is_sealed:
         places |= set(range(_SEALED_FROM, size))  # ciphertext and MAC
     return frozenset(places)
 

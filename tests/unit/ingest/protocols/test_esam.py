@@ -293,6 +293,10 @@ def nobody(_frame: Frame) -> Reply:
         ({"meters": [161]}, "esam.meters names no meters"),
         ({"profile": {"mac": 4}}, "esam.profile has other fields"),
         ({"profile": {"mac_bytes": "4"}}, "profile.mac_bytes"),
+        ({"profile": {"function": 17}}, "profile.function"),
+        ({"profile": {"level": 98}}, "profile.level"),
+        ({"profile": {"level": "9"}}, "level"),
+        ({"profile": {"di": 7}}, "profile.di"),
         ({"operator": "1"}, "operator"),
         ({"machine": "nowhere:make"}, "esam.machine 'nowhere:make' is not there"),
         ({"machine": ""}, "esam.machine '' is not there"),
@@ -341,6 +345,16 @@ def test_over_a_real_line_with_nothing_secret_in_the_evidence(tmp_path: Path) ->
             policy=DEFAULT_POLICY,
         )
         owned = Lines(b"key")
+        cancelled = ("cancelled", "C2")
+        withheld = switch(request, owned, security(), lambda: cancelled)
+        assert (withheld.sent, withheld.refusal, withheld.detail) == (False, *cancelled)
+        # Control has its last word behind the session with the module, and no 1CH follows.
+        assert [frame for frame in withheld.frames if frame[0] == ">" and "680320" in frame]
+        assert not [frame for frame in withheld.frames if "681c" in frame]
+        walls = iter([START_AT, START_AT, UNTIL_AT])
+        late = switch(request, owned, security(), lambda: ("", ""), lambda: next(walls))
+        assert (late.sent, late.refusal) == (False, "expired")
+        assert not [frame for frame in late.frames if "681c" in frame]
 
         def send(sealing: RelaySecurity) -> tuple[object, ...]:
             told = switch(request, owned, sealing, lambda: ("", ""))

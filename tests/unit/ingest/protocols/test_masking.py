@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.protocols.dlt645.address import MeterAddress
+from services.ingest.protocols.dlt645.edition_1997 import secret_data_1997
 from services.ingest.protocols.dlt645.frame import Frame, FrameReader, encode_frame
 from services.ingest.protocols.dlt645.masking import (
     has_secret,
     kept_text,
     mask_frame,
     masked_hex,
+    masked_noise,
 )
 from services.ingest.protocols.dlt645.requests import (
     Credentials,
@@ -71,6 +73,10 @@ def test_two_passwords_give_the_same_masked_frame(
         (0x98, 4, {0, 1, 2, 3}),
         (0x98, 0, set()),
         (0xDC, 1, set()),
+        (0x04, 8, {2, 3, 4, 5, 6, 7}),
+        (0x0F, 4, {0, 1, 2, 3}),
+        (0x10, 4, {0, 1, 2, 3}),
+        (0x1C, 17, {1, 2, 3, *range(8, 17)}),
         (0x11, 16, set()),
     ],
 )
@@ -94,3 +100,32 @@ def test_a_key_makes_the_digest_one_that_cannot_be_searched() -> None:
 def test_two_frames_in_one_piece_are_both_masked() -> None:
     masked = mask_frame(raw("f48") + raw("f49") + raw("f52"))
     assert masked.count("xx") == 8
+
+
+def test_a_trip_frame_looked_at_as_1997_tells_no_password() -> None:
+    (frame,) = FrameReader().feed(raw("f48"))
+    assert isinstance(frame, Frame)
+    assert secret_data_1997(frame) == frozenset({1, 2, 3})
+
+
+TRIP = "68611001301215681c10"
+
+
+@pytest.mark.parametrize(
+    ("broken", "shown"),
+    [
+        (raw("f48")[:24], TRIP + "xx" * 14),
+        (raw("f48")[1:24], TRIP[2:] + "xx" * 14),  # the first byte was lost
+        (raw("f48")[:-2] + b"\0\x16", TRIP + "xx" * 18),
+        (raw("f48")[:9], TRIP[:18]),
+        (raw("f48")[:11], TRIP + "xx"),
+        (raw("f01")[:-2], raw("f01")[:-2].hex()),
+        (b"", ""),
+        (
+            wire("000000000161", 0x91, bytes.fromhex("030c0004563412"))[:-2],
+            "68610100000000689107" + "xx" * 7,
+        ),
+    ],
+)
+def test_broken_frames_tell_no_password(broken: bytes, shown: str) -> None:
+    assert masked_noise(broken) == shown

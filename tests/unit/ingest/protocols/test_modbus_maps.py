@@ -113,9 +113,8 @@ def test_every_field_is_in_the_documentation_and_no_other() -> None:
     assert rows == MAP_FIELDS | REGISTER_FIELDS
 
 
-ROW = (
-    '{{address: 8, obis: "1-0:1.8.0", name: e, unit: V, scale: {scale}, decimals: 1, type: {type}}}'
-)
+ROW = """{{address: 8, obis: "1-0:32.7.0", name: u, unit: V,
+     scale: {scale}, decimals: 1, type: {type}}}"""
 TOP = """schema: 1
 protocol: modbus_x
 name: X
@@ -144,6 +143,11 @@ def test_types_and_word_orders(kind: str, order: str, words: list[int], value: i
     row = ROW.format(scale="0.1", type=f"{kind}, word_order: {order}")
     (found,) = read(f"{TOP}  - {row}\n", *enumerate(words, start=8), function=4)
     assert (found.value, found.scale) == (value, 10)
+
+
+def test_energy_whose_code_we_do_not_know_has_any_unit_of_energy() -> None:
+    text = EXAMPLE.replace("1-0:1.8.0", "1-0:131.8.0").replace("unit: Wh", "unit: varh")
+    assert parse_map(text, "map.yaml").registers[0].unit == "varh"
 
 
 def test_the_rounding_is_the_one_that_is_named() -> None:
@@ -213,7 +217,20 @@ def test_a_directory_adds_and_overrides(tmp_path: Path) -> None:
         ("0x0100", "70000", "line 11 address: '70000' is not allowed (give 0 to 65534)"),
         ("0x0104", "0x0101", "line 13 address: overlaps the register of line 11"),
         ("1-0:36.7.0", "36.7.0", "line 13 obis: '36.7.0' is no OBIS code (write it like"),
-        ("1-0:36.7.0", "1-0:1.8.0", "line 13 obis: 1-0:1.8.0 is that of line 11 too"),
+        ("1-0:1.8.0", "1-0:36.7.0", "line 11 unit: 'Wh' is not that of 1-0:36.7.0 (use W or var"),
+        ("1-0:36.7.0", "1-0:1.8.0", "line 13 unit: 'W' is not that of 1-0:1.8.0 (use Wh, or"),
+        ("1-0:1.8.0", "1-0:3.8.0", "line 11 unit: 'Wh' is not that of 1-0:3.8.0 (use varh, or"),
+        ("1-0:1.8.0", "1-0:29.8.0", "line 11 unit: 'Wh' is not that of 1-0:29.8.0 (use VAh, or"),
+        (
+            'type: int16, obis: "1-0:36.7.0", name: active power L1, unit: W',
+            'type: int16, obis: "1-0:1.8.0", name: active energy, unit: Wh',
+            "line 13 obis: 1-0:1.8.0 is that of line 11 too",
+        ),
+        (
+            "{address: 0x0104,",
+            "{address: 0x0101, function: 3,",
+            "line 13 address: overlaps the register of line 11",
+        ),
         ("unit: Wh", "unit: kWh", "line 11 unit: 'kWh' is not known (use one of Wh, varh"),
         (
             "scale: 10,",

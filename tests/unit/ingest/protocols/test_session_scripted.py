@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.ingest.protocols.dlt645.frame import Frame, address_matches
+from services.ingest.protocols.dlt645.load_records import encode_load_record
 from services.ingest.protocols.dlt645.profile import Dlt645Profile
 from services.ingest.protocols.dlt645.replies import data_reply, is_reply, refusal_reply
 from services.ingest.protocols.dlt645.requests import ReadAsked, parse_request
+from services.ingest.protocols.dlt645.values import decode_stamp, encode_bcd
 from services.ingest.protocols.drivers import Exchanged
 from services.ingest.protocols.failures import BadReply, Exchange
 from services.ingest.protocols.session import MeterSession
@@ -152,6 +155,36 @@ def test_a_profile_with_records_off_the_grid_and_contradictions() -> None:
     session.profile = one
     with pytest.raises(BadReply, match="differ"):
         session.read_profile(day)
+
+
+def test_a_profile_goes_on_behind_hours_without_power() -> None:
+    """Records 18 to 35 were never stored: those behind them are read all the same."""
+    begins = datetime.fromisoformat("2026-02-01T00:00:00")
+
+    def answer(request: Frame) -> Frame:
+        asked = parse_request(request)
+        assert isinstance(asked, ReadAsked)
+        civil = decode_stamp(asked.extra[1:])
+        assert isinstance(civil, datetime)
+        first = (civil - begins) // timedelta(minutes=15)
+        if first in (18, 27) or first >= 72:
+            return refusal_reply(request, request.address, "no_such_data")
+        stored = b"".join(
+            encode_load_record(
+                begins + place * timedelta(minutes=15), {4: encode_bcd(place, 4) + bytes(12)}, 4
+            )
+            for place in (first, first + 8)
+        )
+        return data_reply(request.address, asked.di, stored)
+
+    session = MeterSession(Scripted(answer), "000000000161")  # type: ignore[arg-type]
+    session.profile = Dlt645Profile(load_classes=(4,))
+    block = session.read_profile("2026-02-01")
+    column = block.registers["1-0:1.8.0"]
+    assert block.refused == ()
+    assert [place for place, value in enumerate(column) if value is not None] == [
+        *(0, 8, 9, 17, 36, 44, 45, 53, 54, 62, 63, 71)
+    ]
 
 
 def test_a_refusal_without_a_reason_is_no_reply() -> None:
