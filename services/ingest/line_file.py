@@ -93,7 +93,7 @@ def parse_line(name: str) -> LineName:
     if kind == "tcp":
         host, _, port = rest.rpartition(":")
         if host and port.isdecimal() and 0 < int(port) <= 65_535:
-            return LineName("tcp", host, int(port))
+            return LineName("tcp", host.lower(), int(port))  # names of hosts know no case
     if kind == "serial" and rest:
         path, _, baud = rest.rpartition(":")
         if path and baud.isdecimal() and int(baud):
@@ -152,7 +152,7 @@ def load_lines(file: Path | None) -> LineBook:
             for name, given in _table(sections.get("lines", {}), "lines").items()
         }
         hosts = {
-            name: _whole(given, f"hosts.{name}", 1, 1000)
+            name.lower(): _whole(given, f"hosts.{name}", 1, 1000)
             for name, given in _table(sections.get("hosts", {}), "hosts").items()
         }
     except BadInput as wrong:

@@ -13,8 +13,9 @@ MACs. None of these bytes is ever stored (masking).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from libs.events.errors import BadInput
 from services.ingest.protocols.dlt645.address import MeterAddress
@@ -25,6 +26,7 @@ from services.ingest.protocols.dlt645.requests import Credentials, RelayOrder, r
 from services.ingest.protocols.failures import NotSealed
 from services.ingest.protocols.session import Ask, PasswordSecurity
 
+T = TypeVar("T")
 COMMAND_BYTES = 8
 """N1 N2 N3..N8 of 1CH: the command and until when the meter may obey."""
 DEFAULTS = {"di": "070000FF", "level": "98"}
@@ -102,7 +104,8 @@ class Sealed:
 class CryptoMachine(Protocol):
     """Holds the keys and does all cryptography; the utility's machine in production.
 
-    Raises `NotSealed` when it cannot or will not.
+    Raises `NotSealed` when it cannot or will not; an OSError says that it does not answer. Nothing
+    is sent then. Any other error is a bug.
     """
 
     def challenge(self, address: str, profile: EsamProfile) -> Challenge:
@@ -129,7 +132,9 @@ class EsamSecurity:
         plain_frame = relay_request(order, credentials, profile.zone_minutes)
         header, command = plain_frame.data[:HEADER_BYTES], plain_frame.data[HEADER_BYTES:]
         counter = (session.counter + 1).to_bytes(self.profile.counter_bytes, "little")
-        sealed = self.machine.seal(session, header, command + counter, self.profile)
+        sealed = _answer_of(
+            lambda: self.machine.seal(session, header, command + counter, self.profile)
+        )
         sizes = (len(sealed.ciphertext), len(sealed.mac))
         if sizes != (self.profile.cipher_bytes, self.profile.mac_bytes):
             raise NotSealed("the crypto machine's ciphertext or MAC has not the profile's length")
@@ -139,7 +144,7 @@ class EsamSecurity:
 
     def _authenticate(self, address: MeterAddress, ask: Ask) -> Session:
         wanted = self.profile
-        challenge = self.machine.challenge(str(address), wanted)
+        challenge = _answer_of(lambda: self.machine.challenge(str(address), wanted))
         operator = Credentials(level=wanted.level, operator=self.operator).encode()[4:]
         data = di_bytes(wanted.di) + operator + challenge.proof
         request = Frame(
@@ -181,3 +186,11 @@ class SecurityByMeter:
         )
         chosen = self.esam if wants_esam else self.password
         return chosen.seal(order, profile, ask)
+
+
+def _answer_of(ask: Callable[[], T]) -> T:
+    """What the crypto machine answers; a machine that is away seals nothing and breaks nothing."""
+    try:
+        return ask()
+    except OSError as error:
+        raise NotSealed(f"the crypto machine does not answer: {error}") from None

@@ -32,6 +32,7 @@ def written(folder: Path, document: object) -> Path:
     ("name", "wire", "host", "baud"),
     [
         ("tcp:192.0.2.7:6001", "tcp:192.0.2.7:6001", "192.0.2.7", 0),
+        ("tcp:Term-A:6001", "tcp:term-a:6001", "term-a", 0),  # one master, however it is spelt
         ("serial:/dev/ttyS1", "serial:/dev/ttyS1", "/dev/ttyS1", 0),
         ("serial:/dev/ttyS1:9600", "serial:/dev/ttyS1", "/dev/ttyS1", 9600),
         ("serial:/dev/by-path/pci-0:1.0-p0", "serial:/dev/by-path/pci-0:1.0-p0",

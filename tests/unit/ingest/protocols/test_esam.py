@@ -207,6 +207,18 @@ def test_what_does_not_fit_the_profile_is_not_sent(site: Site) -> None:
         EsamProfile(mac_bytes=0)
 
 
+@pytest.mark.parametrize("call", ["challenge", "seal"])
+def test_a_machine_that_does_not_answer_seals_nothing(
+    site: Site, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise TimeoutError("no answer in 3 s")
+
+    monkeypatch.setattr(SimulatedMachine, call, gone)
+    with pytest.raises(NotSealed, match="the crypto machine does not answer: no answer in 3 s"):
+        site.command(security())
+
+
 def test_a_reply_to_another_identifier_is_no_session(site: Site) -> None:
     def ask(frame: Frame) -> Reply:
         found = answer(site.meter, Conversation(), frame, site.at_s)
