@@ -65,7 +65,7 @@ def causes_of(loss: Loss, day: LossDay, places: Places, rules: LossRules) -> tup
     """
     if loss.status not in ALARMS:
         return ()
-    measured = day.measured(loss)
+    measured = _counted(loss, day)
     scene = Scene(loss=loss, day=day, measured=measured, places=places, rules=rules)
     found = [
         cause
@@ -83,6 +83,15 @@ def causes_of(loss: Loss, day: LossDay, places: Places, rules: LossRules) -> tup
     return tuple(sorted(found, key=lambda cause: -cause.explained_wh))
 
 
+def _counted(loss: Loss, day: LossDay) -> tuple[Measured, ...]:
+    """What went into a loss: in that of a feeder the gates of its areas have no part."""
+    return tuple(
+        found
+        for found in day.measured(loss)
+        if found.place.role != GATE or found.place.area == loss.area
+    )
+
+
 def _cause(
     name: str, found: Measured, effect_wh: int | None, numbers: dict[str, int | str]
 ) -> Cause:
@@ -95,9 +104,10 @@ def _cause(
     )
 
 
-def _effect(found: Measured, import_change_wh: int) -> int:
-    """What it does to the loss that a point shows so much more import than it should."""
-    return import_change_wh if found.place.role == GATE else -import_change_wh
+def _effect(found: Measured, net_change_wh: int) -> int:
+    """What it does to the loss that a point shows so much more import, or less export, than it
+    should."""
+    return net_change_wh if found.place.role == GATE else -net_change_wh
 
 
 def _against_usual(name: str, found: Measured) -> Found:
@@ -144,8 +154,12 @@ def ratio_mismatch(scene: Scene) -> Found:
         used, archive = found.read.ratio, found.place.ratio
         if not used or not archive or parse_ratio(used) == parse_ratio(archive):
             continue
-        should_wh = half_up_div(found.import_wh * parse_ratio(archive), parse_ratio(used))
-        effect = _effect(found, found.import_wh - should_wh)
+        should_wh, should_export_wh = (
+            half_up_div(energy_wh * parse_ratio(archive), parse_ratio(used))
+            for energy_wh in (found.import_wh, found.export_wh)
+        )
+        net_wh, should_net_wh = found.import_wh - found.export_wh, should_wh - should_export_wh
+        effect = _effect(found, net_wh - should_net_wh)
         if effect:
             numbers: dict[str, int | str] = {
                 "used_ratio": used,
@@ -153,16 +167,20 @@ def ratio_mismatch(scene: Scene) -> Found:
                 "import_wh": found.import_wh,
                 "by_archive_wh": should_wh,
             }
+            if found.export_wh:
+                numbers["export_wh"] = found.export_wh
+                numbers["export_by_archive_wh"] = should_export_wh
             yield _cause("ratio_mismatch", found, effect, numbers)
 
 
 def pv_not_counted(scene: Scene) -> Found:
-    """A point with PV whose export register was not read: its supply is not counted."""
+    """A point with PV whose export register was not read: what it fed in is not counted, nor what
+    flowed back through a gate."""
     for found in scene.measured:
         if found.place.has_pv and found.read.export_wh is None:
             usual = found.read.usual_export_wh
             numbers: dict[str, int | str] = {} if usual is None else {"usual_export_wh": usual}
-            yield _cause("pv_not_counted", found, -usual if usual else None, numbers)
+            yield _cause("pv_not_counted", found, _effect(found, usual) if usual else None, numbers)
 
 
 def zero_usage(scene: Scene) -> Found:
