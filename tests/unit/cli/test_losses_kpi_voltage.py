@@ -295,3 +295,12 @@ def test_cells_of_two_columns_stay_in_line() -> None:
     assert fixed_line(("台区", "7", "x"), (6, -3, 1)) == "台区     7 x"
     assert fixed_line(("红旗台区", "1234", ""), (5, -3, 1)) == "红旗  1234"
     assert [per_cent(value) for value in (None, -5, 10_000)] == ["-", "-0.05", "100.00"]
+
+
+@pytest.mark.parametrize("name", ["losses", "kpi"])
+def test_today_is_not_over(name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = COMMANDS[name][1]
+    day_on = Path(first).read_text().splitlines()[1].split(",")[0]
+    monkeypatch.setattr("services.cli.row_values.today_on", lambda: day_on)
+    said = refused(capsys, *COMMANDS[name])
+    assert f"day_on: {day_on} is not over (give a day that is over)" in said
