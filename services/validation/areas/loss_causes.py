@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 
 from libs.events.quantities import floor_div, half_up_div
 from services.validation.areas.line_loss import ALARMS, HIGH, NEGATIVE, Loss, LossDay, Measured
@@ -235,33 +234,20 @@ def clock_off(scene: Scene) -> Found:
 def member_moved(scene: Scene) -> Found:
     """A member that came lately may still be fed from elsewhere; one that left, from here. Who
     moved inside a feeder says nothing about that feeder, and a new customer moved from nowhere."""
-    loss, days = scene.loss, scene.rules.moved_within_days
-    since_on = (date.fromisoformat(loss.day_on) - timedelta(days=days)).isoformat()
-    for members in scene.day.members_of.values():
-        for found in members:
-            now = found.place
-            if now.role == GATE or not found.import_wh:
-                continue
-            before = _place_before(now, scene.places)
-            if before is None or not since_on < now.from_on <= loss.day_on:
-                continue
-            is_here, was_here = _is_inside(loss, now), _is_inside(loss, before)
-            if is_here == was_here:
-                continue
-            numbers: dict[str, int | str] = {
-                "moved_on": now.from_on,
-                "from": before.area or before.feeder,
-                "to": now.area or now.feeder,
-                "import_wh": found.import_wh,
-            }
-            effect = -found.import_wh if is_here else found.import_wh
-            yield _cause("member_moved", found, effect, numbers)
-
-
-def _place_before(now: Membership, places: Places) -> Membership | None:
-    """Where a point was before it came to a place."""
-    earlier = [place for place in places[now.usage_point] if place.from_on < now.from_on]
-    return earlier[-1] if earlier else None
+    loss = scene.loss
+    for found, before in scene.day.moved:
+        now = found.place
+        is_here, was_here = _is_inside(loss, now), _is_inside(loss, before)
+        if is_here == was_here:
+            continue
+        numbers: dict[str, int | str] = {
+            "moved_on": now.from_on,
+            "from": before.area or before.feeder,
+            "to": now.area or now.feeder,
+            "import_wh": found.import_wh,
+        }
+        effect = -found.import_wh if is_here else found.import_wh
+        yield _cause("member_moved", found, effect, numbers)
 
 
 def _is_inside(loss: Loss, place: Membership) -> bool:

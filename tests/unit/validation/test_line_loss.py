@@ -454,3 +454,15 @@ def test_a_wrong_ratio_is_wrong_for_both_directions() -> None:
     )
     assert named(found) == [("ratio_mismatch", "A1", -5_000)]
     assert found[0].numbers["export_by_archive_wh"] == "30000"
+
+
+def test_who_moved_is_worked_out_once_for_all_losses_of_a_day() -> None:
+    # Every alarm went through every member of every area: a city's day took hours.
+    old = replace(place("M1", "B"), to_on="2026-01-30")
+    found = places(place("GB", "B", "gate"), old, place("M1", "A", from_on=DAY))
+    day = losses(found, read("GA", 9_000), read("M1", 500), read("A1", 100), read("A2", 100))
+    assert [(each.read.usage_point, before) for each, before in day.moved] == [("M1", old)]
+    assert losses(found, read("M1", 0)).moved == ()
+    later = area_losses("2026-02-01", found, (read("M1", 500),), RULES)
+    assert later.moved == ()
+    assert area_losses("0001-01-01", found, (), RULES).moved == ()
