@@ -21,6 +21,9 @@ from services.validation.instant import UTC_OFFSET_MINUTES
 ENERGY_MOST_WH = 10**15
 """A terawatt-hour: no point uses it in a day."""
 
+FIRST_ON = "1970-01-02"
+"""Nothing was read before; and no day or instant after it is so early that it cannot be written."""
+
 R = TypeVar("R")
 
 
@@ -41,6 +44,8 @@ def past_day(row: Row, column: str) -> str:
     if day_on >= today:
         when = "not over" if day_on == today else "in the future"
         raise row.wrong(column, f"{day_on} is {when}", "give a day that is over")
+    if day_on < FIRST_ON:
+        raise row.wrong(column, f"{day_on} is before there were meters", f"at least {FIRST_ON}")
     return day_on
 
 
@@ -49,6 +54,8 @@ def past_instant(row: Row, column: str) -> str:
     at = row.instant(column)
     if at > now_at():
         raise row.wrong(column, f"{at} is in the future", "give an instant that has passed")
+    if at < FIRST_ON:
+        raise row.wrong(column, f"{at} is before there were meters", f"at least {FIRST_ON}")
     return at
 
 
