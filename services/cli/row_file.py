@@ -43,6 +43,8 @@ class Row:
     def optional(self, column: str) -> str:
         """A cell's text, "" when there is none."""
         found = self.cells.get(column, "")
+        if isinstance(found, dict | list):
+            raise self.wrong(column, "is no single value", "give a text or a number")
         return found if isinstance(found, str) else str(found)
 
     def text(self, column: str) -> str:
@@ -190,14 +192,41 @@ def _json_row(
 ) -> Row:
     try:
         # Numbers stay as written: no reading passes through a binary float.
-        found = json.loads(line, parse_float=str, parse_int=str)
+        found = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_members)
+    except BadInput as twice:
+        raise BadInput(f"{name} line {number}", twice.problem, twice.fix) from None
     except (ValueError, RecursionError):
         raise BadInput(f"{name} line {number}", "is no JSON", "write one object a line") from None
     if not isinstance(found, dict):
         raise BadInput(f"{name} line {number}", "is no JSON object", "write one object a line")
     _check_columns(found, f"{name} line {number}", needed, known)
-    cells = {key: value for key, value in found.items() if value not in (None, "")}
+    if "\\u" in line and not _is_text(line):
+        problem = "has half of a character (a lone surrogate)"
+        raise BadInput(f"{name} line {number}", problem, "write the whole character, in UTF-8")
+    trimmed = {
+        key: value.strip() if isinstance(value, str) else value for key, value in found.items()
+    }
+    cells = {key: value for key, value in trimmed.items() if value not in (None, "")}
     return Row(name, number, cells)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; BadInput when a name is there twice, for nobody knows which value is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise BadInput("", f"{twice!r} is there twice", "name each column once")
+    return found
+
+
+def _is_text(line: str) -> bool:
+    """Whether every escaped character of a line of JSON can be written as UTF-8."""
+    try:
+        json.dumps(json.loads(line), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_columns(

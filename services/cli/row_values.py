@@ -16,9 +16,13 @@ from rich.cells import set_cell_size
 from libs.events.documents import read_json
 from libs.events.errors import BadInput
 from services.cli.row_file import Row
+from services.validation.instant import UTC_OFFSET_MINUTES
 
 ENERGY_MOST_WH = 10**15
 """A terawatt-hour: no point uses it in a day."""
+
+FIRST_ON = "1970-01-02"
+"""Nothing was read before; and no day or instant after it is so early that it cannot be written."""
 
 R = TypeVar("R")
 
@@ -28,11 +32,20 @@ def now_at() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def today_on() -> str:
+    """The day that it is in the utility's zone."""
+    return (datetime.now(UTC) + timedelta(minutes=UTC_OFFSET_MINUTES)).date().isoformat()
+
+
 def past_day(row: Row, column: str) -> str:
-    """A day that is not in the future of the utility's zone."""
+    """A day that is over in the utility's zone: of today nobody can have all of it."""
     day_on = row.day(column)
-    if day_on > (datetime.now(UTC) + timedelta(hours=8)).date().isoformat():
-        raise row.wrong(column, f"{day_on} is in the future", "give a day that is over")
+    today = today_on()
+    if day_on >= today:
+        when = "not over" if day_on == today else "in the future"
+        raise row.wrong(column, f"{day_on} is {when}", "give a day that is over")
+    if day_on < FIRST_ON:
+        raise row.wrong(column, f"{day_on} is before there were meters", f"at least {FIRST_ON}")
     return day_on
 
 
@@ -41,6 +54,8 @@ def past_instant(row: Row, column: str) -> str:
     at = row.instant(column)
     if at > now_at():
         raise row.wrong(column, f"{at} is in the future", "give an instant that has passed")
+    if at < FIRST_ON:
+        raise row.wrong(column, f"{at} is before there were meters", f"at least {FIRST_ON}")
     return at
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from libs.events.errors import BadInput
@@ -102,6 +103,9 @@ def read_points(path: str, usage_class: str) -> Iterator[tuple[Row, PointFacts]]
 
 def _facts(row: Row, usage_class: str) -> PointFacts:
     producer = word(row, "is_producer", ("true", "false", "True", "False"), "false")
+    from_at, to_at = (row.instant(name) if has(row, name) else "" for name in ("from_at", "to_at"))
+    if to_at and to_at <= from_at:
+        raise row.wrong("to_at", f"{to_at} is not after {from_at}", "swap them")
     return PointFacts(
         usage_point=row.text("usage_point"),
         usage_class=word(row, "class", USAGE_CLASSES, usage_class),
@@ -110,15 +114,15 @@ def _facts(row: Row, usage_class: str) -> PointFacts:
         is_producer=producer.lower() == "true",
         voltage_class=word(row, "voltage_class", tuple(LEVEL_DV), ""),
         nominal_dv=amount(row, "nominal_dv") or 0,
-        installations=tuple(_installation(row, each) for each in _list(row, "installations")),
+        installations=_installations(row),
         registers=_codes(row, "registers"),
         interval_registers=_codes(row, "interval_registers"),
         outages=_periods(row, "outages"),
         disconnected=_periods(row, "disconnected"),
         history=_history(row),
         last_actual_at=row.instant("last_actual_at") if has(row, "last_actual_at") else "",
-        from_at=row.instant("from_at") if has(row, "from_at") else "",
-        to_at=row.instant("to_at") if has(row, "to_at") else "",
+        from_at=from_at,
+        to_at=to_at,
     )
 
 
@@ -148,6 +152,21 @@ def _inner(row: Row, column: str, given: Any, known: tuple[str, ...]) -> Row:
             raise row.wrong(f"{column}.{name}", "is no field", f"known are {', '.join(known)}")
     cells = {f"{column}.{name}": value for name, value in given.items() if value not in (None, "")}
     return replace(row, cells=cells)
+
+
+def _installations(row: Row) -> tuple[Installation, ...]:
+    """The stays of meters: each ends after it began, and before the next one begins."""
+    found = [_installation(row, each) for each in _list(row, "installations")]
+    found.sort(key=lambda stay: stay.from_at)
+    for stay in found:
+        if stay.to_at and stay.to_at <= stay.from_at:
+            problem = f"{stay.to_at} is not after {stay.from_at}"
+            raise row.wrong("installations.to_at", problem, "swap them")
+    for earlier, later in pairwise(found):
+        if not earlier.to_at or earlier.to_at > later.from_at:
+            problem = f"{earlier.meter_no} is still there at {later.from_at}"
+            raise row.wrong("installations.to_at", problem, f"end it before {later.meter_no}")
+    return tuple(found)
 
 
 def _installation(row: Row, given: Any) -> Installation:
@@ -201,11 +220,17 @@ def _history(row: Row) -> Mapping[str, PeriodUsage]:
         place = f"history.{register}"
         inner = _inner(row, place, each, ("energy_wh", "days", "outage_s"))
         inner.text(f"{place}.energy_wh"), inner.text(f"{place}.days")
-        history[register] = PeriodUsage(
+        usage = PeriodUsage(
             energy_wh=amount(inner, f"{place}.energy_wh") or 0,
             period_s=(amount(inner, f"{place}.days") or 0) * SECONDS_PER_DAY,
             outage_s=amount(inner, f"{place}.outage_s") or 0,
         )
+        if not usage.period_s:
+            raise inner.wrong(f"{place}.days", "is 0", "give the days of the usage")
+        if usage.supplied_s < 0:
+            problem = f"{usage.outage_s} is longer than the period"
+            raise inner.wrong(f"{place}.outage_s", problem, "give seconds")
+        history[register] = usage
     return history
 
 

@@ -269,7 +269,9 @@ def is_coarser(accuracy_class: str, than: str) -> bool:
     return one > other or (one == other and than.endswith("S") and accuracy_class[-1] != "S")
 
 
-def _outside(name: str, share: int, bounds: tuple[int, int], text: str) -> Iterator[MatchFinding]:
+def _outside(
+    name: str, share: Fraction, bounds: tuple[int, int], text: str
+) -> Iterator[MatchFinding]:
     """Below the least the device is too large, above the most too small."""
     least, most = bounds
     if share < least:
@@ -278,19 +280,23 @@ def _outside(name: str, share: int, bounds: tuple[int, int], text: str) -> Itera
         yield _finding(f"{name}_undersized", share, most, text)
 
 
-def _finding(rule: str, share: int, bound: int, text: str) -> MatchFinding:
+def _finding(rule: str, share: Fraction, bound: int, text: str) -> MatchFinding:
     side = "at least" if share < bound else "at most"
     full = f"{text}, {side} {_pct(bound)}"
-    return MatchFinding(rule=rule, found_e2_pct=share, bound_e2_pct=bound, text=full)
+    return MatchFinding(rule=rule, found_e2_pct=_rounded(share), bound_e2_pct=bound, text=full)
 
 
-def _share(part: int, whole: int) -> int:
-    """A share in hundredths of a per cent, rounded half even."""
-    return half_even_div(part * HUNDRED_PCT_E2, whole)
+def _share(part: int, whole: int) -> Fraction:
+    """A share in hundredths of a per cent, exact: it is judged so, and rounded to be shown."""
+    return Fraction(part * HUNDRED_PCT_E2, whole)
 
 
-def _pct(share: int) -> str:
-    return f"{format_scaled(share, 100)} %"
+def _rounded(share: Fraction) -> int:
+    return half_even_div(share.numerator, share.denominator)
+
+
+def _pct(share: Fraction | int) -> str:
+    return f"{format_scaled(_rounded(Fraction(share)), 100)} %"
 
 
 def _amperes(value_ma: int) -> str:

@@ -42,6 +42,7 @@ VERDICTS = (FAILED, NOT_JUDGED, PASSED)
 """From the strongest to the weakest: the verdict on the meter is the first one found."""
 
 NOT_DONE = "not_done"
+INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +296,9 @@ def class_number(text: str) -> int:
 def local_day(at: str, utc_offset_minutes: int, field_name: str = "measured_at") -> str:
     """The day of an instant in the utility's zone; BadInput names the field when it is none."""
     try:
-        instant = datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        instant = datetime.strptime(at, INSTANT).replace(tzinfo=UTC)
+        if instant.strftime(INSTANT) != at:  # 2026-3-1T2:0:0Z, which no comparison of texts bears
+            raise ValueError(at)
     except ValueError:
         fix = "write it like 2026-01-31T16:00:00Z"
         raise BadInput(field_name, f"{at!r} is no instant", fix) from None

@@ -1,7 +1,7 @@
 """The category of a metering point, I to V: how important it is, and so how often it is checked.
 
-    2000: 6 GWh a month, or 12 MVA              I        2016: 220 kV and above       I
-          1.2 GWh, or 2 MVA                     II             66 and 110 kV          II
+    2000: 5 GWh a month, or 10 MVA              I        2016: 220 kV and above       I
+          1 GWh, or 2 MVA                       II             66 and 110 kV          II
           100 MWh, or 315 kVA                   III            10 to 35 kV            III
           below 315 kVA                         IV             380 V                  IV
           one phase                             V              220 V                  V

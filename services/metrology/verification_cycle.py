@@ -8,6 +8,7 @@ The cycles are configuration (domain.md §4.1): 6 years for classes 0.2S and 0.5
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,6 +16,7 @@ from datetime import date
 from libs.events.errors import BadInput
 
 MONTHS_PER_YEAR = 12
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ DEFAULT_CYCLES = VerificationCycles(
 
 def parse_day(text: str, field_name: str) -> date:
     """A day of the wire such as 2026-01-31; BadInput names the field."""
-    if len(text) == len("2026-01-31"):
+    if _DAY.fullmatch(text):
         try:
             return date.fromisoformat(text)
         except ValueError:

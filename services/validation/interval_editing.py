@@ -140,8 +140,11 @@ def check_edit(edit: Edit, *, signed: bool = False) -> None:
         raise BadInput("source", f"{edit.source!r} is unknown", f"use {', '.join(SOURCES)}")
     if edit.after < 0 and not signed:
         raise BadInput("after_wh", f"is {edit.after}", "only a signed series may be negative")
-    parse_instant(edit.end_at, "end_at")
+    ends = parse_instant(edit.end_at, "end_at")
     edited = parse_instant(edit.edited_at, "edited_at")
+    if edited < ends:
+        problem = f"{edit.edited_at} is before the interval ends"
+        raise BadInput("edited_at", problem, "give the instant of the edit")
     if bool(edit.approved_by.strip()) != bool(edit.approved_at):
         missing = "approved_at" if edit.approved_by.strip() else "approved_by"
         raise BadInput(missing, "is empty", "give who approved and when, or neither")

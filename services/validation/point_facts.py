@@ -175,9 +175,11 @@ def not_installed(installations: Sequence[Installation]) -> tuple[Period, ...]:
 
 
 def outage_seconds(periods: Sequence[Period], from_at: str, to_at: str) -> int:
-    """How long an outage lasted within a period; outages do not overlap."""
-    total = 0
-    for since, until in periods:
-        begin, end = max(since, from_at), min(until or to_at, to_at)
-        total += max(seconds_between(begin, end), 0)
+    """How long supply was out within a period; what two outages overlap counts once."""
+    total, counted_to = 0, from_at
+    for since, until in sorted(periods):
+        begin, end = max(since, counted_to), min(until or to_at, to_at)
+        if begin < end:
+            total += seconds_between(begin, end)
+            counted_to = end
     return total

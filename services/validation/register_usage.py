@@ -42,7 +42,9 @@ OUT_OF_RANGE = "out_of_range"
 FOREIGN_METER = "foreign_meter"
 NO_EXCHANGE_READING = "no_exchange_reading"
 
-_OBIS = re.compile(r"(?P<channel>\d+-\d+:)?(?P<quantity>\d+)\.(?P<kind>\d+)\.(?P<rate>\d+)")
+_OBIS = re.compile(
+    r"(?P<channel>[0-9]+-[0-9]+:)?(?P<quantity>[0-9]{1,3})\.(?P<kind>[0-9]{1,3})\.(?P<rate>[0-9]{1,3})"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

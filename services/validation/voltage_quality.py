@@ -19,7 +19,7 @@ from datetime import date, timedelta
 
 from libs.events.errors import BadInput
 from libs.events.policy import UNCONFIRMED, Term, check_ranges
-from libs.events.quantities import ROUNDING, floor_div
+from libs.events.quantities import ROUNDING
 from services.validation.finding import FAIL, PASS, WARN
 from services.validation.instant import (
     UTC_OFFSET_MINUTES,
@@ -190,9 +190,11 @@ def voltage_quality(
         names = {"": tuple(sample.voltages_dv.values())}
         if rules.phase_rule == WORST_PHASE:
             names = {phase: (value,) for phase, value in sample.voltages_dv.items()}
+        is_outage = bounds.is_outage(max(sample.voltages_dv.values()))
         for name, values in names.items():
+            side = OUTAGE if is_outage else bounds.side(max(values), min(values))
             found = series.setdefault(name, _Series(rules.interval_s, supply.nominal_dv))
-            found.add(sample.at, bounds.side(max(values), min(values)), max(values), min(values))
+            found.add(sample.at, side, max(values), min(values))
     expected = seconds_between(first, last) // rules.interval_s
     done = [
         each.closed(usage_point, month, name, expected, rules)
@@ -239,9 +241,13 @@ class _Bounds:
 
     def __init__(self, supply: VoltageSupply, rules: QualityRules, band: RuleSettings) -> None:
         self._supply = supply
-        self._outage_below = floor_div(supply.nominal_dv * rules.outage_below_permille, PERMILLE)
+        self._outage_below = supply.nominal_dv * rules.outage_below_permille
         self._settings = RuleSettings(severity=FAIL, parameters=band.parameters)
         self._known: dict[tuple[int, int], str] = {}
+
+    def is_outage(self, highest_dv: int) -> bool:
+        """Whether the highest of all phases is so low that there was no supply."""
+        return highest_dv * PERMILLE < self._outage_below
 
     def side(self, highest_dv: int, lowest_dv: int) -> str:
         key = (highest_dv, lowest_dv)
@@ -251,8 +257,6 @@ class _Bounds:
         return found
 
     def _judge(self, highest_dv: int, lowest_dv: int) -> str:
-        if highest_dv < self._outage_below:
-            return OUTAGE
         severity = self._severity(highest_dv, lowest_dv)
         if severity == PASS:
             return INSIDE

@@ -18,8 +18,9 @@ A loss is published only when enough points of that day were read (LossRules); o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 from libs.events.errors import BadInput
 from libs.events.quantities import ROUNDING, ceil_div, floor_div
@@ -107,12 +108,14 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossDay:
-    """All losses of one day. `members_of`: what was measured, by (feeder, area)."""
+    """All losses of one day. `members_of`: what was measured, by (feeder, area). `moved`: members
+    that used something and came lately, each with the place it came from."""
 
     day_on: str
     areas: tuple[Loss, ...]
     feeders: tuple[Loss, ...]
     members_of: Mapping[tuple[str, str], tuple[Measured, ...]]
+    moved: tuple[tuple[Measured, Membership], ...]
 
     def measured(self, loss: Loss) -> tuple[Measured, ...]:
         """Everything measured in an area, or in a feeder with all its areas."""
@@ -161,7 +164,30 @@ def area_losses(
         _feeder_loss(day_on, feeder, areas, ordered, rules)
         for feeder in sorted({feeder for feeder, _ in ordered})
     )
-    return LossDay(day_on=day_on, areas=areas, feeders=feeders, members_of=ordered)
+    return LossDay(
+        day_on=day_on,
+        areas=areas,
+        feeders=feeders,
+        members_of=ordered,
+        moved=tuple(_moved(day_on, ordered.values(), places, rules)),
+    )
+
+
+def _moved(
+    day_on: str, members_of: Iterable[tuple[Measured, ...]], places: Places, rules: LossRules
+) -> Iterator[tuple[Measured, Membership]]:
+    """Who came within `moved_within_days` from another place, and from where; worked out once a
+    day, for every loss that is an alarm asks for it."""
+    today = date.fromisoformat(day_on)
+    for found in (each for members in members_of for each in members):
+        now = found.place
+        if now.role == GATE or not found.import_wh:
+            continue
+        if (today - date.fromisoformat(now.from_on)).days >= rules.moved_within_days:
+            continue
+        earlier = [place for place in places[now.usage_point] if place.from_on < now.from_on]
+        if earlier:
+            yield found, earlier[-1]
 
 
 def loss_per_cent(loss_wh: int, supplied_wh: int, rules: LossRules) -> int:

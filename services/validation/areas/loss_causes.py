@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 
 from libs.events.quantities import floor_div, half_up_div
 from services.validation.areas.line_loss import ALARMS, HIGH, NEGATIVE, Loss, LossDay, Measured
@@ -65,7 +64,7 @@ def causes_of(loss: Loss, day: LossDay, places: Places, rules: LossRules) -> tup
     """
     if loss.status not in ALARMS:
         return ()
-    measured = day.measured(loss)
+    measured = _counted(loss, day)
     scene = Scene(loss=loss, day=day, measured=measured, places=places, rules=rules)
     found = [
         cause
@@ -83,6 +82,15 @@ def causes_of(loss: Loss, day: LossDay, places: Places, rules: LossRules) -> tup
     return tuple(sorted(found, key=lambda cause: -cause.explained_wh))
 
 
+def _counted(loss: Loss, day: LossDay) -> tuple[Measured, ...]:
+    """What went into a loss: in that of a feeder the gates of its areas have no part."""
+    return tuple(
+        found
+        for found in day.measured(loss)
+        if found.place.role != GATE or found.place.area == loss.area
+    )
+
+
 def _cause(
     name: str, found: Measured, effect_wh: int | None, numbers: dict[str, int | str]
 ) -> Cause:
@@ -95,9 +103,10 @@ def _cause(
     )
 
 
-def _effect(found: Measured, import_change_wh: int) -> int:
-    """What it does to the loss that a point shows so much more import than it should."""
-    return import_change_wh if found.place.role == GATE else -import_change_wh
+def _effect(found: Measured, net_change_wh: int) -> int:
+    """What it does to the loss that a point shows so much more import, or less export, than it
+    should."""
+    return net_change_wh if found.place.role == GATE else -net_change_wh
 
 
 def _against_usual(name: str, found: Measured) -> Found:
@@ -144,8 +153,12 @@ def ratio_mismatch(scene: Scene) -> Found:
         used, archive = found.read.ratio, found.place.ratio
         if not used or not archive or parse_ratio(used) == parse_ratio(archive):
             continue
-        should_wh = half_up_div(found.import_wh * parse_ratio(archive), parse_ratio(used))
-        effect = _effect(found, found.import_wh - should_wh)
+        should_wh, should_export_wh = (
+            half_up_div(energy_wh * parse_ratio(archive), parse_ratio(used))
+            for energy_wh in (found.import_wh, found.export_wh)
+        )
+        net_wh, should_net_wh = found.import_wh - found.export_wh, should_wh - should_export_wh
+        effect = _effect(found, net_wh - should_net_wh)
         if effect:
             numbers: dict[str, int | str] = {
                 "used_ratio": used,
@@ -153,16 +166,20 @@ def ratio_mismatch(scene: Scene) -> Found:
                 "import_wh": found.import_wh,
                 "by_archive_wh": should_wh,
             }
+            if found.export_wh:
+                numbers["export_wh"] = found.export_wh
+                numbers["export_by_archive_wh"] = should_export_wh
             yield _cause("ratio_mismatch", found, effect, numbers)
 
 
 def pv_not_counted(scene: Scene) -> Found:
-    """A point with PV whose export register was not read: its supply is not counted."""
+    """A point with PV whose export register was not read: what it fed in is not counted, nor what
+    flowed back through a gate."""
     for found in scene.measured:
         if found.place.has_pv and found.read.export_wh is None:
             usual = found.read.usual_export_wh
             numbers: dict[str, int | str] = {} if usual is None else {"usual_export_wh": usual}
-            yield _cause("pv_not_counted", found, -usual if usual else None, numbers)
+            yield _cause("pv_not_counted", found, _effect(found, usual) if usual else None, numbers)
 
 
 def zero_usage(scene: Scene) -> Found:
@@ -217,33 +234,20 @@ def clock_off(scene: Scene) -> Found:
 def member_moved(scene: Scene) -> Found:
     """A member that came lately may still be fed from elsewhere; one that left, from here. Who
     moved inside a feeder says nothing about that feeder, and a new customer moved from nowhere."""
-    loss, days = scene.loss, scene.rules.moved_within_days
-    since_on = (date.fromisoformat(loss.day_on) - timedelta(days=days)).isoformat()
-    for members in scene.day.members_of.values():
-        for found in members:
-            now = found.place
-            if now.role == GATE or not found.import_wh:
-                continue
-            before = _place_before(now, scene.places)
-            if before is None or not since_on < now.from_on <= loss.day_on:
-                continue
-            is_here, was_here = _is_inside(loss, now), _is_inside(loss, before)
-            if is_here == was_here:
-                continue
-            numbers: dict[str, int | str] = {
-                "moved_on": now.from_on,
-                "from": before.area or before.feeder,
-                "to": now.area or now.feeder,
-                "import_wh": found.import_wh,
-            }
-            effect = -found.import_wh if is_here else found.import_wh
-            yield _cause("member_moved", found, effect, numbers)
-
-
-def _place_before(now: Membership, places: Places) -> Membership | None:
-    """Where a point was before it came to a place."""
-    earlier = [place for place in places[now.usage_point] if place.from_on < now.from_on]
-    return earlier[-1] if earlier else None
+    loss = scene.loss
+    for found, before in scene.day.moved:
+        now = found.place
+        is_here, was_here = _is_inside(loss, now), _is_inside(loss, before)
+        if is_here == was_here:
+            continue
+        numbers: dict[str, int | str] = {
+            "moved_on": now.from_on,
+            "from": before.area or before.feeder,
+            "to": now.area or now.feeder,
+            "import_wh": found.import_wh,
+        }
+        effect = -found.import_wh if is_here else found.import_wh
+        yield _cause("member_moved", found, effect, numbers)
 
 
 def _is_inside(loss: Loss, place: Membership) -> bool:

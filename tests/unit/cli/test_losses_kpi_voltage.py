@@ -295,3 +295,31 @@ def test_cells_of_two_columns_stay_in_line() -> None:
     assert fixed_line(("台区", "7", "x"), (6, -3, 1)) == "台区     7 x"
     assert fixed_line(("红旗台区", "1234", ""), (5, -3, 1)) == "红旗  1234"
     assert [per_cent(value) for value in (None, -5, 10_000)] == ["-", "-0.05", "100.00"]
+
+
+@pytest.mark.parametrize("name", ["losses", "kpi"])
+def test_today_is_not_over(name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = COMMANDS[name][1]
+    day_on = Path(first).read_text().splitlines()[1].split(",")[0]
+    monkeypatch.setattr("services.cli.row_values.today_on", lambda: day_on)
+    said = refused(capsys, *COMMANDS[name])
+    assert f"day_on: {day_on} is not over (give a day that is over)" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "cells"),
+    [
+        ("losses", "day_on,usage_point,energy_wh", "0001-01-01,F1,5"),
+        ("kpi", "day_on,usage_point,collected_at", "0001-01-01,P,2026-01-01T00:00:00Z"),
+        ("kpi", "day_on,usage_point,collected_at", "2026-01-01,P,1000-01-01T00:00:00Z"),
+        ("voltage", "at,usage_point,l1_v", "1000-01-01T00:00:00Z,P,220"),
+    ],
+)
+def test_before_there_were_meters_nothing_was_read(
+    name: str, header: str, cells: str, tmp_path: Path, capsys: Capture
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(f"{header}\n{cells}\n")
+    said = refused(capsys, name, str(file), *(("--areas", str(AREAS)) if name == "losses" else ()))
+    assert "line 2 " in said
+    assert "is before there were meters (at least 1970-01-02)" in said

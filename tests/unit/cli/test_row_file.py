@@ -50,6 +50,9 @@ def test_standard_input_and_lines_are_counted(monkeypatch: pytest.MonkeyPatch) -
         (b'{"a": 1}\n{"a"\n', "line 2: is no JSON"),
         (b'{"a": 1}\n[1]\n', "line 2: is no JSON object"),
         (b'{"b": 1}\n', "line 1: has no column 'a'"),
+        (b'{"a": 1, "a": 2}\n', "line 1: 'a' is there twice"),
+        (b'{"a": 1}\n{"a": {"c": 1, "c": 1}}\n', "line 2: 'c' is there twice"),
+        (b'{"a": "\\ud800"}\n', "line 1: has half of a character"),
     ],
 )
 def test_a_defect_is_named(tmp_path: Path, content: bytes, said: str) -> None:
@@ -92,3 +95,10 @@ def test_words_days_and_instants_pass() -> None:
     assert row.whole("n") == -5
     with pytest.raises(BadInput, match="one of two"):
         row.one_of("w", ("two",))
+
+
+def test_texts_of_json_are_trimmed_and_single(tmp_path: Path) -> None:
+    (row,) = rows_of(tmp_path, b'{"a": " P1 ", "b": "  ", "c": {"d": 1}, "e": "\\u4e2d"}\n')
+    assert (row.text("a"), row.optional("b"), row.text("e")) == ("P1", "", "中")
+    with pytest.raises(BadInput, match="line 1 c: is no single value"):
+        row.optional("c")

@@ -122,6 +122,18 @@ def test_a_wrong_file_is_named(
         ),
         ({"usage_point": "P-1", "history": 5}, "history: is no object"),
         ({"usage_point": "P-1", "history": {"x": {"days": 3}}}, "history.x.energy_wh: is empty"),
+        (
+            {"usage_point": "P-1", "history": {"x": {"energy_wh": 1, "days": 0}}},
+            "history.x.days: is 0",
+        ),
+        (
+            {
+                "usage_point": "P-1",
+                "history": {"x": {"energy_wh": 1, "days": 1, "outage_s": 86401}},
+            },
+            "history.x.outage_s: 86401 is longer",
+        ),
+        ({"usage_point": "P-1", "from_at": START, "to_at": START}, "to_at: "),
         ({"usage_point": "P-1", "installations": [{}]}, "installations.ratio"),
         ({"usage_point": "P-1", "last_actual_at": "x"}, "last_actual_at: 'x' is no instant"),
     ],
@@ -146,6 +158,12 @@ def test_more_wrong_master_data(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ):
         context = points(tmp_path, {"usage_point": "P-1", "installations": [wrong]})
         assert said in refused([file, *context], capsys)
+    backwards = {"usage_point": "P-1", "installations": [meter | {"to_at": START}]}
+    said = f"installations.to_at: {START} is not after {START}"
+    assert said in refused([file, *points(tmp_path, backwards)], capsys)
+    both = {"usage_point": "P-1", "installations": [meter | {"meter_no": "N"}, meter]}
+    said = f"installations.to_at: N is still there at {START} (end it before M)"
+    assert said in refused([file, *points(tmp_path, both)], capsys)
     twice = points(tmp_path, {"usage_point": "P-0"}, {"usage_point": "P-0"})
     assert "'P-0' comes after 'P-0'" in refused([file, *twice], capsys)
 

@@ -100,6 +100,10 @@ def test_the_direct_meter() -> None:
 def test_the_transformer() -> None:
     assert found(replace(HIGH, load_va=200_000)) == []
     assert found(replace(ct(50), load_va=330_750))[0] == ("transformer_undersized", 10_500, 10_000)
+    # 0.003 % too much is too much, though it is shown as 100 %; the capacity itself is not.
+    full = replace(HIGH, capacity_va=315_000, load_va=315_000)
+    assert found(full) == []
+    assert found(replace(full, load_va=315_010)) == [("transformer_undersized", 10_000, 10_000)]
     small = replace(ct(5), load_va=63_000)
     assert found(small) == [("transformer_oversized", 2_000, 3_000)]
     assert match(small).findings[0].text == (

@@ -239,5 +239,7 @@ def test_the_due_date_itself_is_in_time() -> None:
 def test_a_class_without_a_cycle_and_a_wrong_date_are_named() -> None:
     with pytest.raises(BadInput, match=r"^accuracy_class: '3' has no cycle \(known are 0.2S"):
         next_due_on("2026-01-01", "3", DEFAULT_CYCLES)
+    with pytest.raises(BadInput, match=r"^on: '2026-W05-6' is no date"):
+        parse_day("2026-W05-6", "on")
     with pytest.raises(BadInput, match=r"^on: '2026-02-30' is no date"):
         parse_day("2026-02-30", "on")

@@ -212,6 +212,8 @@ def test_a_wrong_instant_is_named() -> None:
     assert local_day("2026-02-28T16:00:00Z", 480) == "2026-03-01"
     with pytest.raises(BadInput, match=r"^measured_at: 'today' is no instant"):
         local_day("today", 480)
+    with pytest.raises(BadInput, match="is no instant"):
+        local_day("2026-3-1T2:0:0Z", 480)
 
 
 def test_the_hash_of_the_rules_changes_with_them() -> None:

@@ -288,13 +288,24 @@ def test_instants_and_days() -> None:
     assert days_after("2028-02-28", "2028-03-01") == ("2028-02-29", "2028-03-01")
 
 
-@pytest.mark.parametrize("text", ["", "2026-01-31", "2026-01-31T16:00:00", "2026-13-31T16:00:00Z"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-01-31",
+        "2026-01-31T16:00:00",
+        "2026-13-31T16:00:00Z",
+        "2026-01-31 16:00:00Z",
+        "2026-W05-6T16:00:00Z",
+        "20260131T160000.000Z",
+    ],
+)
 def test_a_wrong_instant_is_named(text: str) -> None:
     with pytest.raises(BadInput, match=r"^from_at: "):
         parse_instant(text, "from_at")
 
 
-@pytest.mark.parametrize("text", ["", "2026-1-31", "2026-02-30", "20260131"])
+@pytest.mark.parametrize("text", ["", "2026-1-31", "2026-02-30", "20260131", "2026-W05-6"])
 def test_a_wrong_day_is_named(text: str) -> None:
     with pytest.raises(BadInput, match=r"^day_on: "):
         parse_day(text, "day_on")

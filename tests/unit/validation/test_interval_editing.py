@@ -87,6 +87,7 @@ def test_the_same_person_twice_is_one_person(approver: str) -> None:
         ({"after": 100, "before": 101}, "before_wh", "is 101, the interval has 100"),
         ({"before": None}, "before_wh", "is nothing, the interval has 100"),
         ({"edited_at": "today"}, "edited_at", "is no instant"),
+        ({"edited_at": "2020-01-01T00:00:00Z"}, "edited_at", "is before the interval ends"),
         ({"approved_by": "wang"}, "approved_at", "is empty"),
         ({"approved_at": "2026-02-01T09:00:00Z"}, "approved_by", "is empty"),
         ({**APPROVED, "approved_at": "now"}, "approved_at", "is no instant"),

@@ -416,3 +416,53 @@ def test_the_order_of_rows_is_irrelevant(points: list[PointDay], random: object)
         return [(loss, causes_of(loss, day, found, RULES)) for loss in (*day.areas, *day.feeders)]
 
     assert told(one) == told(other)
+
+
+# -- what has no part in a loss, and both directions ----------------------------------------------
+
+
+def test_the_gate_of_an_area_is_no_cause_of_its_feeders_loss() -> None:
+    found = places(place("GB", "B", "gate", ratio="40"), place("B1", "B"))
+    day = losses(
+        found,
+        read("FG", 300_000),
+        read("GA", 100_000),
+        read("A1", 60_000),
+        read("A2", 38_000),
+        read("GB", 100_000, ratio="20", clock_offset_s=900),
+        read("B1", 98_000),
+    )
+    (feeder,) = day.feeders
+    assert (feeder.status, feeder.loss_wh) == ("high", 104_000)
+    assert [each.name for each in causes_of(feeder, day, found, RULES)] == ["unexplained"]
+
+
+def test_a_gates_unread_export_makes_the_loss_too_high() -> None:
+    base = (place("GA", "A", "gate", has_pv=True), place("A1"))
+    found = causes(places_of(base), read("GA", 100_000, usual_export_wh=20_000), read("A1", 80_000))
+    assert named(found) == [("pv_not_counted", "GA", 20_000)]
+
+
+def test_a_wrong_ratio_is_wrong_for_both_directions() -> None:
+    # Archive 2, used 1: 10 kWh more import and 15 kWh more export, so the loss is 5 kWh too low.
+    base = (place("GA", "A", "gate"), place("A1", ratio="2"), place("A2"))
+    found = causes(
+        places_of(base),
+        read("GA", 100_000),
+        read("A1", 10_000, ratio="1", export_wh=15_000),
+        read("A2", 110_000),
+    )
+    assert named(found) == [("ratio_mismatch", "A1", -5_000)]
+    assert found[0].numbers["export_by_archive_wh"] == "30000"
+
+
+def test_who_moved_is_worked_out_once_for_all_losses_of_a_day() -> None:
+    # Every alarm went through every member of every area: a city's day took hours.
+    old = replace(place("M1", "B"), to_on="2026-01-30")
+    found = places(place("GB", "B", "gate"), old, place("M1", "A", from_on=DAY))
+    day = losses(found, read("GA", 9_000), read("M1", 500), read("A1", 100), read("A2", 100))
+    assert [(each.read.usage_point, before) for each, before in day.moved] == [("M1", old)]
+    assert losses(found, read("M1", 0)).moved == ()
+    later = area_losses("2026-02-01", found, (read("M1", 500),), RULES)
+    assert later.moved == ()
+    assert area_losses("0001-01-01", found, (), RULES).moved == ()

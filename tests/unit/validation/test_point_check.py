@@ -161,6 +161,8 @@ def test_the_times_without_a_meter() -> None:
     assert not_installed(()) == ()
     periods = ((at(0), at(0, 2)), (at(0, 5), ""), (at(3), at(4)))
     assert outage_seconds(periods, at(0, 1), at(0, 6)) == 2 * 3600
+    twice = ((at(0, 1), at(0, 4)), (at(0, 2), at(0, 3)), (at(0, 3), at(0, 5)))
+    assert outage_seconds(twice, at(0, 0), at(0, 6)) == 4 * 3600
 
 
 def test_intervals_of_another_length_do_not_count() -> None:

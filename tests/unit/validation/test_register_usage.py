@@ -53,6 +53,8 @@ def test_only_energies_of_one_direction_are_differenced(register: str, cumulativ
 
 def test_a_register_belongs_to_the_total_of_its_quantity() -> None:
     assert parse_register("1-0:2.8.3").total == "1-0:2.8.0"
+    with pytest.raises(BadInput, match="is no OBIS code"):
+        parse_register("\N{FULLWIDTH DIGIT ONE}.8.0")
     with pytest.raises(BadInput, match="register: 'A\\+' is no OBIS code"):
         parse_register("A+")
 

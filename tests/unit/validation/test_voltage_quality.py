@@ -204,3 +204,21 @@ def test_all_time_is_counted_once(changed: dict[int, object]) -> None:
     assert outside == found.over_s + found.under_s
     assert found.rate_e2_pct is None or 0 <= found.rate_e2_pct <= 10_000
     assert (found.rate_e2_pct == 10_000) == (not found.events and found.rate_e2_pct is not None)
+
+
+def test_one_dead_phase_is_no_outage_when_each_phase_is_judged_by_itself() -> None:
+    rules = QualityRules(interval_s=21_600, phase_rule="worst_phase")
+    lost = {"l1": 2200, "l2": 0, "l3": 2200}
+    full = dict.fromkeys(range(1, SLOTS + 1), dict.fromkeys(("l1", "l2", "l3"), 2200))
+    found = judged({**full, 5: lost}, VoltageSupply(), rules)
+    assert (found.phase, found.under_s, found.outage_s) == ("l2", 21_600, 0)
+    dark = judged({**full, 5: dict.fromkeys(("l1", "l2", "l3"), 0)}, VoltageSupply(), rules)
+    assert (dark.under_s, dark.outage_s, dark.rate_e2_pct) == (0, 21_600, 10_000)
+
+
+def test_the_limit_of_an_outage_is_exact() -> None:
+    # A tenth of 57.7 V is 5.77 V: 5.7 V is below it, 5.8 V is not.
+    supply = VoltageSupply(voltage_class="10kv", nominal_dv=577)
+    full = dict.fromkeys(range(1, SLOTS + 1), 577)
+    assert judged({**full, 5: 57}, supply).outage_s == 21_600
+    assert judged({**full, 5: 58}, supply).outage_s == 0

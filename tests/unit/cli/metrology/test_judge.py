@@ -185,7 +185,7 @@ def point_with(**changes: Any) -> list[dict[str, Any]]:
         (lines(document(reference_due_on="2026-13-01")), "file line 1 reference_due_on: "),
         (lines(document(accuracy_class="good")),
          "file line 1 accuracy_class: 'good' is no accuracy class"),
-        (lines(document(meter_no=["7"])), "file line 1 meter_no: is no printable text"),
+        (lines(document(meter_no=["7"])), "file line 1 meter_no: is no single value"),
         (lines(document(operator="a\nb")), "file line 1 operator: is no printable text"),
         (lines(document(tests=["start"])), "file line 1 tests: is no JSON object"),
         (lines(document(tests={"start": "yes"})), "file line 1 tests.start: 'yes' is not known"),
