@@ -154,7 +154,7 @@ def _cut_data(cut: _Cut) -> None:
             layout = cut.layouts.get((cut.frame.afn, fns[0]))
             if layout is None:
                 raise BadReply(f"F{fns[0]} is not in the table")
-            if cut.frame.afn == FROZEN:
+            if layout.tag_format:
                 cut.formatted(layout.tag_format, "time tag")
             if layout.tag_format == "A15":
                 cut.number(1, "density")

@@ -81,9 +81,12 @@ class Qgdw376Explainer:
         told: list[Explained] = []
         for piece in pieces:
             if piece.name == "meter frame":
-                for found in self._explain_inner(frame.body[piece.offset :][: piece.size]):
-                    if isinstance(found, Explained):
-                        told.append(_moved(found, BODY_OFFSET + piece.offset))
+                content = frame.body[piece.offset : piece.offset + piece.size]
+                told.extend(
+                    _moved(found, BODY_OFFSET + piece.offset)
+                    for found in self._explain_inner(content)
+                    if isinstance(found, Explained)
+                )
         return tuple(told)
 
 
