@@ -44,8 +44,9 @@ simulate:  ## crashes, zombies and rebalances in the simulated log
 faults:
 	@echo "make faults: the fault suite against three real nodes comes with a later issue"
 
-bench:
-	@echo "make bench: the load and latency figures come with a later issue"
+bench:  ## medians and ratios against a baseline of the same run: make bench ARGS="dlt645"
+	@$(SETUP) dev
+	@$(BIN)/python -m bench $(ARGS)
 
 docs:  ## docs/asyncapi.yaml and one JSON Schema per type, from topics.yaml and the registry
 	@$(SETUP) dev

@@ -28,7 +28,7 @@ from libs.events.documents import read_text
 from libs.events.errors import BadInput
 
 P = TypeVar("P")
-SECTIONS = ("control", "payments", "billing", "ingest", "validation")
+SECTIONS = ("control", "payments", "billing", "ingest", "ingest.effect", "validation")
 """The cores that have a policy."""
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -54,7 +54,7 @@ def policy_of(file: Path | None, section: str, default: P) -> P:
 
 
 def _document(file: Path) -> dict[str, Any]:
-    loader = _TextLoader(read_text(file))
+    loader = TextLoader(read_text(file))
     try:
         document = loader.get_single_data()
     except yaml.YAMLError as wrong:
@@ -161,7 +161,7 @@ def _unknown(place: str, what: str, name: str, known: Iterable[str]) -> BadInput
     return BadInput(place, f"no such {what}", fix)
 
 
-class _TextLoader(yaml.BaseLoader):
+class TextLoader(yaml.BaseLoader):
     """Keeps every scalar as written; refuses aliases (they can explode) and doubled keys."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:

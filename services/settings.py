@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import Field, FilePath, SecretStr, ValidationError
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -150,7 +150,16 @@ class Settings(BaseSettings):
         default=None, description="file with the payment channels: merchants, keys, key rules"
     )
     meter_passwords_file: FilePath | None = Field(
-        default=None, description="file with the passwords of the meters, by password level"
+        default=None,
+        description="file with the passwords of the meters, and which need an ESAM session",
+    )
+    modbus_maps_dir: DirectoryPath | None = Field(
+        default=None, description="directory with register maps of Modbus meters (*.yaml)"
+    )
+    lines_file: FilePath | None = Field(
+        default=None,
+        description="file with what the name of a meter line does not say: bit rates, time-outs, "
+        "how many lines of a host at once",
     )
     operators_file: FilePath | None = Field(
         default=None, description="file with the local accounts: names, roles, argon2 hashes"

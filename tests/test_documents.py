@@ -29,6 +29,7 @@ PAGES = [
         "CONTRIBUTING.md",
         "SECURITY.md",
         "CHANGELOG.md",
+        "docs/calculations.md",
     )
 ]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))

@@ -2,7 +2,7 @@
 
 python -m tests.tidy          every finding, one a line; status 1 when there is any
 python -m tests.tidy lower    writes the lower numbers into tests/tidy_exceptions.json
-python -m tests.tidy pure     the files of the modules that decide, as `make coverage` takes them
+python -m tests.tidy pure     the files of the pure modules, as `make coverage` takes them
 """
 
 from __future__ import annotations
@@ -283,13 +283,14 @@ def _float(node: ast.AST) -> str:
 
 
 def pure_files() -> dict[str, Path]:
-    """The modules that decide, of all cores, by dotted name."""
+    """The modules that decide or calculate, of all cores, by dotted name."""
     from services.cores import CORES
 
+    cores = [importlib.import_module(path) for path in CORES.values()]
     return {
         name: ROOT / (name.replace(".", "/") + ".py")
-        for path in CORES.values()
-        for name in importlib.import_module(path).PURE_MODULES
+        for core in cores
+        for name in (*core.PURE_MODULES, *getattr(core, "CALCULATIONS", ()))
     }
 
 

@@ -95,16 +95,28 @@ def hops_of(result: CoreBalance) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _print_balance(results: list[CoreBalance]) -> None:
-    table = Table(title="Balance per hop", title_justify="left")
+def balance_table(document: dict[str, Any]) -> Table:
+    """The hops of a `balance_document`; whole topic names fit a terminal of 80 columns."""
+    table = Table(
+        title="Balance per hop",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for column in ("core", "input", "records", "decided", "waiting", "lost", "doubled"):
-        table.add_column(column, justify="left" if column in ("core", "input") else "right")
-    for result in results:
-        for row in hops_of(result):
+        is_name = column in ("core", "input")
+        table.add_column(column, justify="left" if is_name else "right", no_wrap=True)
+    for core in document["cores"]:
+        for row in core["hops"]:
             numbers = [row[name] for name in ("inputs", "decided", "lag", "lost", "doubled")]
-            table.add_row(result.core, row["topic"], *(f"{number:,}" for number in numbers))
+            table.add_row(core["core"], row["topic"], *(f"{number:,}" for number in numbers))
+    return table
+
+
+def _print_balance(results: list[CoreBalance]) -> None:
     console = Console()
-    console.print(table)
+    console.print(balance_table(balance_document(results)))
     for result in results:
         for problem in result.problems[:20]:
             console.print(f"{result.core}: {problem}", style="red", highlight=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from libs.events.errors import BadInput
+from services.cli.audit import balance_table
 from simulators.city.demo import DemoOptions, DemoResult, run_demo
 
 DATABASES = ("sqlite", "postgres")
@@ -95,7 +96,7 @@ def _require_writable(file: Path) -> None:
 
 def show(result: DemoResult, console: Console, *, keep: bool, data: Path) -> None:
     """The last screen."""
-    console.print(_hops(result.balance))
+    console.print(balance_table(result.balance))
     console.print(_planted(result))
     balance = result.balance
     replay = result.replay
@@ -121,17 +122,6 @@ def show(result: DemoResult, console: Console, *, keep: bool, data: Path) -> Non
         lines.append(f"  the status page: {result.console_url}")
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
     console.print("all expectations hold" if result.holds else "NOT all expectations hold")
-
-
-def _hops(balance: dict[str, Any]) -> Table:
-    table = Table(title="Balance per hop", title_justify="left")
-    for column in ("core", "input", "records", "decided", "waiting", "lost", "doubled"):
-        table.add_column(column, justify="left" if column in ("core", "input") else "right")
-    for core in balance["cores"]:
-        for row in core["hops"]:
-            numbers = [row[name] for name in ("inputs", "decided", "lag", "lost", "doubled")]
-            table.add_row(core["core"], row["topic"], *(f"{number:,}" for number in numbers))
-    return table
 
 
 def _planted(result: DemoResult) -> Table:

@@ -1,4 +1,9 @@
-"""`gridledger metrology`: proposed corrections, the decision about one, and why a meter failed."""
+"""`gridledger metrology`: what a bench measured, who holds what, what is due; and corrections.
+
+`judge`, `due`, `seals`, `store`, `match` and `certificate` work on files and need no broker; their
+formats and --json schemas stand in the modules they come from. `cases`, `decide` and `judgement`
+read the installation's own events, or an export of them.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,10 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.edge import EdgeProducer
 from libs.events.errors import BadInput
+from services.cli import metrology_certificate
+from services.cli.metrology_due import due, match_file
+from services.cli.metrology_judge import judge_file
+from services.cli.metrology_trails import seals, store
 from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.metrology.decide import DECISIONS
 from services.metrology.events import (
@@ -35,7 +44,15 @@ EVENTS = "metrology.events"
 BENCH = "metrology.bench"
 SOURCE = "metrology.edge"
 
-app = typer.Typer(no_args_is_help=True, help="Proposed corrections, and why a meter failed.")
+app = typer.Typer(no_args_is_help=True, help="Verification, seals, due lists, corrections.")
+app.command("judge", epilog="Example: gridledger metrology judge runs.jsonl --standards lab.csv")(
+    judge_file
+)
+app.command("due", epilog="Example: gridledger metrology due devices.csv --on 2026-03-31")(due)
+app.command("seals", epilog="Example: gridledger metrology seals trail.csv --json")(seals)
+app.command("store", epilog="Example: gridledger metrology store moves.csv")(store)
+app.command("match", epilog="Example: gridledger metrology match points.csv")(match_file)
+app.add_typer(metrology_certificate.app, name="certificate")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FromFiles = Annotated[
     Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")

@@ -10,7 +10,6 @@ Rows come one at a time, so memory stays flat however long the file is. What is 
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 import sys
@@ -89,10 +88,10 @@ class Row:
         """An instant in UTC, 2026-01-31T16:00:00Z."""
         found = self.text(column)
         try:
-            parsed = datetime.strptime(found, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - the Z is UTC
+            same = datetime.fromisoformat(found).strftime("%Y-%m-%dT%H:%M:%SZ") == found
         except ValueError:
-            parsed = None
-        if parsed is None:
+            same = False
+        if not same:
             raise self.wrong(column, f"{found!r} is no instant", "write it as 2026-01-31T16:00:00Z")
         return found
 
@@ -150,7 +149,7 @@ def _decoded(raw: bytes, name: str, number: int) -> str:
 def _csv_rows(
     first: str, lines: Iterator[str], name: str, needed: Collection[str], known: Collection[str]
 ) -> Iterator[Row]:
-    header = [cell.strip() for cell in next(csv.reader(io.StringIO(first)))]
+    header = _header(first, name)
     _check_columns(header, f"{name} line 1", needed, known)
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
@@ -168,6 +167,13 @@ def _csv_rows(
             yield Row(name, line, {column: cell for column, cell in pairs if cell})
     except csv.Error as error:
         raise BadInput(f"{name} line {reader.line_num + 1}", str(error), "correct it") from None
+
+
+def _header(first: str, name: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([first], strict=True))]
+    except csv.Error as error:
+        raise BadInput(f"{name} line 1", str(error), "correct it") from None
 
 
 def _json_rows(

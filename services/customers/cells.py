@@ -81,6 +81,19 @@ def one_of(*names: str) -> CellReader:
     return read
 
 
+def named_or(names: tuple[str, ...], pattern: str, meaning: str) -> CellReader:
+    """A reader of one of some names, or of a name that others may add; `meaning` tells them."""
+    known = re.compile(pattern, re.ASCII)
+
+    def read(text: str, column: str) -> str:
+        if text not in names and not known.fullmatch(text):
+            fix = f"one of {', '.join(names)}, or {meaning}"
+            raise BadInput(column, f"{text!r} is not known", fix)
+        return text
+
+    return read
+
+
 def whole(least: int, most: int) -> CellReader:
     """A reader of a whole number within bounds."""
 

@@ -18,6 +18,7 @@ from libs.events.errors import BadInput
 from services.customers import rows
 from services.customers.cells import (
     CellReader,
+    named_or,
     one_of,
     read_account_no,
     read_address,
@@ -210,10 +211,19 @@ def _registers(name: str, meaning: str, empty: Any) -> Column:
     return column(name, read_registers, meaning, example, unit="kWh, kvarh", empty=empty)
 
 
+def _protocol(when_empty: str, empty: Any) -> Column:
+    """Names of ours, and of register maps that an installation adds (docs/modbus-maps.md)."""
+    more = "modbus_ and the name of a register map"
+    words = f"how it is read: {', '.join(rows.PROTOCOLS)}, or {more}"
+    words += f"; empty: {when_empty}" if when_empty else ""
+    read = named_or(rows.PROTOCOLS, "modbus_[a-z0-9_]{1,32}", more)
+    return column("protocol", read, words, rows.PROTOCOLS[0], empty=empty)
+
+
 def _access(when_empty: str, empty: Any) -> tuple[Column, ...]:
     """How a meter is reached, and what the connection can carry."""
     return (
-        _choices("protocol", rows.PROTOCOLS, "how it is read", empty=empty, when_empty=when_empty),
+        _protocol(when_empty, empty),
         column("line", read_line, "how it is reached", "tcp:10.1.2.3:9600", empty=""),
         column("address", read_address, "its address on the line", "000000001001", empty=""),
     )

@@ -20,6 +20,9 @@ PURE_MODULES = (
     "services.ingest.reactions",
     "services.ingest.state",
 )
+CALCULATIONS = ("services.ingest.read_rates",)
+"""Pure as well, and not decided by: what the commands calculate on files."""
+
 WRITTEN = ("ingest.switching",)
 
 

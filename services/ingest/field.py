@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 import threading
 from collections.abc import Callable
@@ -24,18 +23,24 @@ from libs.events.kafka import KafkaLog
 from libs.events.record import partition_of
 from services.ingest.effect.core import CALENDAR, COMMANDS, PURE_MODULES, SUPPLY, make_core
 from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand, last_word
+from services.ingest.effect.policy import DEFAULT_POLICY
 from services.ingest.events import edge_catalogue
+from services.ingest.line_file import load_lines
+from services.ingest.line_metrics import LineMetrics
 from services.ingest.lines import Lines
+from services.ingest.meter_security import PASSWORDS, load_security
 from services.ingest.poller import GROUP, ORDERS, Poller, run_poller
-from services.ingest.protocols.dlt645.requests import Credentials
-from services.ingest.protocols.session import PasswordSecurity, RelaySecurity
+from services.ingest.protocols.modbus import load_maps
+from services.ingest.protocols.session import RelaySecurity
 from services.ingest.reading import read_order
 from services.ingest.switching import look, switch
+from services.policy_file import policy_of
 from services.settings import Settings
 from services.wiring import make_effect_loop, open_producer, runtime_of
 
-LINE_THREADS = 16
-PASSWORDS, EVIDENCE_KEY = "GRIDLEDGER_METER_PASSWORDS_FILE", "GRIDLEDGER_EVIDENCE_KEY_FILE"
+LINE_THREADS = 64
+"""How many lines are talked on at once; of one host as many as the file of lines allows."""
+EVIDENCE_KEY = "GRIDLEDGER_EVIDENCE_KEY_FILE"
 
 
 class Performer:
@@ -99,44 +104,30 @@ def digest_key_of(evidence_key_file: Path | None, clock_mode: str) -> bytes:
     return hmac.new(secret, b"gridledger frame digest", hashlib.sha256).digest()
 
 
-def load_security(file: Path | None) -> RelaySecurity | None:
-    """The password level for old meters, from the file that `meter_passwords_file` names.
-
-    JSON: {"level": "02", "password": "123456", "operator": "00000001"}. Without a file there is
-    none, and relay commands are refused: a password that nobody chose is never tried on a meter.
-    """
-    if file is None:
-        return None
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        level, password, operator = content["level"], content["password"], content["operator"]
-        return PasswordSecurity(
-            credentials=Credentials(level=level, password=password, operator=operator)
-        )
-    except (ValueError, TypeError, KeyError):
-        raise BadInput(
-            PASSWORDS,
-            f"{file.name} is not as expected",
-            'a JSON object with "level", "password" and "operator"',
-        ) from None
-
-
 def run(settings: Settings, ordinal: int) -> int:
     """Run the field process until it is told to stop."""
     if ordinal != 0:
         raise Refused("the meter lines have one master: run one member of ingest-field")
     runtime = runtime_of(settings, GROUP)
     security = load_security(settings.meter_passwords_file)
-    lines = Lines(digest_key_of(settings.evidence_key_file, settings.clock_mode))
+    maps = load_maps(settings.modbus_maps_dir)
+    digest_key = digest_key_of(settings.evidence_key_file, settings.clock_mode)
+    lines = Lines(digest_key, load_lines(settings.lines_file))
     wall = utc_now if settings.clock_mode == "live" else None
     performer = Performer(lines, security, wall)
-    core = make_core(decider_hash(PURE_MODULES))
+    policy = policy_of(settings.policy_file, "ingest.effect", DEFAULT_POLICY)
+    core = make_core(decider_hash(PURE_MODULES), policy)
     loop = make_effect_loop(core, settings, ordinal, performer)
     performer.loop = loop
     producer = open_producer(settings, GROUP, edge_catalogue)
     log = KafkaLog(runtime.kafka, GROUP, f"{GROUP}-{ordinal}", (ORDERS,))
+    loop.telemetry.registry.register(LineMetrics(lines.counts))
     poller = Poller(
-        log, producer, lambda order, at: read_order(order, lines, at, wall), LINE_THREADS
+        log,
+        producer,
+        lambda order, at, before: read_order(order, lines, at, wall, before, maps),
+        LINE_THREADS,
+        lane_of=lines.lane_of,
     )
     stopping = threading.Event()
     thread = threading.Thread(target=run_poller, args=(poller, stopping, GROUP), name="poller")

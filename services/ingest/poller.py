@@ -3,6 +3,10 @@
     poll -> a queue per line -> threads read -> every few seconds: readings acknowledged, then
     the offsets of what is read moved
 
+A meter that says nothing, and one whose line is broken, is tried again after a pause and behind
+the meters of its line that nobody has asked yet; so are days that the core orders again. Of one
+concentrator no more lines are busy than it can bear; they take turns then.
+
 The poller's own thread talks to Kafka alone and never waits for a meter: whoever does not poll is
 put out of the group, and its orders come again for ever. An offset moves only when its order, and
 every one before it in the partition, has a reading that the broker acknowledged. What comes again
@@ -10,7 +14,7 @@ after a rebalance or an abort is recognised by its place in the topic: it is not
 time, and keeps its reading's id. Only after a restart is an order carried out twice, which is one
 reading more, and validation recognises it.
 
-    poller = Poller(log, producer, lambda order, at: read_order(order, lines, at), threads=16)
+    poller = Poller(log, producer, read, threads=64, lane_of=lines.lane_of)
     run_poller(poller, stopping, "ingest.edge")
 """
 
@@ -19,7 +23,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,7 +35,9 @@ from libs.events.log import Log
 from libs.events.record import Record, TopicPartition
 from libs.events.registry import Catalogue
 from libs.events.telemetry import logger
-from services.ingest.events import ReadingOrdered
+from services.ingest.events import ReadFailed, ReadingOrdered
+from services.ingest.line_queue import LineQueue, Priority
+from services.ingest.lines import Lane
 from services.ingest.reading import Outcome
 
 ORDERS = "ingest.events"
@@ -55,18 +61,29 @@ WAIT_S = 0.1
 reader_catalogue = Catalogue(GROUP)
 reader_catalogue.reads("ingest.reading_ordered")(ReadingOrdered)
 
-Read = Callable[[ReadingOrdered, str], Outcome]
+TRIED_AGAIN = frozenset({"no_reply", "line_down"})
+"""Causes of failure that a moment may heal; any other needs the core's next attempt."""
+
+Read = Callable[[ReadingOrdered, str, tuple[str, ...]], Outcome]
+"""Carries out an order given at an instant, with the frames of the tries before."""
+
+
+def _lane(line: str) -> Lane:
+    return Lane(host=line)
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One record on its way: taken, read, acknowledged. order: None when it orders nothing."""
+    """One record on its way: taken, read, acknowledged. order: None when it orders nothing;
+    tries: how often it was read in vain, `frames` what passed the wire then."""
 
     order: ReadingOrdered | None
     ordered_at: str
     outcome: Outcome | None = None
     is_acknowledged: bool = False
     is_void: bool = False
+    tries: int = 0
+    frames: tuple[str, ...] = ()
 
     @property
     def is_read(self) -> bool:
@@ -76,11 +93,35 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """The orders of one line, and since when it is busy with the one it has in hand."""
+    """The orders of one line, and since when it is busy with the one it has in hand.
 
-    waiting: deque[Task] = field(default_factory=deque)
+    guard: of `waiting`, which the poller's thread fills and the line's thread empties.
+    """
+
+    lane: Lane
+    waiting: LineQueue[Task] = field(default_factory=LineQueue)
+    guard: threading.Lock = field(default_factory=threading.Lock)
     since: float | None = None
     turn: Future[None] | None = None
+
+    def give(self, task: Task, priority: Priority, pause_ms: int = 0) -> None:
+        """Let a task wait for the line."""
+        with self.guard:
+            self.waiting.join(task, priority, _now_ms(), pause_ms)
+
+    def take(self) -> Task | None:
+        """The next task; None when there is none yet."""
+        with self.guard:
+            return self.waiting.take(_now_ms())
+
+    def is_ready(self) -> bool:
+        """Whether the line could begin with a task now."""
+        with self.guard:
+            return self.waiting.is_ready(_now_ms())
+
+
+def _now_ms() -> int:
+    return int(time.monotonic() * 1000)
 
 
 class Poller:
@@ -94,9 +135,10 @@ class Poller:
         threads: int,
         window: int = WINDOW,
         piece_s: float = PIECE_S,
+        lane_of: Callable[[str], Lane] = _lane,
     ) -> None:
         self.log, self.producer, self.read = log, producer, read
-        self.window, self.piece_s = window, piece_s
+        self.window, self.piece_s, self.lane_of = window, piece_s, lane_of
         self.codec = Codec(reader_catalogue)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="line")
         self.generation = -1
@@ -107,6 +149,7 @@ class Poller:
         self._settled_at = time.monotonic()
         self._rested = threading.Event()
         self._stopping = False
+        self._crowded: frozenset[str] = frozenset()
 
     def step(self) -> None:
         """One turn, never longer than a few calls of the log: whatever the lines are doing."""
@@ -163,8 +206,16 @@ class Poller:
             if task is None:
                 task = self._tasks[place, record.offset] = self._task_of(record)
                 if task.order is not None:
-                    self._queues.setdefault(task.order.line, _Queue()).waiting.append(task)
+                    is_first = task.order.attempt == 1
+                    priority = Priority.SCHEDULED if is_first else Priority.RETRY
+                    self._queue_of(task.order.line).give(task, priority)
             self._taken.setdefault(place, deque()).append((record.offset, task))
+
+    def _queue_of(self, line: str) -> _Queue:
+        queue = self._queues.get(line)
+        if queue is None:
+            queue = self._queues[line] = _Queue(self.lane_of(line))
+        return queue
 
     def _task_of(self, record: Record) -> Task:
         envelope = envelope_of(record.headers)
@@ -173,25 +224,54 @@ class Poller:
         return Task(self.codec.decode(envelope.type, record.value), envelope.time)
 
     def _start_lines(self) -> None:
+        """Begin with every line that has something to do, as many of a host as it can bear."""
+        held: Counter[str] = Counter()
         for queue in self._queues.values():
             if queue.turn is not None and queue.turn.done():
                 queue.turn.result()  # an error in there is a bug, and ends the process
                 queue.turn = None
-            if queue.waiting and queue.turn is None:
-                queue.turn = self.pool.submit(self._read_line, queue)
+            held[queue.lane.host] += queue.turn is not None
+        crowded = set()
+        for line, queue in list(self._queues.items()):
+            if queue.turn is not None or not queue.is_ready():
+                continue
+            host = queue.lane.host
+            if held[host] >= queue.lane.limit:
+                crowded.add(host)
+                continue
+            held[host] += 1
+            queue.turn = self.pool.submit(self._read_line, queue)
+            self._queues[line] = self._queues.pop(line)  # who had a turn goes behind the others
+        self._crowded = frozenset(crowded)
 
     def _read_line(self, queue: _Queue) -> None:
-        """One meter after another; in a thread of the pool."""
+        """One meter after another; in a thread of the pool. One meter only while other lines of
+        the host wait."""
         try:
-            while queue.waiting and not self._stopping:
-                task = queue.waiting.popleft()
+            while not self._stopping and (task := queue.take()) is not None:
                 if not task.is_void:
-                    assert task.order is not None
-                    queue.since = time.monotonic()
-                    task.outcome = self.read(task.order, task.ordered_at)
+                    self._read(task, queue)
+                if queue.lane.host in self._crowded:
+                    return
         finally:
             queue.since = None
             self._rested.set()
+
+    def _read(self, task: Task, queue: _Queue) -> None:
+        assert task.order is not None
+        queue.since = time.monotonic()
+        found = self.read(task.order, task.ordered_at, task.frames)
+        task.tries += 1
+        if (
+            isinstance(found, ReadFailed)
+            and found.cause in TRIED_AGAIN
+            and task.tries < queue.lane.tries
+        ):
+            task.frames = found.frames
+            pause_ms = queue.lane.pause_ms * 2 ** (task.tries - 1)
+            queue.give(task, Priority.RETRY, pause_ms)
+        else:
+            task.outcome = found
 
     def _settle(self) -> None:
         """Write what was read; when it is acknowledged, move the offsets up to the first gap."""

@@ -10,7 +10,7 @@ finer and does not stand still while an order waits for its line.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from libs.events.errors import BadInput
@@ -22,6 +22,7 @@ from services.ingest.events import (
     ReadingOrdered,
     RegistersRead,
 )
+from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
 from services.ingest.protocols.dlt645.profile import STANDARD, Dlt645Profile
 from services.ingest.protocols.dlt645.values import Quantity
@@ -32,10 +33,14 @@ from services.ingest.protocols.failures import (
     NoReply,
     ProtocolError,
 )
+from services.ingest.protocols.modbus import RegisterMap, shipped_maps
 from services.ingest.protocols.modbus_tcp import ModbusSession
 from services.ingest.protocols.session import MeterSession, RelayStatus
 
 VOLTAGES_DI = "0201FF00"
+MODBUS = "modbus_"
+"""How the protocols of installations begin that a register map reads."""
+
 MODBUS_LATEST_MIN = 60
 """A Modbus meter keeps no freeze: its register counts for 24:00 only this soon after."""
 
@@ -56,10 +61,10 @@ Outcome = RegistersRead | ProfileRead | ReadFailed
 
 
 class Evidence:
-    """The frames of one order, in the order they passed the wire."""
+    """The frames of one order, in the order they passed the wire; `before`: of earlier tries."""
 
-    def __init__(self) -> None:
-        self.frames: list[str] = []
+    def __init__(self, before: Iterable[str] = ()) -> None:
+        self.frames: list[str] = list(before)
 
     def add(self, exchanges: tuple[Exchange, ...]) -> None:
         """Keep what was sent (>), received (<) and no frame (?), password bytes masked already."""
@@ -71,20 +76,33 @@ class Evidence:
 
 
 def read_order(
-    order: ReadingOrdered, lines: Lines, ordered_at: str, wall: Wall | None = None
+    order: ReadingOrdered,
+    lines: Lines,
+    ordered_at: str,
+    wall: Wall | None = None,
+    before: tuple[str, ...] = (),
+    maps: Mapping[str, RegisterMap] | None = None,
 ) -> Outcome:
     """Carry out one order. `ordered_at`: the business time it was given; `wall`: the wall clock
-    where business time is the wall clock's, None where it is simulated."""
-    evidence = Evidence()
+    where business time is the wall clock's, None where it is simulated; `before`: the frames of
+    the tries before this one, which are evidence too; `maps`: register maps of Modbus meters by
+    protocol, the shipped ones when not given."""
+    evidence = Evidence(before)
     clock: Wall = wall or (lambda: ordered_at)
     try:
-        if order.protocol == "modbus_sdm630":
-            return _read_modbus(order, evidence, ordered_at, clock)
+        priority = Priority.RETRY if before else Priority.SCHEDULED
+        if order.protocol.startswith(MODBUS):
+            wanted = (shipped_maps() if maps is None else maps).get(order.protocol)
+            if wanted is None:
+                problem = f"there is no register map {order.protocol} (GRIDLEDGER_MODBUS_MAPS_DIR)"
+                return _failed(order, "refused", problem, ordered_at, [])
+            with lines.taken(order.line, priority):
+                return _read_modbus(order, wanted, evidence, ordered_at, clock)
         if order.protocol != "dlt645_2007":
             problem = f"nobody reads {order.protocol} remotely"
             return _failed(order, "refused", problem, ordered_at, [])
-        with lines.taken(order.line) as line:
-            session = MeterSession(line, order.address, _profile_of(order))
+        with lines.taken(order.line, priority) as turn:
+            session = MeterSession(turn, order.address, _profile_of(order))
             try:
                 if order.kind == "profile":
                     return _read_profile(order, session, evidence, ordered_at)
@@ -218,7 +236,9 @@ def _read_profile(
     )
 
 
-def _read_modbus(order: ReadingOrdered, evidence: Evidence, now_at: str, clock: Wall) -> Outcome:
+def _read_modbus(
+    order: ReadingOrdered, registers: RegisterMap, evidence: Evidence, now_at: str, clock: Wall
+) -> Outcome:
     """What the meter shows now, as that of 24:00: it keeps no freeze and no profile."""
     if order.kind == "profile":
         return _failed(order, "not_held", "the meter keeps no profile", now_at, [])
@@ -230,7 +250,7 @@ def _read_modbus(order: ReadingOrdered, evidence: Evidence, now_at: str, clock: 
     host, _, port = rest.rpartition(":")
     if not host or not port.isdigit() or not order.address.isdigit():
         raise BadInput("line", f"{order.line!r} with unit {order.address!r}", "tcp:HOST:PORT")
-    session = ModbusSession(host, int(port), int(order.address), tries=2)
+    session = ModbusSession(host, int(port), int(order.address), registers, tries=2)
     try:
         result = session.read()
     except ProtocolError as error:
@@ -243,17 +263,17 @@ def _read_modbus(order: ReadingOrdered, evidence: Evidence, now_at: str, clock: 
     if result.refused:
         return _failed(order, "refused", ", ".join(result.refused), now_at, evidence.frames)
     wanted = [q for q in result.quantities if q.obis in order.registers]
-    registers, flaws, _ = _sort(tuple(wanted))
+    found, flaws, _ = _sort(tuple(wanted))
     return RegistersRead(
         reading_id=_reading_id(order, evidence.frames),
         usage_point=order.usage_point,
         meter_no=order.meter_no,
         kind="daily_freeze",
-        source="modbus_sdm630",
+        source=order.protocol,
         day_on=order.day_on,
         read_at=now_at,
         order_id=order.order_id,
-        registers=registers,
+        registers=found,
         flaws=flaws,
         voltages={
             q.obis: q.value * 10 // q.scale

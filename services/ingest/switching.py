@@ -13,25 +13,22 @@ from collections.abc import Callable
 
 from libs.events.errors import BadInput
 from services.ingest.days import parse_instant
-from services.ingest.effect.decide import CLOCK_MARGIN_MIN, ReadBack, RelayAnswer, SendCommand
+from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand
+from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
-from services.ingest.protocols.failures import ProtocolError
+from services.ingest.protocols.failures import NotSealed, ProtocolError
 from services.ingest.protocols.session import MeterSession, RelaySecurity
 from services.ingest.reading import Evidence
 
 COMMANDS = {"open": "trip", "permit_close": "permit_close", "close": "close"}
-SETTLE_S = 0.2
-"""A relay needs a moment to move (configuration of the meter type; unconfirmed)."""
-
-LOOKS = 3
 
 
 def look(request: ReadBack, lines: Lines) -> RelayAnswer:
     """Read status word 3, nothing else."""
     evidence = Evidence()
     try:
-        with lines.taken(request.line, urgent=True) as line:
-            session = MeterSession(line, request.address)
+        with lines.taken(request.line, Priority.ON_DEMAND) as turn:
+            session = MeterSession(turn, request.address)
             state, detail = _read_state(session, evidence)
     except (ProtocolError, BadInput) as error:
         return _answer(evidence, sent=True, detail=str(error))
@@ -50,8 +47,8 @@ def switch(
     """
     evidence = Evidence()
     try:
-        with lines.taken(request.line, urgent=True) as line:
-            session = MeterSession(line, request.address)
+        with lines.taken(request.line, Priority.RELAY) as turn:
+            session = MeterSession(turn, request.address)
             refusal, detail = _may_send(request, session, evidence, last_word, wall)
             if refusal:
                 return _answer(evidence, sent=False, refusal=refusal, detail=detail)
@@ -78,7 +75,7 @@ def _may_send(
     if not shown.meter_at:
         return "meter_clock", shown.bad or ", ".join(shown.refused)
     offset_s = (parse_instant(shown.meter_at) - parse_instant(now_at)).total_seconds()
-    if request.action == "open" and abs(offset_s) > 60 * CLOCK_MARGIN_MIN:
+    if request.action == "open" and abs(offset_s) > 60 * request.policy.clock_margin_min:
         return "meter_clock", f"the meter's clock is off by {int(offset_s)} s"
     if now_at >= request.valid_until_at:
         return "expired", f"valid until {request.valid_until_at}, now {now_at}"
@@ -96,22 +93,23 @@ def _send(
     except ProtocolError as error:
         evidence.add(session.take_exchanges())
         if not error.sent:
-            return _answer(evidence, sent=False, refusal="line_down", detail=error.problem)
-        state, _ = _look_again(session, evidence, request.action)
+            refusal = "credentials" if isinstance(error, NotSealed) else "line_down"
+            return _answer(evidence, sent=False, refusal=refusal, detail=error.problem)
+        state, _ = _look_again(session, evidence, request)
         return _answer(evidence, sent=True, state=state, detail=error.problem)
     evidence.add(reply.exchanges)
-    state, seen = _look_again(session, evidence, request.action)
+    state, seen = _look_again(session, evidence, request)
     detail = f"meter refused: {', '.join(reply.refused)}" if reply.refused else seen
     return _answer(evidence, sent=True, accepted=reply.accepted, state=state, detail=detail)
 
 
-def _look_again(session: MeterSession, evidence: Evidence, action: str) -> tuple[str, str]:
+def _look_again(session: MeterSession, evidence: Evidence, request: SendCommand) -> tuple[str, str]:
     """Read the state a few times: a relay needs a moment; the last word counts."""
-    wanted = ("open",) if action == "open" else ("closed", "close_permitted")
+    wanted = ("open",) if request.action == "open" else ("closed", "close_permitted")
     state, detail = "", ""
-    for number in range(LOOKS):
+    for number in range(request.policy.looks):
         if number:
-            time.sleep(SETTLE_S)
+            time.sleep(request.policy.relay_settle_ms / 1000)
         try:
             state, detail = _read_state(session, evidence)
         except ProtocolError as error:

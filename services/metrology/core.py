@@ -23,6 +23,24 @@ PURE_MODULES = tuple(
         "verification_cycle",
     )
 )
+CALCULATIONS = tuple(
+    f"services.metrology.{name}"
+    for name in (
+        "bench_standing",
+        "capacity_match",
+        "certificate",
+        "device_store",
+        "due_list",
+        "function_tests",
+        "metering_category",
+        "rule_sets",
+        "sample_plan",
+        "seal_custody",
+        "transformer_judgement",
+    )
+)
+"""Pure as well, and not decided by: what the commands calculate on files."""
+
 WRITTEN = ("metrology.findings",)
 
 

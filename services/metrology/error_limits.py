@@ -37,7 +37,9 @@ LOADS: Mapping[str, str] = {
 }
 """The loads of the table; those on request differ by their power factors, not by the load."""
 
-POWER_FACTORS = ("1.0", "0.5L", "0.8C", "0.25L", "0.5C")
+POWER_FACTORS = ("1.0", "0.5L", "0.8C", "0.25L", "0.5C", "sin1.0", "sin0.5", "sin0.25")
+"""cos phi of active meters with its direction; sin phi (either direction) of reactive ones."""
+
 COLUMNS = (
     "class",
     "connection",

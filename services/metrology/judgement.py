@@ -281,13 +281,13 @@ def _refusals(run: BenchRun, meter: MeterRating, rules: JudgementRules) -> Itera
     weakest = rules.reference_class_max.get(meter.accuracy_class)
     if weakest is None:
         yield f"no reference class is stated for class {meter.accuracy_class}"
-    elif _class_number(run.reference_class) > _class_number(weakest):
+    elif class_number(run.reference_class) > class_number(weakest):
         yield f"reference class {run.reference_class} is weaker than {weakest}"
     if f"{meter.accuracy_class}/{meter.connection}" not in rules.plans:
         yield f"no plan of points is stated for class {meter.accuracy_class}, {meter.connection}"
 
 
-def _class_number(text: str) -> int:
+def class_number(text: str) -> int:
     """A reference class such as 0.05 or 0.05S, as an integer to compare."""
     return parse_scaled(text.removesuffix("S"), ERROR_SCALE, "reference_class")
 

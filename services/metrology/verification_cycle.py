@@ -60,10 +60,17 @@ def next_due_on(verified_on: str, accuracy_class: str, cycles: VerificationCycle
     if months is None:
         known = ", ".join(cycles.cycle_months)
         raise BadInput("accuracy_class", f"{accuracy_class!r} has no cycle", f"known are {known}")
-    verified = parse_day(verified_on, "verified_on")
-    year, month = divmod(verified.year * MONTHS_PER_YEAR + verified.month - 1 + months, 12)
-    day = min(verified.day, monthrange(year, month + 1)[1])
-    return date(year, month + 1, day).isoformat()
+    return later_by_months(verified_on, months, "verified_on")
+
+
+def later_by_months(day: str, months: int, field_name: str = "day") -> str:
+    """The same day of the month some months later, or the last day of a shorter month."""
+    since = parse_day(day, field_name)
+    year, month = divmod(since.year * MONTHS_PER_YEAR + since.month - 1 + months, 12)
+    try:
+        return date(year, month + 1, min(since.day, monthrange(year, month + 1)[1])).isoformat()
+    except ValueError:
+        raise BadInput(field_name, f"{day} is too late to count from", "correct the year") from None
 
 
 def is_overdue(due_on: str, on: str) -> bool:

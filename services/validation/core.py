@@ -30,6 +30,36 @@ PURE_MODULES = (
     "services.validation.timeline",
     "services.validation.voltage_band",
 )
+CALCULATIONS = tuple(
+    f"services.validation.{name}"
+    for name in (
+        "areas.line_loss",
+        "areas.loss_causes",
+        "areas.loss_rules",
+        "areas.membership",
+        "electrical_rules",
+        "estimation_methods",
+        "estimation_plan",
+        "interval_day",
+        "interval_editing",
+        "interval_estimation",
+        "interval_rules",
+        "interval_scaling",
+        "interval_series",
+        "point_check",
+        "point_facts",
+        "point_intervals",
+        "point_readings",
+        "reading_rules",
+        "register_bracket",
+        "rule_book",
+        "slot_time",
+        "tou_basis",
+        "voltage_quality",
+    )
+)
+"""Pure as well, and not decided by: what the commands calculate on files."""
+
 WRITTEN = ("validation.usage",)
 
 

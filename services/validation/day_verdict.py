@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 from services.validation.finding import PASS, Finding, worst
 from services.validation.instant import seconds_between
@@ -26,6 +25,7 @@ from services.validation.register_usage import (
     Installation,
     RegisterUsage,
     Snapshot,
+    highest_ratio,
     parse_register,
     usages_between,
 )
@@ -184,11 +184,7 @@ def _rate_sum(
     ]
     known = {rate.register: rate.usage for rate in rates if rate.usage is not None}
     if known and len(known) == len(rates) and total.usage is not None:
-        yield rate_sum(total.usage, known, _highest_ratio(total), settings)
-
-
-def _highest_ratio(usage: RegisterUsage) -> str:
-    return max((part.ratio for part in usage.segments), key=Fraction)
+        yield rate_sum(total.usage, known, highest_ratio(total), settings)
 
 
 def _day_spike(
@@ -240,5 +236,5 @@ def _profile_findings(
     if "interval_sum" in settings and used is not None and used.usage is not None:
         whole_day = seconds_between(used.from_at, used.to_at) == SECONDS_PER_DAY
         if whole_day and block.register_delta is not None:
-            ratio = _highest_ratio(used)
+            ratio = highest_ratio(used)
             yield interval_sum(used.usage, recorded_usage(block), ratio, settings["interval_sum"])

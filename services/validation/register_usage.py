@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from libs.events.errors import BadInput
 from libs.events.quantities import WH_PER_KWH, floor_div, parse_scaled
@@ -148,6 +149,11 @@ def parse_ratio(ratio: str) -> int:
 def primary_value(value: int, ratio: str) -> int:
     """What a meter shows (energy, demand) on the primary side, rounded down to the unit."""
     return floor_div(value * parse_ratio(ratio), RATIO_SCALE)
+
+
+def highest_ratio(usage: RegisterUsage) -> str:
+    """The highest ratio of the installations that a usage went through, for its tolerances."""
+    return max((part.ratio for part in usage.segments), key=Fraction)
 
 
 def register_range(digits: int) -> int:

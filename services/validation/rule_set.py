@@ -159,12 +159,13 @@ def unconfirmed(rule_set: RuleSet) -> tuple[str, ...]:
     )
 
 
-def check_rule_set(rule_set: RuleSet) -> RuleSet:
-    """The set itself when it is complete; BadInput names the first wrong rule or parameter."""
-    unknown = sorted(set(rule_set.rules) - set(PARAMETERS))
+def check_rule_set(rule_set: RuleSet, known: Mapping[str, frozenset[str]] = PARAMETERS) -> RuleSet:
+    """The set itself when it has exactly the `known` rules with their parameters; BadInput names
+    the first wrong rule or parameter."""
+    unknown = sorted(set(rule_set.rules) - set(known))
     if unknown:
-        raise BadInput(f"rules.{unknown[0]}", "is no known rule", f"use {', '.join(PARAMETERS)}")
-    for rule, wanted in PARAMETERS.items():
+        raise BadInput(f"rules.{unknown[0]}", "is no known rule", f"use {', '.join(known)}")
+    for rule, wanted in known.items():
         settings = rule_set.rules.get(rule)
         if settings is None:
             raise BadInput(f"rules.{rule}", "is missing", "add it, with severity off if not wanted")

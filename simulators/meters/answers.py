@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from math import isqrt
 
 from libs.events.errors import BadInput
-from services.ingest.protocols.dlt645.frame import BROADCAST, Frame
+from services.ingest.protocols.dlt645.frame import BROADCAST, RELAY, Frame
 from services.ingest.protocols.dlt645.identifiers import (
     BLOCKS,
     FREEZE_PARTS,
@@ -58,12 +58,14 @@ from services.ingest.protocols.dlt645.values import (
 from services.ingest.protocols.failures import BadReply
 from simulators.load_shapes import SLOT_S
 from simulators.meters.energy import TOTAL
+from simulators.meters.esam import Esam
 from simulators.meters.meter import EXPORT, IMPORT, RECORDS_KEPT_S, Meter
 
 _KINDS = {"0001": 1, "0002": 2, "0005": 5, "0006": 6, "0007": 7, "0008": 8}
 _COMBINED = {"0000": (1, 2), "0003": (5, 6), "0004": (7, 8)}
 """Combined registers as this meter's characteristic words set them: sums."""
 _DEMANDS = {"0101": IMPORT, "0102": EXPORT}
+_POWERS = ("0202", "0203", "0204", "0205", "0206")
 _NON_BCD = 0x0E
 NOMINAL_FREQUENCY_CHZ = 5000
 _STANDARD = Dlt645Profile()
@@ -87,6 +89,8 @@ class Conversation:
 def answer(meter: Meter, conversation: Conversation, frame: Frame, at_s: int) -> Frame | None:
     """The reply of one meter to one request, or None where the standard wants silence."""
     address = meter.config.address
+    if meter.esam is not None and meter.esam.is_for(frame) and frame.address == address:
+        return _answer_sealed(meter, meter.esam, frame, at_s)
     try:
         asked = parse_request(frame)
     except BadReply:
@@ -106,7 +110,21 @@ def answer(meter: Meter, conversation: Conversation, frame: Frame, at_s: int) ->
             return _read(meter, conversation, frame, asked, at_s)
         except BadInput:  # a value its digits cannot show
             return refusal_reply(frame, address, "other")
-    return refusal_reply(frame, address, "not_authorised")  # writes are for the meter room
+    if frame.address == BROADCAST:
+        return None
+    return refusal_reply(frame, address, "not_authorised")  # settings are for the meter room
+
+
+def _answer_sealed(meter: Meter, esam: Esam, frame: Frame, at_s: int) -> Frame:
+    """A session or a relay command of a meter that obeys its security module only."""
+    if frame.control != RELAY:
+        return esam.authenticate(frame, at_s)
+    asked = esam.open(frame, at_s)
+    if asked is None:
+        return refusal_reply(frame, meter.config.address, "not_authorised")
+    if asked.valid_until < meter.civil(at_s) or not meter.obey(asked.command, at_s):
+        return refusal_reply(frame, meter.config.address, "other")
+    return ack_reply(frame, meter.config.address)
 
 
 def _obey(meter: Meter, frame: Frame, asked: RelayAsked, at_s: int) -> Frame:
@@ -217,8 +235,10 @@ def _instant(meter: Meter, di: str, at_s: int) -> bytes | None:
         return None
     if family == "0201":
         return encode_quantity(item, meter.voltage_dv(phase, at_s))
-    if family == "0280":
+    if di == "02800002":
         return encode_quantity(item, NOMINAL_FREQUENCY_CHZ)
+    if family not in _POWERS:
+        return None
     active, reactive = meter.power_dw(at_s), meter.reactive_dvar(at_s)
     if phase:
         active, reactive = active // phases, reactive // phases

@@ -66,8 +66,9 @@ class MeterConfig(_Model):
     default); initial_wh: registers then, by OBIS code (1-0:1.8.1, 2.8.1, 5.8.1 ...; a 1.8.0 alone
     is spread over the rates). rates: how many its blocks have, used or not. digits: whole kWh
     digits before a register rolls over. drift_s: its clock is ahead by so many seconds. passwords:
-    by level. close_mode: permit-close closes at once (as in the field capture) or waits for the
-    button. Demand and settlement begin anew on the 1st at 00:00. For odd meters:
+    by level. esam_root_hex: with a root key, it obeys its security module only (`esam`).
+    close_mode: permit-close closes at once (as in the field capture) or waits for the button.
+    Demand and settlement begin anew on the 1st at 00:00. For odd meters:
     `record_separators`, `frame_data_bytes`.
     """
 
@@ -92,6 +93,7 @@ class MeterConfig(_Model):
     relay: Literal["closed", "open"] = "closed"
     close_mode: Literal["closes", "button"] = "closes"
     passwords: dict[str, str] = Field(default_factory=lambda: {"02": "000000"})
+    esam_root_hex: Annotated[str, Field(pattern="^([0-9a-fA-F]{32})?$")] = ""
     record_separators: Literal["all", "own"] = "all"
     frame_data_bytes: Annotated[int, Field(ge=20, le=MAX_DATA_BYTES)] = MAX_DATA_BYTES
 

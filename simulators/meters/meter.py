@@ -16,6 +16,7 @@ from services.ingest.protocols.dlt645.values import epoch_s, from_epoch_s
 from simulators.load_shapes import SLOT_S
 from simulators.meters.config import RATIO_SCALE, MeterConfig
 from simulators.meters.energy import DAY_S, TOTAL, Load
+from simulators.meters.esam import Esam
 from simulators.meters.faults import FaultSet
 
 IMPORT, EXPORT = 1, 2
@@ -38,6 +39,8 @@ class Meter:
         self.base_s = epoch_s(config.base_at) if config.base_at else self.installed_s or start_s
         self.capacity_wh: int = 10**config.digits * WH_PER_KWH
         self.initial_wh = _initial(config, load.rates)
+        root = config.esam_root_hex
+        self.esam = Esam(config.address, bytes.fromhex(root)) if root else None
         self.relay_open = config.relay == "open"
         self.told_open = self.relay_open
         self.waits_for_button = False

@@ -71,7 +71,7 @@ def test_a_line_slower_than_max_poll_interval_is_read_once(own_kafka: str) -> No
     )
     asked: list[str] = []
 
-    def read(order: ReadingOrdered, ordered_at: str) -> ReadFailed:
+    def read(order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
         asked.append(order.order_id)
         time.sleep(READ_S)
         return outcome(order, asked.count(order.order_id))

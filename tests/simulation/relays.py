@@ -23,7 +23,7 @@ from libs.events.testing.simlog import SimLog
 from services.control import events as control
 from services.customers import events as customers
 from services.ingest.effect import core as executor
-from services.ingest.effect.decide import CLOCK_MARGIN_MIN, ReadBack, RelayAnswer, SendCommand
+from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand
 from services.ingest.effect.decide import last_word as real_last_word
 from services.ingest.events import (
     AttemptEnded,
@@ -528,7 +528,7 @@ def _check_outcome(wire: Wire, event: AttemptEnded) -> None:
     else:
         assert event.state not in ("", WANTED[event.action]) or event.state == "open", event
     for command_id, opened_at in wire.relays[event.usage_point].openings:
-        margin = timedelta(minutes=CLOCK_MARGIN_MIN)
+        margin = timedelta(minutes=executor.DEFAULT_POLICY.clock_margin_min)
         until = datetime.fromisoformat(wire.issued[command_id].valid_until_at)
         assert opened_at < until + margin + timedelta(seconds=30), "opened after its time"
     assert body.usage_point == event.usage_point

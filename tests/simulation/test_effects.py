@@ -98,8 +98,8 @@ def sent_again_after_a_crash(patch: pytest.MonkeyPatch) -> None:
     """A started attempt without an outcome is sent again."""
     original = decisions.action
 
-    def action(view: Any, key: str, item: Any, fresh: bool) -> Any:
-        return original(view, key, item, True)
+    def action(view: Any, key: str, item: Any, fresh: bool, policy: Any) -> Any:
+        return original(view, key, item, True, policy)
 
     patch.setattr(decisions, "action", action)
 

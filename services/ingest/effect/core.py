@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from libs.events.effects import EffectCore
+from libs.events.policy import decider_under
 from services.ingest.effect import decide as decisions
+from services.ingest.effect.policy import DEFAULT_POLICY, ExecutorPolicy
 from services.ingest.effect.state import Place, Shared, evolve
 from services.ingest.events import effect_catalogue
 
 PURE_MODULES = (
     "services.ingest.days",
     "services.ingest.effect.decide",
+    "services.ingest.effect.policy",
     "services.ingest.effect.reactions",
     "services.ingest.effect.state",
     "services.ingest.events",
@@ -22,8 +27,9 @@ COMMANDS = ("control.commands", RECONNECTIONS)
 business time, overtake both."""
 
 
-def make_core(decider: str = "") -> EffectCore:
-    """The effect core, keyed by usage point; its own topic is `ingest.results`."""
+def make_core(decider: str = "", policy: ExecutorPolicy = DEFAULT_POLICY) -> EffectCore:
+    """The effect core, keyed by usage point; its own topic is `ingest.results`. Another policy is
+    another decider."""
     return EffectCore(
         name="ingest.effect",
         own_topic="ingest.results",
@@ -36,7 +42,7 @@ def make_core(decider: str = "") -> EffectCore:
         decide=decisions.decide,
         evolve=evolve,
         due=decisions.due,
-        decider=decider,
-        action=decisions.action,
-        conclude=decisions.conclude,
+        decider=decider_under(decider, policy, DEFAULT_POLICY),
+        action=partial(decisions.action, policy=policy),
+        conclude=partial(decisions.conclude, policy=policy),
     )

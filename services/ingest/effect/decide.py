@@ -20,6 +20,7 @@ from typing import Any
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.effects import TooLate
 from services.ingest.days import add_minutes
+from services.ingest.effect.policy import ExecutorPolicy
 from services.ingest.effect.reactions import (
     CommandCancelled,
     CommandIssued,
@@ -36,18 +37,13 @@ from services.ingest.events import (
 )
 from services.ingest.reactions import SupplyPublished
 
-CLOCK_MARGIN_MIN = 2
-"""How far a meter's clock may be off; beyond it a disconnect is refused (configuration)."""
-
-LOOK_AGAIN_MIN = 30
-"""Minutes between read-backs of a meter that does not answer (configuration)."""
-
 WANTED = {"open": "open", "permit_close": "closed", "close": "closed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendCommand:
-    """Do it: the clock is looked at first, the relay read after. now_at: business time."""
+    """Do it: the clock is looked at first, the relay read after. now_at: business time; policy:
+    how far the clock may be off, and how the relay is looked at."""
 
     command_id: str
     action: str
@@ -58,6 +54,7 @@ class SendCommand:
     address: str
     valid_until_at: str
     now_at: str
+    policy: ExecutorPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +236,9 @@ CHECKS: dict[str, Check] = {
 # -- what to do in the world -----------------------------------------------------------------------
 
 
-def action(view: View, key: str, item: Item, fresh: bool) -> SendCommand | ReadBack | None:
+def action(
+    view: View, key: str, item: Item, fresh: bool, policy: ExecutorPolicy
+) -> SendCommand | ReadBack | None:
     """Send a fresh command; look at one that was started before, or whose look is due."""
     place: Place = view.get(key) or Place()
     attempt = place.attempt
@@ -260,6 +259,7 @@ def action(view: View, key: str, item: Item, fresh: bool) -> SendCommand | ReadB
         address=attempt.address,
         valid_until_at=attempt.valid_until_at,
         now_at=item.at,
+        policy=policy,
     )
 
 
@@ -272,7 +272,9 @@ def _look(attempt: Attempt, usage_point: str) -> ReadBack:
     )
 
 
-def conclude(view: View, key: str, item: Item, result: Any) -> Sequence[Emit]:
+def conclude(
+    view: View, key: str, item: Item, result: Any, policy: ExecutorPolicy
+) -> Sequence[Emit]:
     """What the answer means for the open attempt."""
     place: Place = view.get(key)
     attempt = place.attempt
@@ -283,22 +285,24 @@ def conclude(view: View, key: str, item: Item, result: Any) -> Sequence[Emit]:
     assert isinstance(result, RelayAnswer)
     if not result.sent and result.refusal:
         return [Emit(_not_sent(attempt, key, result.refusal, result.detail))]
-    outcome, final = _outcome(attempt, result, item.at)
+    outcome, final = _outcome(attempt, result, item.at, policy)
     if final:
         read_back_at = ""
     elif attempt.read_back_at:
-        read_back_at = add_minutes(item.at, LOOK_AGAIN_MIN)
+        read_back_at = add_minutes(item.at, policy.look_again_min)
     else:
-        read_back_at = read_back_after(attempt.valid_until_at, CLOCK_MARGIN_MIN)
+        read_back_at = read_back_after(attempt.valid_until_at, policy.clock_margin_min)
     return [Emit(_ended(attempt, key, result, outcome, final=final, read_back_at=read_back_at))]
 
 
-def _outcome(attempt: Attempt, answer: RelayAnswer, now: str) -> tuple[str, bool]:
+def _outcome(
+    attempt: Attempt, answer: RelayAnswer, now: str, policy: ExecutorPolicy
+) -> tuple[str, bool]:
     if answer.state == WANTED[attempt.action]:
         return "confirmed", True
     if answer.state == "close_permitted" and attempt.action == "permit_close":
         return "waiting_for_button", True
-    beyond = now >= read_back_after(attempt.valid_until_at, CLOCK_MARGIN_MIN)
+    beyond = now >= read_back_after(attempt.valid_until_at, policy.clock_margin_min)
     if answer.state and beyond:
         return "not_confirmed", True
     return "unknown", False

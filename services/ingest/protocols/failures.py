@@ -3,7 +3,8 @@
     ProtocolError
     ├── LineDown    the line itself could not be opened or broke
     ├── NoReply     nothing at all came within the time allowed
-    └── BadReply    something came, but no answer to what was asked
+    ├── BadReply    something came, but no answer to what was asked
+    └── NotSealed   a relay command could not be made: nothing of it was sent
 
 `exchange` holds the raw frames (passwords masked); `sent` tells whether any byte of the request may
 have reached the device. A command whose error has `sent` true has an unknown outcome: it is read
@@ -59,3 +60,7 @@ class NoReply(ProtocolError):
 
 class BadReply(ProtocolError):
     """What came is no answer to what was asked."""
+
+
+class NotSealed(ProtocolError):
+    """A relay command could not be sealed (no session, no crypto machine): it was never sent."""

@@ -18,23 +18,15 @@ from libs.events.errors import BadInput
 from services.ingest.protocols.dlt645.values import Quantity
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
 from services.ingest.protocols.modbus import (
+    READ_INPUT_REGISTERS,
     SDM630,
     RegisterMap,
     RegisterRead,
     decode_registers,
     plan_reads,
 )
+from services.ingest.protocols.modbus_frames import EXCEPTIONS
 
-EXCEPTIONS = {
-    1: "illegal_function",
-    2: "illegal_address",
-    3: "illegal_value",
-    4: "device_failure",
-    6: "device_busy",
-    10: "gateway_path",
-    11: "gateway_target",
-}
-"""Exception codes of the Modbus application protocol 1.1b3, §7."""
 MAX_UNIT = 247
 
 
@@ -78,13 +70,14 @@ class ModbusSession:
     def read(self) -> ModbusResult:
         """Every register of the map, in as few requests as the meter allows."""
         exchanges: list[Exchange] = []
-        words: dict[int, int] = {}
+        words: dict[tuple[int, int], int] = {}
         for wanted in plan_reads(self.registers):
             found, refused, exchange = self._read(wanted)
             exchanges.append(exchange)
             if refused:
                 return ModbusResult(unit=self.unit, refused=refused, exchanges=tuple(exchanges))
-            words.update(enumerate(found, start=wanted.address))
+            for place, word in enumerate(found, start=wanted.address):
+                words[wanted.function, place] = word
         return ModbusResult(
             unit=self.unit,
             quantities=decode_registers(self.registers, words),
@@ -102,9 +95,10 @@ class ModbusSession:
         try:
             if not self._client.connected and not self._client.connect():  # type: ignore[no-untyped-call]
                 raise LineDown(f"{self.name}: no connection", self._exchange(started))
-            reply = self._client.read_input_registers(
-                wanted.address, count=wanted.count, device_id=self.unit
-            )
+            is_input = wanted.function == READ_INPUT_REGISTERS
+            client = self._client
+            ask = client.read_input_registers if is_input else client.read_holding_registers
+            reply = ask(wanted.address, count=wanted.count, device_id=self.unit)
         except ConnectionException as error:
             raise LineDown(f"{self.name}: {error}", self._exchange(started)) from None
         except ModbusException as error:

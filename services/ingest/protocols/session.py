@@ -30,8 +30,8 @@ from services.ingest.protocols.dlt645.requests import (
 )
 from services.ingest.protocols.dlt645.status import relay_state, status_bits
 from services.ingest.protocols.dlt645.values import Quantity, instant
-from services.ingest.protocols.drivers import Line
-from services.ingest.protocols.failures import BadReply, Exchange, ProtocolError
+from services.ingest.protocols.drivers import Wire
+from services.ingest.protocols.failures import BadReply, Exchange, NotSealed, ProtocolError
 from services.ingest.protocols.load_profile import ProfileBlock, read_profile
 
 DATE_DI, TIME_DI, STATUS_3_DI = "04000101", "04000102", "04000503"
@@ -138,7 +138,7 @@ class MeterSession:
     """Conversation with one meter on a line that others may share."""
 
     def __init__(
-        self, line: Line, address: MeterAddress | str, profile: Dlt645Profile = STANDARD
+        self, line: Wire, address: MeterAddress | str, profile: Dlt645Profile = STANDARD
     ) -> None:
         self.line = line
         self.address = MeterAddress(address) if isinstance(address, str) else address
@@ -258,11 +258,16 @@ class MeterSession:
     ) -> RelayResult:
         """1CH, once. An error whose `sent` is true leaves the outcome unknown: read, never repeat.
 
+        NotSealed when the security could not make it: then nothing of it was sent.
+
         command: a name of `RELAY_COMMANDS`. valid_until_at: the meter refuses after this instant.
         """
         self._exchanges = []
         order = RelayOrder(address=self.address, command=command, valid_until_at=valid_until_at)
-        request = security.seal(order, self.profile, self._ask)
+        try:
+            request = security.seal(order, self.profile, self._ask)
+        except ProtocolError as error:  # whatever was exchanged before, no command was sent
+            raise NotSealed(error.problem) from None
         reply = self._ask(request, tries=1)
         return RelayResult(
             address=str(self.address),

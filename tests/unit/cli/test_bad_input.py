@@ -54,6 +54,7 @@ ON_CLUSTER = (
 # What prints no data: it starts or ends processes, or writes what it is given. `demo` has a file.
 WITHOUT_JSON = {
     "run",
+    "protocols show",
     "local down",
     "local logs",
     "local scale",

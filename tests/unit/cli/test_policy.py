@@ -29,6 +29,7 @@ OTHER = {
     "payments": "clearance_min: 1",
     "billing": "pay_within_days: 20",
     "ingest": "retry_min: [30, 60]",
+    "ingest.effect": "clock_margin_min: 1",
     "validation": "grace_min: 600",
 }
 """A policy for each core that is not its default."""

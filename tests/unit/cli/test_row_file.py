@@ -45,6 +45,8 @@ def test_standard_input_and_lines_are_counted(monkeypatch: pytest.MonkeyPatch) -
         (b"a\n\xd6\xd0\n", "line 2: is not UTF-8"),
         ("a\n1\n".encode("utf-16"), "is UTF-16"),
         (b'a\n"1\n', "line 2: unexpected end of data"),
+        (b"a,b\r,c\n", "line 1: new-line character seen in unquoted field"),
+        (b'"a\n', "line 1: unexpected end of data"),
         (b'{"a": 1}\n{"a"\n', "line 2: is no JSON"),
         (b'{"a": 1}\n[1]\n', "line 2: is no JSON object"),
         (b'{"b": 1}\n', "line 1: has no column 'a'"),
@@ -72,6 +74,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("day", "2026-2-1", "is no day"),
         ("day", "20260201", "is no day"),
         ("instant", "2026-02-01 00:00", "is no instant"),
+        ("instant", "2026-02-01T00:00:00+08:00", "is no instant"),
+        ("instant", "20260201T000000Z", "is no instant"),
     ],
 )
 def test_a_cell_is_what_it_must_be(read: str, text: str, said: str) -> None:

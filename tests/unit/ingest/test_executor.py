@@ -7,116 +7,31 @@ from typing import Any
 
 import pytest
 
-from libs.events.core import Item, Tick
+from libs.events.core import Tick
 from libs.events.effects import TooLate
+from libs.events.errors import BadInput
 from services.ingest.effect.core import PURE_MODULES, make_core
 from services.ingest.effect.decide import (
     CHECKS,
-    LOOK_AGAIN_MIN,
     ReadBack,
-    RelayAnswer,
     SendCommand,
-    action,
-    conclude,
-    decide,
     due,
     last_word,
 )
-from services.ingest.effect.reactions import CommandCancelled, CommandIssued
+from services.ingest.effect.policy import DEFAULT_POLICY, ExecutorPolicy
+from services.ingest.effect.reactions import CommandCancelled
 from services.ingest.effect.state import Place, evolve
 from services.ingest.events import AttemptEnded, AttemptStarted, CommandRefused, PlaceNoted
 from tests.unit.ingest.desk import POINT, at, meter, supply
-
-ISSUED_AT = at(10, 9)
-VALID_UNTIL = at(10, 9, 1)
-FINAL_AT = at(10, 9, 3)  # two minutes' margin for the clocks
-
-
-def command(**changes: Any) -> CommandIssued:
-    """A disconnection of M1, issued at nine on the eleventh day, valid for a minute."""
-    values: dict[str, Any] = {
-        "command_id": "C1",
-        "seq": 1,
-        "case_id": "K1",
-        "account_no": "A1",
-        "usage_point": POINT,
-        "meter_no": "M1",
-        "address": "000000000001",
-        "installed_from_at": at(0),
-        "agreement_version": 1,
-        "switching_method": "meter_relay",
-        "action": "open",
-        "clearance_id": "F1",
-        "issued_at": ISSUED_AT,
-        "valid_until_at": VALID_UNTIL,
-        **changes,
-    }
-    return CommandIssued(**values)
-
-
-def answer(state: str, *, accepted: bool | None = True) -> RelayAnswer:
-    """What the wire said after the frame was sent."""
-    return RelayAnswer(
-        sent=True, refusal="", accepted=accepted, state=state, detail="seen", frames=(">68", "<68")
-    )
-
-
-def not_sent(check: str) -> RelayAnswer:
-    return RelayAnswer(sent=False, refusal=check, accepted=None, state="", detail="no")
-
-
-class Executor:
-    """The executor's functions in the order in which the effect loop calls them."""
-
-    def __init__(self, *supplies: Any) -> None:
-        self.state: Any = None
-        self.shared = None
-        self.as_of = ISSUED_AT
-        self.events: list[Any] = []
-        for each in supplies or (supply(),):
-            self.take(each)
-
-    def get(self, key: str) -> Any:
-        return self.state
-
-    def keys(self) -> tuple[str, ...]:
-        return (POINT,)
-
-    def keys_due(self, until: str) -> tuple[str, ...]:
-        return (POINT,) if due(self.state) and due(self.state) <= until else ()
-
-    def _fold(self, emits: Any) -> list[Any]:
-        own = []
-        for emit in emits:
-            assert emit.topic == ""
-            self.state = evolve(self.state, emit.body)
-            self.events.append(emit.body)
-            own.append(emit.body)
-        return own
-
-    def take(self, body: Any, *answers: Any, fresh: bool | None = None) -> tuple[list[Any], Any]:
-        """Decide, act with the given answers, conclude; the events, and the last request."""
-        item = Item("any", 0, POINT, "", body, self.as_of)
-        own = self._fold(decide(self, POINT, item))
-        first = bool(own) if fresh is None else fresh
-        request = last = None
-        waiting = list(answers)
-        while (request := action(self, POINT, item, first)) is not None:
-            last = request
-            if not waiting:
-                return own, last  # the process dies here
-            own += self._fold(conclude(self, POINT, item, waiting.pop(0)))
-            first = False
-        assert not waiting, "an answer to nothing"
-        return own, last
-
-    def tick(self, moment: str, *answers: Any) -> tuple[list[Any], Any]:
-        """Business time, as the loop tells it."""
-        self.as_of = moment
-        if not self.keys_due(moment):
-            return [], None
-        return self.take(Tick(at=moment), *answers)
-
+from tests.unit.ingest.executor_desk import (
+    FINAL_AT,
+    ISSUED_AT,
+    VALID_UNTIL,
+    Executor,
+    answer,
+    command,
+    not_sent,
+)
 
 # -- the checks -----------------------------------------------------------------------------------
 
@@ -221,6 +136,7 @@ def test_a_fresh_command_is_written_then_sent_then_concluded() -> None:
         address="000000000001",
         valid_until_at=VALID_UNTIL,
         now_at=ISSUED_AT,
+        policy=DEFAULT_POLICY,
     )
     assert own == [
         AttemptStarted(
@@ -323,7 +239,7 @@ def test_a_meter_that_does_not_answer_is_looked_at_every_half_hour_until_it_does
     executor = Executor()
     executor.take(command(), answer("", accepted=None))
     executor.tick(FINAL_AT, answer(""))
-    assert due(executor.state) == at(10, 9, 3 + LOOK_AGAIN_MIN)
+    assert due(executor.state) == at(10, 9, 3 + DEFAULT_POLICY.look_again_min)
     executor.tick(at(10, 9, 33), answer(""))
     own, _ = executor.tick(at(10, 10, 3), answer("open", accepted=None))
     assert (own[0].outcome, own[0].state, own[0].final) == ("confirmed", "open", True)
@@ -501,3 +417,17 @@ def test_the_core_is_put_together() -> None:
     assert set(core.inputs) == {*core.precedence, "control.commands"}
     assert "services.ingest.effect.decide" in PURE_MODULES
     assert core.due(Place()) == ""
+
+
+def test_when_an_outcome_is_looked_at_is_policy() -> None:
+    policy = ExecutorPolicy(clock_margin_min=5, look_again_min=10)
+    executor = Executor(policy=policy)
+    own, request = executor.take(command(), answer("", accepted=None))
+    assert request.policy is policy
+    assert own[1].read_back_at == at(10, 9, 6)
+    assert executor.tick(at(10, 9, 5)) == ([], None)
+    own, _ = executor.tick(at(10, 9, 6), answer(""))
+    assert own[0].read_back_at == at(10, 9, 16)
+    assert make_core("d", policy).decider.startswith("d+")
+    with pytest.raises(BadInput, match="looks: 0 is out of range"):
+        ExecutorPolicy(looks=0)

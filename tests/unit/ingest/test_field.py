@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,35 @@ import pytest
 from libs.events.errors import BadInput, Refused
 from services.ingest import field
 from services.ingest.effect.decide import ReadBack, SendCommand
-from services.ingest.events import CommandRefused
+from services.ingest.effect.policy import DEFAULT_POLICY
+from services.ingest.events import CommandRefused, ReadFailed
 from services.ingest.field import Performer, digest_key_of, load_security
+from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
+from services.ingest.protocols.dlt645.requests import Credentials
 from services.ingest.protocols.failures import NoReply
 from services.ingest.protocols.session import PasswordSecurity
+from services.ingest.reading import read_order
 from services.settings import load_settings
 from tests.unit.ingest.desk import at
-from tests.unit.ingest.test_executor import Executor, command
+from tests.unit.ingest.executor_desk import Executor, command
+from tests.unit.ingest.test_poller import order
 
 LINE = "tcp:127.0.0.1:1"
+GIVEN = {"level": "02", "password": "123456", "operator": "00000001"}
 
 
 class NotingLines(Lines):
     """Lines with nobody at their ends; `taken_count` tells whether one was asked for."""
 
     taken_count = 0
+    priority: Priority | None = None
 
     @contextmanager
-    def taken(self, name: str, *, urgent: bool = False) -> Iterator[Any]:
+    def taken(self, name: str, priority: Priority = Priority.SCHEDULED) -> Iterator[Any]:
         """Nobody answers."""
         self.taken_count += 1
+        self.priority = priority
         raise NoReply("nobody")
         yield
 
@@ -49,6 +58,7 @@ def send(action: str) -> SendCommand:
         address="000000000001",
         valid_until_at=at(1),
         now_at=at(0),
+        policy=DEFAULT_POLICY,
     )
 
 
@@ -72,10 +82,26 @@ def test_without_passwords_a_relay_is_still_looked_at() -> None:
     perform = Performer(lines, None)
     request = ReadBack(usage_point="P1", protocol="dlt645_2007", line=LINE, address="000000000001")
     assert perform(request).detail
-    assert lines.taken_count == 1
+    assert (lines.taken_count, lines.priority) == (1, Priority.ON_DEMAND)
 
 
-GIVEN = {"level": "02", "password": "123456", "operator": "00000001"}
+def test_a_relay_command_goes_before_all_readings() -> None:
+    lines = NotingLines(b"key")
+    security = PasswordSecurity(credentials=Credentials(**GIVEN))
+    with pytest.raises(NoReply):
+        Performer(lines, security)(send("open"))
+    assert lines.priority is Priority.RELAY
+
+
+@pytest.mark.parametrize("protocol", ["dlt645_2007", "modbus_sdm630"])
+def test_a_reading_takes_its_line_whatever_the_meter_speaks(protocol: str) -> None:
+    """One master a line: a Modbus meter behind the same terminal waits its turn too."""
+    lines = NotingLines(b"key")
+    asked = replace(order(1, LINE), protocol=protocol, day_on="2026-01-31", address="1")
+    assert isinstance(read_order(asked, lines, at(0)), ReadFailed)
+    assert (lines.taken_count, lines.priority) == (1, Priority.SCHEDULED)
+    read_order(asked, lines, at(0), None, (">68",))
+    assert lines.priority is Priority.RETRY
 
 
 def test_the_passwords_are_those_of_the_file(tmp_path: Path) -> None:

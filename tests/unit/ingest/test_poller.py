@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from libs.events.testing.simbroker import SimBroker
 from libs.events.testing.simlog import SimAdmin, SimLog, SimProducerPort
 from services.ingest import poller as poller_module
 from services.ingest.events import ReadFailed, ReadingOrdered, catalogue, edge_catalogue
+from services.ingest.lines import Lane
 from services.ingest.poller import GROUP, ORDERS, READINGS, Poller, run_poller
 from tests.unit.ingest.desk import at
 
@@ -53,7 +55,7 @@ def outcome(order: ReadingOrdered, nth: int) -> ReadFailed:
         meter_no=order.meter_no,
         day_on=order.day_on,
         attempt=order.attempt,
-        cause="no_reply",
+        cause="refused",
         detail=str(nth),
         failed_at=at(1),
         frames=(),
@@ -71,6 +73,8 @@ class Field:
         )
         self.gates: dict[str, threading.Semaphore] = {}
         self.asked: list[str] = []
+        self.before: list[tuple[str, ...]] = []
+        self.failing: dict[str, str] = {}
         self.limits = limits
         self.poller = self.started()
 
@@ -84,10 +88,14 @@ class Field:
             poller.step()
         return poller
 
-    def read(self, order: ReadingOrdered, ordered_at: str) -> ReadFailed:
+    def read(self, order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
         self.asked.append(order.order_id)
+        self.before.append(before)
         self.gates.setdefault(order.line, threading.Semaphore(0)).acquire()
-        return outcome(order, self.asked.count(order.order_id))
+        found = outcome(order, self.asked.count(order.order_id))
+        if order.order_id in self.failing:
+            found = replace(found, cause=self.failing[order.order_id], frames=(*before, ">68"))
+        return found
 
     def close(self) -> None:
         """Let every thread that waits for a meter end."""
@@ -267,7 +275,7 @@ def test_a_stop_keeps_what_is_read_and_the_rest_comes_again(opened: Opened) -> N
 def test_an_error_in_a_line_is_an_error_of_the_poller(opened: Opened) -> None:
     field = opened()
 
-    def broken(order: ReadingOrdered, ordered_at: str) -> ReadFailed:
+    def broken(order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
         raise AssertionError("a bug")
 
     field.poller.read = broken
@@ -293,3 +301,77 @@ def test_it_beats_while_a_line_works_and_not_when_it_never_comes_back(
     field.until(lambda: field.committed() == 1)
     field.poller.beat()
     assert field.poller.heartbeat > last
+
+
+def one_host(limit: int, pause_ms: int = 1) -> Callable[[str], Lane]:
+    """All lines belong to one concentrator."""
+    return lambda line: Lane(host="one", limit=limit, tries=2, pause_ms=pause_ms)
+
+
+@pytest.mark.parametrize("cause", ["no_reply", "line_down"])
+def test_who_says_nothing_is_asked_again_behind_the_others_and_once(
+    opened: Opened, cause: str
+) -> None:
+    field = opened(lane_of=one_host(4))
+    field.failing["O0"] = cause
+    field.give(*(order(number) for number in range(4)))
+    field.answer(5)
+    field.until(lambda: field.committed() == 4)
+    assert field.asked == ["O0", "O1", "O2", "O3", "O0"]
+    assert field.before == [(), (), (), (), (">68",)]
+    assert sorted(field.readings()) == [("O0", "2"), ("O1", "1"), ("O2", "1"), ("O3", "1")]
+
+
+def test_a_day_that_is_ordered_again_goes_behind_first_attempts(opened: Opened) -> None:
+    field = opened()
+    field.give(order(0))
+    field.until(lambda: field.asked == ["O0"])
+    field.give(replace(order(1), attempt=2), order(2), order(3))
+    field.until(lambda: len(field.poller._tasks) == 4)
+    field.answer(4)
+    field.until(lambda: field.committed() == 4)
+    assert field.asked == ["O0", "O2", "O3", "O1"]
+
+
+def test_any_other_failure_is_told_at_once(opened: Opened) -> None:
+    field = opened(lane_of=one_host(4))
+    field.failing["O0"] = "bad_reply"
+    field.give(order(0), order(1))
+    field.answer(2)
+    field.until(lambda: field.committed() == 2)
+    assert field.asked == ["O0", "O1"]
+
+
+def test_a_pause_occupies_no_thread_and_is_over_with_the_poller(opened: Opened) -> None:
+    field = opened(lane_of=one_host(4, pause_ms=3_600_000))
+    field.failing["O0"] = "no_reply"
+    field.give(order(0))
+    field.answer(1)
+    field.until(lambda: field.asked == ["O0"] and field.poller._queues["tcp:one:1"].turn is None)
+    field.give(order(1))  # others go on meanwhile
+    field.answer(1)
+    field.until(lambda: field.readings() == [("O1", "1")])
+    field.poller.close()
+    assert field.committed() == 0
+    field.poller = field.started()
+    field.failing.clear()
+    field.answer(2)
+    field.until(lambda: field.committed() == 2)
+    assert field.readings() == [("O1", "1"), ("O0", "2"), ("O1", "2")]
+
+
+def test_of_one_host_no_more_lines_are_busy_than_it_bears_and_they_take_turns(
+    opened: Opened,
+) -> None:
+    field = opened(lane_of=one_host(1))
+    field.give(*(order(number, f"tcp:one:{number % 2}") for number in range(4)))
+    for line in ("tcp:one:0", "tcp:one:1"):
+        field.gates[line] = threading.Semaphore(0)
+    field.until(lambda: len(field.asked) == 1)
+    for _ in range(5):
+        field.poller.step()
+    assert field.asked == ["O0"]
+    for number in range(4):
+        field.answer(1, f"tcp:one:{number % 2}")
+        field.until(lambda number=number: len(field.readings()) == number + 1)  # type: ignore[misc]
+    assert field.asked == ["O0", "O1", "O2", "O3"]

@@ -146,7 +146,7 @@ def test_every_single_item_of_the_table_is_answered_or_refused_cleanly() -> None
     one, talk = make(phases=3), Conversation()
     answered = 0
     for item in ITEMS:
-        di = item.pattern.replace("RRSS", "0000")
+        di = item.pattern.replace("RR", "00").replace("SS", "00").replace("NN", "01")
         reply = answer(one, talk, read_request("000000000161", di), NOON_S)
         assert reply is not None
         if reply.abnormal:
@@ -160,9 +160,13 @@ def test_every_single_item_of_the_table_is_answered_or_refused_cleanly() -> None
 
 def test_what_it_does_not_understand_it_refuses_or_ignores() -> None:
     one, talk = make(), Conversation()
-    strange = answer(one, talk, Frame("000000000161", 0x1D, b"\x00"), NOON_S)
+    strange = answer(one, talk, Frame("000000000161", 0x1E, b"\x00"), NOON_S)
     assert strange is not None
-    assert (strange.control, strange.data) == (0xDD, b"\x01")
+    assert (strange.control, strange.data) == (0xDE, b"\x01")
+    output = answer(one, talk, Frame("000000000161", 0x1D, b"\x00"), NOON_S)
+    assert output is not None
+    assert (output.control, output.data) == (0xDD, b"\x04")
+    assert answer(one, talk, Frame(BROADCAST, 0x1D, b"\x00"), NOON_S) is None
     assert answer(one, talk, Frame(BROADCAST, 0x1D, b""), NOON_S) is None
     write = Frame("000000000161", 0x14, bytes(12))
     refused = answer(one, talk, write, NOON_S)

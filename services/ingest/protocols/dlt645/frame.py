@@ -31,18 +31,27 @@ READ = 0x11
 READ_FOLLOW_UP = 0x12
 READ_ADDRESS = 0x13
 WRITE = 0x14
+WRITE_ADDRESS = 0x15
 FREEZE = 0x16
-TIME_SYNC = 0x08
+CHANGE_BAUD = 0x17
 CHANGE_PASSWORD = 0x18
+CLEAR_DEMAND = 0x19
+CLEAR_METER = 0x1A
+CLEAR_EVENTS = 0x1B
 RELAY = 0x1C
+OUTPUT = 0x1D
+TIME_SYNC = 0x08
+AUTHENTICATE = 0x03
+"""ESAM sessions (UNCONFIRMED, see `esam`)."""
 
 FROM_METER = 0x80
 ABNORMAL = 0x40
 MORE = 0x20
 FUNCTION = 0x1F
 
-_OPEN_FUNCTIONS = frozenset({READ, READ_FOLLOW_UP, READ_ADDRESS, FREEZE, TIME_SYNC})
-"""Functions that a wildcard or broadcast address may carry; all others change one meter."""
+_OPEN_FUNCTIONS = frozenset({READ, READ_FOLLOW_UP, READ_ADDRESS, FREEZE, TIME_SYNC, 0x01, 0x02})
+"""Functions that a wildcard or broadcast address may carry; all others change one meter. 01H and
+02H are the reads of DL/T 645-1997, and nothing in 2007."""
 _ADD = bytes((n + 0x33) & 0xFF for n in range(256))
 _SUBTRACT = bytes((n - 0x33) & 0xFF for n in range(256))
 _WILDCARD_ADDRESS = re.compile(r"(AA){1,6}(\d\d){0,5}")
@@ -85,7 +94,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Bytes that were no frame; reason: noise, checksum, end, length, address or incomplete."""
+    """Bytes that were no frame; reason: noise, lead, checksum, end, length, address, incomplete."""
 
     raw: bytes
     reason: str
@@ -144,13 +153,16 @@ class FrameReader:
 
     A candidate that is no frame costs one byte, then the search goes on behind it, so a good frame
     inside what looked like a longer one is found. The buffer never holds more than one frame.
+    Lead bytes and idle line are left out, unless `keep_lead`: then all that is given back, in
+    order, is what was fed.
     """
 
-    __slots__ = ("_buffer", "_max_data")
+    __slots__ = ("_buffer", "_keep_lead", "_max_data")
 
-    def __init__(self, max_data_bytes: int = MAX_DATA_BYTES) -> None:
-        self._buffer = bytearray()
+    def __init__(self, max_data_bytes: int = MAX_DATA_BYTES, *, keep_lead: bool = False) -> None:
+        self._buffer = b""
         self._max_data = max_data_bytes
+        self._keep_lead = keep_lead
 
     @property
     def pending(self) -> int:
@@ -171,27 +183,27 @@ class FrameReader:
         found: list[Frame | Skipped] = []
         position = noise_from = 0
         reason = "noise"
-        while (start := buffer.find(START, position)) >= 0:
-            verdict = self._judge(start)
-            if isinstance(verdict, Frame):
-                _note_skipped(found, bytes(buffer[noise_from:start]), reason)
+        while (start := buffer.find(b"\x68", position)) >= 0:
+            verdict = self._judge(buffer, start)
+            if type(verdict) is Frame:
+                if start > noise_from:
+                    self._note_skipped(found, buffer[noise_from:start], reason)
                 found.append(verdict)
-                position = noise_from = start + _FRAME_BYTES + len(verdict.data)
+                position = noise_from = start + len(verdict.raw)
                 reason = "noise"
                 continue
             if verdict == "incomplete" and not final:
                 break
             if reason == "noise":
-                reason = verdict
+                reason = str(verdict)
             position = start + 1
         keep_from = len(buffer) if start < 0 else start
-        _note_skipped(found, bytes(buffer[noise_from:keep_from]), reason)
-        del buffer[:keep_from]
+        self._note_skipped(found, buffer[noise_from:keep_from], reason)
+        self._buffer = buffer[keep_from:]
         return found
 
-    def _judge(self, start: int) -> Frame | str:
+    def _judge(self, buffer: bytes, start: int) -> Frame | str:
         """The frame that begins at `start`, or why there is none."""
-        buffer = self._buffer
         have = len(buffer) - start
         if have > 7 and buffer[start + 7] != START:
             return "noise"
@@ -200,13 +212,14 @@ class FrameReader:
         length = buffer[start + 9]
         if length > self._max_data:
             return "length"
-        end = start + _FRAME_BYTES + length
-        if len(buffer) < end:
+        size = _FRAME_BYTES + length
+        if have < size:
             return "incomplete"
-        raw = bytes(buffer[start:end])
+        raw = buffer[start : start + size]
         if raw[-1] != END:
             return "end"
-        if sum(raw[:-2]) & 0xFF != raw[-2]:
+        checksum = raw[-2]
+        if (sum(raw) - checksum - END) & 0xFF != checksum:
             return "checksum"
         address = raw[6:0:-1].hex()
         if not address.isdecimal():
@@ -215,9 +228,10 @@ class FrameReader:
                 return "address"
         return Frame(address, raw[8], raw[10:-2].translate(_SUBTRACT), raw)
 
-
-def _note_skipped(found: list[Frame | Skipped], raw: bytes, reason: str) -> None:
-    """Report what lies before a frame, unless it is only lead bytes or line idle."""
-    noise = raw.rstrip(b"\xfe")
-    if noise:
-        found.append(Skipped(noise, reason))
+    def _note_skipped(self, found: list[Frame | Skipped], raw: bytes, reason: str) -> None:
+        """Report what lies before a frame, unless it is only lead bytes or line idle."""
+        noise = raw.rstrip(b"\xfe")
+        if noise:
+            found.append(Skipped(noise, reason))
+        if self._keep_lead and len(noise) < len(raw):
+            found.append(Skipped(raw[len(noise) :], "lead"))

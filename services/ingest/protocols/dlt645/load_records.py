@@ -104,7 +104,7 @@ def _decode_record(body: bytes, wanted: int, bad: str, profile: Dlt645Profile) -
     if isinstance(civil, BadValue):
         raise BadReply(f"a load record without a time: {civil.raw_hex}")
     quantities: list[Quantity] = []
-    for number, raw in _split_classes(body[_STAMP_BYTES:], wanted, profile):
+    for number, raw in split_classes(body[_STAMP_BYTES:], wanted, profile):
         if wanted in (0, number):
             quantities.extend(decode_items(class_items(number, profile), raw, profile))
     if bad:
@@ -112,7 +112,7 @@ def _decode_record(body: bytes, wanted: int, bad: str, profile: Dlt645Profile) -
     return LoadRecord(civil, tuple(quantities))
 
 
-def _split_classes(blocks: bytes, wanted: int, profile: Dlt645Profile) -> list[tuple[int, bytes]]:
+def split_classes(blocks: bytes, wanted: int, profile: Dlt645Profile) -> list[tuple[int, bytes]]:
     """The classes that hold something, cut at their AAH."""
     own = wanted and profile.load_record_separators == "own"
     found = []

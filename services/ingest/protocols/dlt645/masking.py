@@ -16,9 +16,15 @@ import hashlib
 import hmac
 
 from services.ingest.protocols.dlt645.frame import (
+    AUTHENTICATE,
     CHANGE_PASSWORD,
+    CLEAR_DEMAND,
+    CLEAR_EVENTS,
+    CLEAR_METER,
     FROM_METER,
     FUNCTION,
+    READ,
+    READ_FOLLOW_UP,
     RELAY,
     WRITE,
     Frame,
@@ -29,13 +35,20 @@ _PASSWORD_BYTES = 3
 _SECRET_OFFSETS: dict[int, tuple[int, ...]] = {
     WRITE: (5,),  # DI, PA, P0 P1 P2
     CHANGE_PASSWORD: (5, 9),  # DI, PA, old, PA, new
-    0x19: (1,),  # clear demand, clear meter, clear events: PA, P0 P1 P2
-    0x1A: (1,),
-    0x1B: (1,),
+    CLEAR_DEMAND: (1,),  # PA, P0 P1 P2
+    CLEAR_METER: (1,),
+    CLEAR_EVENTS: (1,),
     RELAY: (1,),
 }
 """Where passwords begin in the DATA of a request, by function."""
+_PASSWORD_DI = b"\x0c\x00\x04"
+"""DI1 DI2 DI3 of 04000CNN: to read or write it is to tell a password."""
+_WRITTEN_AT = 12
+"""Where the value of a write begins: behind DI, PA P0..P2 and C0..C3."""
 _HEADER_BYTES = 10
+_SEALED_LEVELS = (b"\x98", b"\x99")
+_SEALED_FROM = 8
+"""A relay command through an ESAM: PA P0..P2 C0..C3, then ciphertext and MAC."""
 
 
 def has_secret(frame: Frame) -> bool:
@@ -80,16 +93,30 @@ def masked_hex(frame: Frame) -> str:
     )
 
 
-def _secret_bytes(frame: Frame) -> frozenset[int]:
-    """Offsets in the raw frame that tell something of a password."""
+def secret_data(frame: Frame) -> frozenset[int]:
+    """Offsets in DATA that tell something of a password."""
     size = len(frame.data)
+    function = frame.control & FUNCTION
+    names_password = frame.data[1:4] == _PASSWORD_DI
+    if function == AUTHENTICATE and not frame.abnormal:
+        return frozenset(range(4, size))  # proofs and random numbers of a session
     if frame.control & FROM_METER:
-        if frame.control & FUNCTION != CHANGE_PASSWORD or not size:
-            return frozenset()
-        places = set(range(size))  # 98H repeats the new password
-    else:
-        starts = _SECRET_OFFSETS.get(frame.control, ())
-        places = {n for first in starts for n in range(first, first + _PASSWORD_BYTES) if n < size}
+        if function == CHANGE_PASSWORD:
+            return frozenset(range(size))  # 98H repeats the new password
+        read = function in (READ, READ_FOLLOW_UP) and names_password
+        return frozenset(range(4, size)) if read else frozenset()
+    starts = _SECRET_OFFSETS.get(frame.control, ())
+    places = {n for first in starts for n in range(first, first + _PASSWORD_BYTES) if n < size}
+    if frame.control == WRITE and names_password:
+        places |= set(range(_WRITTEN_AT, size))
+    if frame.control == RELAY and frame.data[:1] in _SEALED_LEVELS:
+        places |= set(range(_SEALED_FROM, size))  # ciphertext and MAC
+    return frozenset(places)
+
+
+def _secret_bytes(frame: Frame) -> frozenset[int]:
+    """Offsets in the raw frame that tell something of a password; the checksum does too."""
+    places = secret_data(frame)
     if not places:
-        return frozenset()
-    return frozenset({_HEADER_BYTES + n for n in places} | {_HEADER_BYTES + size})
+        return places
+    return frozenset({_HEADER_BYTES + n for n in places} | {_HEADER_BYTES + len(frame.data)})

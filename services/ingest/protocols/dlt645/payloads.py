@@ -10,6 +10,8 @@ block stay usable.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from libs.events.quantities import truncate_div
 from services.ingest.protocols.dlt645.identifiers import (
     FORMATS,
@@ -21,20 +23,40 @@ from services.ingest.protocols.dlt645.identifiers import (
 from services.ingest.protocols.dlt645.profile import STANDARD, Dlt645Profile
 from services.ingest.protocols.dlt645.status import status_bits
 from services.ingest.protocols.dlt645.values import (
+    HIDDEN,
     NON_BCD,
     BadValue,
     Quantity,
     bad_value,
     civil_time,
+    decode_ascii,
     decode_bcd,
     decode_clock,
     decode_date,
+    decode_pattern,
     decode_stamp,
     encode_bcd,
     encode_stamp,
     instant,
 )
 from services.ingest.protocols.failures import BadReply
+
+_SHAPES = {
+    "zone": "{}-{}={}",  # MMDDNN: from this day, which day table
+    "slot": "{}:{}={}",  # hhmmNN: from this time, which rate
+    "holiday": "20{}-{}-{}={}",  # YYMMDDNN: on this day, which day table
+    "month_minute": "{}-{} {}:{}",  # MMDDhhmm
+}
+"""Times without a zone or a year, as people write them; behind "=" is what begins there."""
+
+
+@lru_cache(maxsize=4096)
+def _sized_layout(
+    di: str, size: int, extra_items: tuple[Item, ...]
+) -> tuple[tuple[Item, Format | None, int], ...]:
+    """The layout with what every decoding needs of it: number format and size of each item."""
+    items = layout_of(di, size, extra_items)
+    return tuple((item, FORMATS.get(item.format), item_size(item)) for item in items)
 
 
 def decode_payload(
@@ -44,10 +66,16 @@ def decode_payload(
 
     Raises BadReply when the length is wrong, BadInput when nobody knows the DI.
     """
-    items = layout_of(di, len(payload), profile.extra_items)
-    if not items:
+    layout = _sized_layout(di, len(payload), profile.extra_items)
+    if not layout:
         raise BadReply(f"{di} answered with {len(payload)} bytes, which it never has")
-    return decode_items(items, payload, profile)
+    quantities = []
+    offset = 0
+    for item, known, size in layout:
+        end = offset + size
+        quantities.append(_decode_item(item, known, payload[offset:end], profile))
+        offset = end
+    return tuple(quantities)
 
 
 def decode_items(
@@ -58,16 +86,16 @@ def decode_items(
     offset = 0
     for item in items:
         end = offset + item_size(item)
-        quantities.append(_decode_item(item, payload[offset:end], profile))
+        known = FORMATS.get(item.format)
+        quantities.append(_decode_item(item, known, payload[offset:end], profile))
         offset = end
     return tuple(quantities)
 
 
-def _decode_item(item: Item, raw: bytes, profile: Dlt645Profile) -> Quantity:
-    known = FORMATS.get(item.format)
+def _decode_item(item: Item, known: Format | None, raw: bytes, profile: Dlt645Profile) -> Quantity:
     if known is None:
         return _decode_text(item, raw, profile)
-    number = decode_bcd(raw[: known.size], signed=known.signed)
+    number = decode_bcd(raw[: known.size] if known.stamp else raw, signed=known.signed)
     if isinstance(number, BadValue):
         return _bad(item, known.scale, number.reason)
     at = ""
@@ -80,9 +108,13 @@ def _decode_item(item: Item, raw: bytes, profile: Dlt645Profile) -> Quantity:
                 return _bad(item, known.scale, civil.reason)
         else:
             at = instant(civil, profile.zone_minutes)
-    value = number * known.factor
     return Quantity(
-        obis=item.obis, name=item.name, unit=item.unit, scale=known.scale, value=value, at=at
+        obis=item.obis,
+        name=item.name,
+        unit=item.unit,
+        scale=known.scale,
+        value=number * known.factor,
+        at=at,
     )
 
 
@@ -116,10 +148,21 @@ def _text_of(kind: str, raw: bytes, profile: Dlt645Profile) -> str | BadValue:
     if kind == "clock":
         return decode_clock(raw)
     if kind in ("stamp", "stamp_s"):
-        civil = decode_stamp(raw[:6])
+        civil = decode_stamp(raw)
         return civil if isinstance(civil, BadValue) else instant(civil, profile.zone_minutes)
-    digits = raw[::-1].hex()  # an address, or the settlement day DDhh
-    return digits if digits.isdecimal() else bad_value(NON_BCD, raw)
+    if kind == "secret":
+        return BadValue(HIDDEN, "")
+    if kind.startswith("ascii"):
+        return decode_ascii(raw)
+    if kind in ("di", "word"):
+        return decode_pattern(raw)
+    digits = raw[::-1].hex()  # an address, an operator, the settlement day DDhh
+    if not digits.isdecimal():
+        return bad_value(NON_BCD, raw)
+    shape = _SHAPES.get(kind)
+    if shape is None:
+        return digits
+    return shape.format(*(digits[n : n + 2] for n in range(0, len(digits), 2)))
 
 
 def encode_quantity(item: Item, value: int, at: str = "", zone_minutes: int = 480) -> bytes:

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 
 from services.ingest.protocols.dlt645.frame import (
     ABNORMAL,
+    AUTHENTICATE,
+    CHANGE_BAUD,
+    CHANGE_PASSWORD,
     FROM_METER,
     FUNCTION,
     MORE,
+    OUTPUT,
     READ,
     READ_ADDRESS,
     READ_FOLLOW_UP,
@@ -38,13 +42,16 @@ ERROR_BITS = (
 )
 """The error word of an abnormal reply, bit 0 first (domain.md 1.1; f42 and f61 agree)."""
 _READS = (READ, READ_FOLLOW_UP)
+_ECHOES = {CHANGE_BAUD: 0, CHANGE_PASSWORD: 8, OUTPUT: 0}
+"""97H, 98H, 9DH say again what was set; where that begins in the request (UNCONFIRMED)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A matching reply. `refused`: the names of the error bits, empty when the meter obeyed.
 
-    payload: what follows the DI of a read (without SEQ), or the address of 13H.
+    payload: what follows the DI of a read (without SEQ), the address of 13H, or the setting that
+    97H and 9DH repeat. The password that 98H repeats is compared and dropped.
     """
 
     address: str
@@ -92,8 +99,14 @@ def parse_reply(request: Frame, frame: Frame) -> Reply:
         return Reply(frame.address, data[4:], more)
     if request.control == READ_FOLLOW_UP:
         return Reply(frame.address, data[4:-1], more)
+    if request.control == AUTHENTICATE:
+        if data[:4] != request.data[:4]:
+            raise BadReply("the reply to an authentication names another identifier")
+        return Reply(frame.address, data[4:])
     if more:
         raise BadReply(f"{frame.control:02X}H cannot have follow-up frames")
+    if request.control in _ECHOES:
+        return _echoed(request, frame)
     if request.control == READ_ADDRESS:
         if data[::-1].hex() != frame.address:
             raise BadReply("the address in the reply is not that of its frame")
@@ -101,6 +114,15 @@ def parse_reply(request: Frame, frame: Frame) -> Reply:
     if data:
         raise BadReply(f"{len(data)} bytes in an acknowledgement that has none")
     return Reply(frame.address)
+
+
+def _echoed(request: Frame, frame: Frame) -> Reply:
+    """97H, 98H, 9DH: what was set is said again, or nothing."""
+    wanted = request.data[_ECHOES[request.control] :]
+    if frame.data not in (wanted, b""):
+        raise BadReply(f"{frame.control:02X}H repeats another setting than was asked")
+    told = b"" if request.control == CHANGE_PASSWORD else frame.data
+    return Reply(frame.address, told)
 
 
 def data_reply(
@@ -119,8 +141,10 @@ def address_reply(address: str) -> Frame:
 
 
 def ack_reply(request: Frame, address: str) -> Frame:
-    """94H, 96H, 9CH: accepted; says nothing of what the meter then did."""
-    return Frame(address, request.control & FUNCTION | FROM_METER, b"")
+    """94H to 9DH: accepted; says nothing of what the meter then did."""
+    start = _ECHOES.get(request.control)
+    data = b"" if start is None else request.data[start:]
+    return Frame(address, request.control & FUNCTION | FROM_METER, data)
 
 
 def refusal_reply(request: Frame, address: str, *errors: str) -> Frame:

@@ -3,8 +3,10 @@
     >>> encode_frame(read_request("000000000161", "00010000")).hex()
     '68610100000000681104333334331416'
 
-What changes one meter (write, relay) takes a `MeterAddress`, which cannot be wildcard or broadcast.
-12H with SEQ and 16H are as the standard is remembered: UNCONFIRMED (domain.md 1.1).
+What changes one meter (write, relay, baud rate, password, clearing) takes a `MeterAddress`, which
+cannot be wildcard or broadcast. 12H with SEQ, 15H to 1BH and 1DH are as the standard is remembered
+and other code builds them: UNCONFIRMED (domain.md 1.1). The standard lets 15H go to the wildcard,
+so that a meter with an unknown address can be given one; here it is read first (13H).
 """
 
 from __future__ import annotations
@@ -15,7 +17,13 @@ from datetime import datetime
 from libs.events.errors import BadInput
 from services.ingest.protocols.dlt645.address import MeterAddress
 from services.ingest.protocols.dlt645.frame import (
+    CHANGE_BAUD,
+    CHANGE_PASSWORD,
+    CLEAR_DEMAND,
+    CLEAR_EVENTS,
+    CLEAR_METER,
     FREEZE,
+    OUTPUT,
     READ,
     READ_ADDRESS,
     READ_FOLLOW_UP,
@@ -23,7 +31,9 @@ from services.ingest.protocols.dlt645.frame import (
     TIME_SYNC,
     WILDCARD,
     WRITE,
+    WRITE_ADDRESS,
     Frame,
+    is_meter_address,
 )
 from services.ingest.protocols.dlt645.identifiers import check_di, di_bytes, di_text
 from services.ingest.protocols.dlt645.values import (
@@ -47,6 +57,17 @@ RELAY_COMMANDS = {
 }
 """N1 of 1CH. 1AH and 1BH are confirmed by a capture; alarm and keep-supply are UNCONFIRMED."""
 _COMMAND_NAMES = {code: name for name, code in RELAY_COMMANDS.items()}
+BAUD_RATES = {600: 0x02, 1200: 0x04, 2400: 0x08, 4800: 0x10, 9600: 0x20, 19200: 0x40}
+"""Bits of the word of 17H (domain.md 1.1 for 1200 to 19200; 600 UNCONFIRMED)."""
+_BAUD_WORDS = {word: baud for baud, word in BAUD_RATES.items()}
+OUTPUTS = {"clock_seconds": 0x00, "demand_period": 0x01, "slot_switching": 0x02}
+"""What 1DH puts on the multi-function terminal (UNCONFIRMED)."""
+_OUTPUT_NAMES = {code: name for name, code in OUTPUTS.items()}
+CLEARINGS = {"demand": CLEAR_DEMAND, "meter": CLEAR_METER, "events": CLEAR_EVENTS}
+_CLEARING_NAMES = {code: name for name, code in CLEARINGS.items()}
+ALL_EVENTS = "FFFFFFFF"
+LEVELS_DI = "04000C"
+"""DI3 DI2 DI1 of the passwords; DI0 is the level plus 1."""
 ANY_TIME = "99"
 """Two digits of a freeze time that mean "every"."""
 
@@ -141,6 +162,45 @@ def load_record_extra(count: int, civil: datetime | None) -> bytes:
     return encode_bcd(count, 1) + stamp
 
 
+def write_address_request(address: MeterAddress, new: MeterAddress) -> Frame:
+    """15H: the meter gets another address (its button for programming must be pressed)."""
+    return Frame(str(address), WRITE_ADDRESS, bytes.fromhex(str(new))[::-1])
+
+
+def baud_request(address: MeterAddress, baud: int) -> Frame:
+    """17H: the speed of the line, from the answer on. BadInput for a speed that has no bit."""
+    word = BAUD_RATES.get(baud)
+    if word is None:
+        known = ", ".join(map(str, BAUD_RATES))
+        raise BadInput("baud", f"{baud} is no speed of the standard", f"use one of {known}")
+    return Frame(str(address), CHANGE_BAUD, bytes((word,)))
+
+
+def password_request(address: MeterAddress, old: Credentials, new: Credentials) -> Frame:
+    """18H: DI of the new password's level, PA P0..P2 of the old one, PA P0..P2 of the new one."""
+    di = f"{LEVELS_DI}{int(new.level) + 1:02X}"
+    return Frame(str(address), CHANGE_PASSWORD, di_bytes(di) + old.encode()[:4] + new.encode()[:4])
+
+
+def clear_request(
+    address: MeterAddress, what: str, credentials: Credentials, di: str = ALL_EVENTS
+) -> Frame:
+    """19H, 1AH, 1BH: clear maximum demand, the whole meter, or the events of `di`."""
+    function = CLEARINGS.get(what)
+    if function is None:
+        raise BadInput("what", f"{what!r} cannot be cleared", f"use one of {', '.join(CLEARINGS)}")
+    tail = di_bytes(check_di(di)) if what == "events" else b""
+    return Frame(str(address), function, credentials.encode() + tail)
+
+
+def output_request(address: MeterAddress, output: str) -> Frame:
+    """1DH: what the multi-function terminal puts out."""
+    code = OUTPUTS.get(output)
+    if code is None:
+        raise BadInput("output", f"{output!r} is none", f"use one of {', '.join(OUTPUTS)}")
+    return Frame(str(address), OUTPUT, bytes((code,)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadAsked:
     """A meter's view of 11H (seq 0) or 12H."""
@@ -187,7 +247,58 @@ class AddressAsked:
     """A meter's view of 13H."""
 
 
-Asked = ReadAsked | WriteAsked | RelayAsked | TimeAsked | FreezeAsked | AddressAsked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAddressAsked:
+    """A meter's view of 15H: 12 digits."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaudAsked:
+    """A meter's view of 17H: bits per second."""
+
+    baud: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordAsked:
+    """A meter's view of 18H; the operator code of both is zeros, the frame has none."""
+
+    di: str
+    old: Credentials
+    new: Credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearAsked:
+    """A meter's view of 19H (demand), 1AH (meter) and 1BH (events of `di`)."""
+
+    what: str
+    credentials: Credentials
+    di: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputAsked:
+    """A meter's view of 1DH."""
+
+    output: str
+
+
+Asked = (
+    ReadAsked
+    | WriteAsked
+    | RelayAsked
+    | TimeAsked
+    | FreezeAsked
+    | AddressAsked
+    | NewAddressAsked
+    | BaudAsked
+    | PasswordAsked
+    | ClearAsked
+    | OutputAsked
+)
 
 
 def parse_request(frame: Frame) -> Asked:
@@ -210,7 +321,30 @@ def parse_request(frame: Frame) -> Asked:
         civil = decode_stamp(data)
         if len(data) == 6 and not isinstance(civil, BadValue):
             return TimeAsked(civil=civil)
+    asked = _setting_asked(frame)
+    if asked is not None:
+        return asked
     raise BadReply(f"no request: control {frame.control:02X}H with {len(data)} bytes")
+
+
+def _setting_asked(frame: Frame) -> Asked | None:
+    """15H to 1BH and 1DH; None when it is none of them."""
+    data, size = frame.data, len(frame.data)
+    if frame.control == WRITE_ADDRESS and is_meter_address(data[::-1].hex()):
+        return NewAddressAsked(address=data[::-1].hex())
+    if frame.control == CHANGE_BAUD and size == 1 and data[0] in _BAUD_WORDS:
+        return BaudAsked(baud=_BAUD_WORDS[data[0]])
+    if frame.control == OUTPUT and size == 1 and data[0] in _OUTPUT_NAMES:
+        return OutputAsked(output=_OUTPUT_NAMES[data[0]])
+    if frame.control == CHANGE_PASSWORD and size == 12:
+        none = bytes(4)  # 18H carries no operator
+        old, new = _credentials(data[4:8] + none), _credentials(data[8:12] + none)
+        return PasswordAsked(di=di_text(data), old=old, new=new)
+    what = _CLEARING_NAMES.get(frame.control)
+    if what is not None and size == (12 if what == "events" else 8):
+        di = di_text(data[8:]) if what == "events" else ""
+        return ClearAsked(what=what, credentials=_credentials(data[:8]), di=di)
+    return None
 
 
 def _credentials(raw: bytes) -> Credentials:

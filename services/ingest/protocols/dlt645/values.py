@@ -22,7 +22,9 @@ NON_BCD = "non_bcd"
 NO_VALUE = "no_value"
 BAD_TIME = "bad_time"
 LENGTH = "length"
-CENTURY = 2000
+NOT_TEXT = "not_text"
+HIDDEN = "secret"
+CENTURY = "20"
 """YY = 00..99 means 2000..2099: the standard is of 2007."""
 
 
@@ -32,7 +34,7 @@ class BadValue:
 
     non_bcd: a nibble above 9; no_value: all bytes FFH or all EEH, which meters send for "nothing
     here" (UNCONFIRMED, so both are only ever refused); bad_time: no such date or time; length:
-    more or fewer bytes than the item has.
+    more or fewer bytes than the item has; not_text: no ASCII; secret: a password, never told.
     """
 
     reason: str
@@ -133,11 +135,10 @@ def decode_stamp(raw: bytes) -> datetime | BadValue:
         return BadValue(NO_VALUE, raw.hex())
     if len(raw) not in (5, 6) or not digits.isdecimal():
         return bad_value(NON_BCD if len(raw) in (5, 6) else LENGTH, raw)
-    year, month, day, hour, minute, *second = (
-        int(digits[n : n + 2]) for n in range(0, len(digits), 2)
-    )
+    if digits[6:8] > "23":  # newer Pythons read 24:00 as the next midnight
+        return BadValue(BAD_TIME, raw.hex())
     try:
-        return datetime(CENTURY + year, month, day, hour, minute, sum(second))  # noqa: DTZ001
+        return datetime.fromisoformat(f"{CENTURY}{digits[:6]}T{digits[6:]}")
     except ValueError:
         return BadValue(BAD_TIME, raw.hex())
 
@@ -153,7 +154,7 @@ def decode_date(raw: bytes) -> date | BadValue:
     if len(raw) != 4 or not digits[:6].isdecimal():
         return bad_value(NON_BCD if len(raw) == 4 else LENGTH, raw)
     try:
-        return date(CENTURY + int(digits[:2]), int(digits[2:4]), int(digits[4:6]))
+        return date.fromisoformat(f"{CENTURY}{digits[:6]}")
     except ValueError:
         return BadValue(BAD_TIME, raw.hex())
 
@@ -167,6 +168,23 @@ def decode_clock(raw: bytes) -> str | BadValue:
     if hour > "23" or minute > "59" or second > "59":
         return BadValue(BAD_TIME, raw.hex())
     return f"{hour}:{minute}:{second}"
+
+
+def decode_ascii(raw: bytes) -> str | BadValue:
+    """Text, last character first on the wire (UNCONFIRMED); padding of zeros and spaces goes."""
+    text = raw[::-1].strip(b"\x00 ")
+    if not text:
+        return BadValue(NO_VALUE, raw.hex())
+    if not all(0x20 <= byte < 0x7F for byte in text):
+        return bad_value(NOT_TEXT, raw)
+    return text.decode("ascii")
+
+
+def decode_pattern(raw: bytes) -> str | BadValue:
+    """A word of bits or a data identifier, high byte first; more than one byte all FFH is none."""
+    if len(raw) > 1 and not raw.strip(b"\xff"):
+        return bad_value(NO_VALUE, raw)
+    return raw[::-1].hex().upper()
 
 
 def encode_date(day: date) -> bytes:

@@ -396,8 +396,10 @@ def test_endless_noise_ends_with_the_time_allowed() -> None:
 def test_time_outs_follow_the_baud_rate() -> None:
     slow = LineSettings(baud=2400, turnaround_s=0.5, latency_s=0.25)
     assert slow.transmit_s(24) == pytest.approx(0.11)
-    assert slow.first_byte_s(24) == pytest.approx(0.11 + 0.5 + 0.5)
-    assert slow.reply_s(24) == pytest.approx(1.11 + 216 * 11 / 2400 + 0.5 + 0.25)
+    byte_s = 11 / 2400
+    assert slow.first_byte_s(24) == pytest.approx(0.11 + byte_s + 0.5 + 0.5)
+    assert slow.quiet_s() == pytest.approx(0.5 + byte_s + 0.25)
+    assert slow.reply_s(24, 216) == pytest.approx(1.11 + 218 * byte_s + 0.5 + 0.25)
     with pytest.raises(BadInput, match="use 1 or more"):
         LineSettings(baud=0)
     assert "digest_key" not in repr(LineSettings(digest_key=b"secret"))

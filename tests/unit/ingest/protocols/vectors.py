@@ -10,8 +10,9 @@ GOLDEN = Path(__file__).parents[3] / "golden" / "dlt645_frames.json"
 DOCUMENT: dict[str, Any] = json.loads(GOLDEN.read_text(encoding="utf-8"))
 BY_ID: dict[str, dict[str, Any]] = {row["id"]: row for row in DOCUMENT["frames"]}
 IN_SCOPE = [row for row in DOCUMENT["frames"] if row["protocol"] == "DL/T 645-2007"]
+OF_1997 = [row for row in DOCUMENT["frames"] if row["protocol"] == "DL/T 645-1997"]
+BASES = [bytes.fromhex(row["hex"]) for row in DOCUMENT["frames"]]
 NOT_COVERED_YET = {
-    "f64": "DL/T 645-1997: another control code and 2-byte identifiers",
     "c01": "Q/GDW 376.1 terminal uplink",
     "c02": "Q/GDW 376.1 terminal uplink",
     "c03": "Q/GDW 376.1 terminal uplink",

@@ -1,0 +1,108 @@
+"""Cells that several commands read the same way, rules in a file, and tables of fixed columns.
+
+past_day(row, "day_on"); yes_or_no(row, "has_pv"); between(row, "attempts", 1, 9)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from rich.cells import set_cell_size
+
+from libs.events.documents import read_json
+from libs.events.errors import BadInput
+from services.cli.row_file import Row
+
+ENERGY_MOST_WH = 10**15
+"""A terawatt-hour: no point uses it in a day."""
+
+R = TypeVar("R")
+
+
+def now_at() -> str:
+    """This instant in UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def past_day(row: Row, column: str) -> str:
+    """A day that is not in the future of the utility's zone."""
+    day_on = row.day(column)
+    if day_on > (datetime.now(UTC) + timedelta(hours=8)).date().isoformat():
+        raise row.wrong(column, f"{day_on} is in the future", "give a day that is over")
+    return day_on
+
+
+def past_instant(row: Row, column: str) -> str:
+    """An instant that is not in the future."""
+    at = row.instant(column)
+    if at > now_at():
+        raise row.wrong(column, f"{at} is in the future", "give an instant that has passed")
+    return at
+
+
+def yes_or_no(row: Row, column: str) -> bool | None:
+    """yes, no, or None for an empty cell."""
+    if not row.optional(column):
+        return None
+    return row.one_of(column, ("yes", "no")) == "yes"
+
+
+def between(row: Row, column: str, least: int, most: int) -> int:
+    """A whole number in a range."""
+    found = row.whole(column)
+    if not least <= found <= most:
+        raise row.wrong(column, f"{found} is impossible", f"give {least} to {most}")
+    return found
+
+
+def optional_between(row: Row, column: str, least: int, most: int) -> int | None:
+    """A whole number in a range, None for an empty cell."""
+    return between(row, column, least, most) if row.optional(column) else None
+
+
+def in_row(row: Row, error: BadInput, columns: dict[str, str] | None = None) -> BadInput:
+    """An error of a calculation, told with the row it came from; to be raised."""
+    return row.wrong((columns or {}).get(error.field, error.field), error.problem, error.fix)
+
+
+def read_rules(path: Path | None, kind: type[R]) -> R:
+    """Rules from a JSON object with the fields that differ from the defaults of `kind`."""
+    if path is None:
+        return kind()
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise BadInput(str(path), "is no JSON object", 'write it like {"rounding": "half_up"}')
+    known = {field.name: type(field.default) for field in fields(kind)}  # type: ignore[arg-type]
+    for name, value in document.items():
+        if name not in known:
+            raise BadInput(f"{path} {name}", "is not known", f"one of {', '.join(known)}")
+        if type(value) is not known[name]:
+            what = "a whole number" if known[name] is int else "a text"
+            raise BadInput(f"{path} {name}", f"{value!r} is wrong", f"write {what}")
+    try:
+        return kind(**document)
+    except BadInput as error:
+        raise BadInput(f"{path} {error.field}", error.problem, error.fix) from None
+
+
+def fixed_line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """One line of a table that is printed while it is read. A name is cut to its width (Chinese
+    takes two columns a character; `--json` has all of it); a width below 0 is that of a number,
+    which stands at the right and is never cut."""
+    shown = [
+        text.rjust(-width) if width < 0 else set_cell_size(text, width)
+        for text, width in zip(cells, widths, strict=True)
+    ]
+    return " ".join(shown).rstrip()
+
+
+def per_cent(value_e2: int | None) -> str:
+    """1/100 per cent with two decimals, "-" for None."""
+    if value_e2 is None:
+        return "-"
+    sign = "-" if value_e2 < 0 else ""
+    return f"{sign}{abs(value_e2) // 100}.{abs(value_e2) % 100:02d}"

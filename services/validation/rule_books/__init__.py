@@ -1,0 +1,1 @@
+"""Rule books that are delivered, and examples of others."""
