@@ -131,14 +131,6 @@ def encode_numbers(numbers: Iterable[int]) -> bytes:
     return b"".join(each.to_bytes(2, "little") for each in (len(wanted), *wanted))
 
 
-def decode_numbers(raw: bytes) -> tuple[int, ...]:
-    """A terminal's view of a query."""
-    numbers = [int.from_bytes(raw[place : place + 2], "little") for place in range(0, len(raw), 2)]
-    if len(raw) % 2 or not numbers or numbers[0] != len(numbers) - 1:
-        raise BadReply(f"a query of {len(raw)} bytes, another length than it says")
-    return tuple(numbers[1:])
-
-
 @dataclass(frozen=True, slots=True)
 class Moved:
     """A meter that the concentrator has at another Pn than our register."""

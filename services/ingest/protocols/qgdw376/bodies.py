@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from services.ingest.protocols.dlt645.values import HIDDEN
 from services.ingest.protocols.failures import BadReply
 from services.ingest.protocols.qgdw376.archive import ENTRY_BYTES, METER_PROTOCOLS, decode_entries
 from services.ingest.protocols.qgdw376.formats import Value, decode_value, size_of
-from services.ingest.protocols.qgdw376.forwarding import decode_forwarding
+from services.ingest.protocols.qgdw376.forwarding import decode_forwarded, decode_forwarding
 from services.ingest.protocols.qgdw376.frame import (
     ACK,
     CONTROL,
@@ -28,8 +29,16 @@ from services.ingest.protocols.qgdw376.layouts import Item, Layouts
 from services.ingest.protocols.qgdw376.points import IDENTIFIER_BYTES, decode_identifier
 from services.ingest.protocols.qgdw376.profile import ConcentratorProfile
 from services.ingest.protocols.qgdw376.replies import decode_data
+from services.ingest.protocols.qgdw376.requests import (
+    ARCHIVE_FN,
+    CLOCK_FN,
+    FORWARD_FN,
+    ONE_BY_ONE,
+    TRIP_FN,
+)
 
-_ARCHIVE_FN, _TRIP_FN, _CLOCK_FN, _ONE_BY_ONE = 10, 1, 31, 3
+METER_FRAME = "meter frame"
+"""Name of the piece that a forwarding carries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +141,7 @@ def _cut_unknown(cut: _Cut) -> None:
 
 def _cut_acknowledgement(cut: _Cut) -> None:
     _, fns = cut.identifier()
-    if fns != (_ONE_BY_ONE,):
+    if fns != (ONE_BY_ONE,):
         return
     cut.number(1, "of AFN")
     while cut.rest:
@@ -151,6 +160,8 @@ def _cut_data(cut: _Cut) -> None:
     if not cut.frame.from_terminal:
         while cut.rest:
             _, fns = cut.identifier()
+            if cut.frame.afn == CURRENT:
+                continue
             layout = cut.layouts.get((cut.frame.afn, fns[0]))
             if layout is None:
                 raise BadReply(f"F{fns[0]} is not in the table")
@@ -194,7 +205,7 @@ def _add_item(cut: _Cut, item: Item, pn: int, fn: int) -> None:
 def _cut_parameters(cut: _Cut) -> None:
     """04H and 0AH: only F10, the archive, is known."""
     _, fns = cut.identifier()
-    if fns != (_ARCHIVE_FN,):
+    if fns != (ARCHIVE_FN,):
         raise BadReply("not in the table")
     query = cut.frame.afn == QUERY and not cut.frame.from_terminal
     count = cut.number(2, "entries")
@@ -213,7 +224,7 @@ def _cut_entry(cut: _Cut) -> None:
     cut.add(1, "baud and port", f"{entry.baud} baud, port {entry.port}")
     cut.add(1, "protocol", METER_PROTOCOLS.get(entry.protocol, str(entry.protocol)))
     cut.add(6, "meter address", entry.address)
-    cut.add(6, "meter password", reason="secret")
+    cut.add(6, "meter password", reason=HIDDEN)
     cut.add(1, "rates", entry.rates)
     cut.add(1, "digits", f"{entry.integer_digits}.{entry.decimals}")
     cut.add(6, "collector address", entry.collector)
@@ -222,10 +233,10 @@ def _cut_entry(cut: _Cut) -> None:
 
 def _cut_control(cut: _Cut) -> None:
     _, fns = cut.identifier()
-    if fns == (_TRIP_FN,) and cut.rest:
+    if fns == (TRIP_FN,) and cut.rest:
         byte = cut.rest[0]
         cut.add(1, "trip", f"alarm {byte >> 4} min, limit {byte & 0x0F} half hours")
-    elif fns == (_CLOCK_FN,):
+    elif fns == (CLOCK_FN,):
         cut.formatted("A01", "clock")
 
 
@@ -248,7 +259,9 @@ def _cut_events(cut: _Cut) -> None:
 
 
 def _cut_forwarding(cut: _Cut) -> None:
-    cut.identifier()
+    _, fns = cut.identifier()
+    if fns != (FORWARD_FN,):
+        raise BadReply("not in the table")
     if not cut.frame.from_terminal:
         known, content = decode_forwarding(cut.rest)
         line = f"{known.baud} baud, {known.data_bits} bits, {known.parity}, {known.stop_bits} stop"
@@ -258,10 +271,10 @@ def _cut_forwarding(cut: _Cut) -> None:
         cut.add(1, "byte time-out", known.byte_timeout_ms, unit="ms")
         cut.number(2, "length")
     else:
-        cut.number(1, "port")
-        size = cut.number(2, "length")
-        content = cut.rest[:size]
-    cut.add(len(content), "meter frame")
+        port, content = decode_forwarded(cut.rest)
+        cut.add(1, "port", port)
+        cut.number(2, "length")
+    cut.add(len(content), METER_FRAME)
 
 
 _CUTTERS: dict[int, Callable[[_Cut], None]] = {

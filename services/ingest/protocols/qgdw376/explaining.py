@@ -2,19 +2,20 @@
 
     for found in explainer().feed(capture): ...
 
-A forwarded meter frame is `inner`. PW and passwords have no value here, only the reason "secret";
-their bytes stay in `raw_hex`, since the parts of a frame are its bytes.
+A forwarded meter frame is `inner`. Nothing of a password leaves this module: bytes that tell of one
+are `xx` and have the reason "secret" instead of a value (see `masking`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from services.ingest.protocols.dlt645.frame import Frame as MeterFrame
-from services.ingest.protocols.dlt645.frame import FrameReader as MeterFrameReader
+from services.ingest.protocols.dlt645.edition_2007 import explainer_2007
 from services.ingest.protocols.dlt645.frame import Skipped
+from services.ingest.protocols.dlt645.values import HIDDEN
 from services.ingest.protocols.explanation import Explained, Part, Unexplained
-from services.ingest.protocols.qgdw376.bodies import Piece, body_pieces
+from services.ingest.protocols.qgdw376.bodies import METER_FRAME, Piece, body_pieces
 from services.ingest.protocols.qgdw376.frame import (
     AFN_NAMES,
     EC_BYTES,
@@ -26,12 +27,12 @@ from services.ingest.protocols.qgdw376.frame import (
 )
 from services.ingest.protocols.qgdw376.layout_file import load_event_names, load_layouts
 from services.ingest.protocols.qgdw376.layouts import Layouts
-from services.ingest.protocols.qgdw376.masking import BODY_OFFSET
+from services.ingest.protocols.qgdw376.masking import BODY_OFFSET, masked_pairs
 from services.ingest.protocols.qgdw376.profile import STANDARD, ConcentratorProfile
 
 PROTOCOL = "qgdw376"
-ExplainInner = Callable[[bytes], Iterable[Explained | Unexplained]]
-"""Explains the frames in the content of a forwarding, offsets from its first byte."""
+GAP_BYTES_MAX = 65_536
+"""So many bytes without a frame are given out before one is found: memory stays flat."""
 
 
 class Qgdw376Explainer:
@@ -39,55 +40,58 @@ class Qgdw376Explainer:
 
     protocol = PROTOCOL
 
-    def __init__(
-        self,
-        layouts: Layouts,
-        profile: ConcentratorProfile = STANDARD,
-        explain_inner: ExplainInner | None = None,
-    ) -> None:
+    def __init__(self, layouts: Layouts, profile: ConcentratorProfile = STANDARD) -> None:
         self._reader = FrameReader()
         self._layouts = layouts
         self._profile = profile
-        self._explain_inner = explain_inner or explain_meter_frames
         self._offset = 0
+        self._gap = bytearray()
+        self._gap_reason = "noise"
 
     def feed(self, data: bytes) -> Iterator[Explained | Unexplained]:
         """What is certain with these bytes."""
-        return iter([self._told(found) for found in self._reader.feed(data)])
+        return self._explain(self._reader.feed(data))
 
     def end(self) -> Iterator[Explained | Unexplained]:
         """What is left: the stream is over."""
-        return iter([self._told(found) for found in self._reader.finish()])
+        yield from self._explain(self._reader.finish())
+        yield from self._close_gap()
 
-    def _told(self, found: Frame | Skipped) -> Explained | Unexplained:
-        offset = self._offset
-        self._offset += len(found.raw)
-        if isinstance(found, Skipped):
-            return Unexplained(offset=offset, raw_hex=found.raw.hex(), reason=found.reason)
-        pieces = body_pieces(found, self._layouts, load_event_names(), self._profile)
+    def _explain(self, found: Iterable[Frame | Skipped]) -> Iterator[Explained | Unexplained]:
+        for item in found:
+            if isinstance(item, Frame):
+                yield from self._close_gap()
+                yield self._told(item)
+                self._offset += len(item.raw)
+                continue
+            # A gap is one finding, however the stream was cut; its reason is the first real one.
+            self._gap += item.raw
+            if self._gap_reason == "noise":
+                self._gap_reason = item.reason
+            if len(self._gap) > GAP_BYTES_MAX:
+                yield from self._close_gap()
+
+    def _close_gap(self) -> Iterator[Unexplained]:
+        if self._gap:
+            raw_hex = self._gap.hex()
+            yield Unexplained(offset=self._offset, raw_hex=raw_hex, reason=self._gap_reason)
+            self._offset += len(self._gap)
+        self._gap.clear()
+        self._gap_reason = "noise"
+
+    def _told(self, frame: Frame) -> Explained:
+        pieces = body_pieces(frame, self._layouts, load_event_names(), self._profile)
+        pairs = masked_pairs(frame)
+        parts = (*_head(frame), *_body_parts(frame, pieces), *_tail(frame))
         return Explained(
             protocol=PROTOCOL,
-            offset=offset,
-            raw_hex=found.raw.hex(),
-            summary=_summary(found),
-            parts=(*_head(found), *_body_parts(found, pieces), *_tail(found)),
-            fields=_fields(found, pieces),
-            inner=self._inner(found, pieces),
+            offset=self._offset,
+            raw_hex="".join(pairs),
+            summary=_summary(frame),
+            parts=tuple(_masked(part, pairs) for part in parts),
+            fields=_fields(frame, pieces),
+            inner=_inner(frame, pieces),
         )
-
-    def _inner(self, frame: Frame, pieces: list[Piece]) -> tuple[Explained, ...]:
-        if frame.afn != FORWARD:
-            return ()
-        told: list[Explained] = []
-        for piece in pieces:
-            if piece.name == "meter frame":
-                content = frame.body[piece.offset : piece.offset + piece.size]
-                told.extend(
-                    _moved(found, BODY_OFFSET + piece.offset)
-                    for found in self._explain_inner(content)
-                    if isinstance(found, Explained)
-                )
-        return tuple(told)
 
 
 def explainer() -> Qgdw376Explainer:
@@ -95,16 +99,29 @@ def explainer() -> Qgdw376Explainer:
     return Qgdw376Explainer(load_layouts())
 
 
-def _moved(found: Explained, by: int) -> Explained:
-    return Explained(
-        protocol=found.protocol,
-        offset=found.offset + by,
-        raw_hex=found.raw_hex,
-        summary=found.summary,
-        parts=found.parts,
-        fields=found.fields,
-        inner=found.inner,
-    )
+def _masked(part: Part, pairs: list[str]) -> Part:
+    """The part without what tells of a secret; a meter frame has its own parts in `inner`."""
+    mine = pairs[part.offset : part.offset + len(part.raw_hex) // 2]
+    if "xx" not in mine:
+        return part
+    return replace(part, raw_hex="".join(mine), value="", reason=HIDDEN)
+
+
+def _inner(frame: Frame, pieces: list[Piece]) -> tuple[Explained, ...]:
+    """The DL/T 645-2007 frames of a forwarding, offsets in the outer frame."""
+    told: list[Explained] = []
+    for piece in pieces:
+        if frame.afn != FORWARD or piece.name != METER_FRAME:
+            continue
+        reader = explainer_2007()
+        content = frame.body[piece.offset : piece.offset + piece.size]
+        by = BODY_OFFSET + piece.offset
+        told += [
+            replace(found, offset=found.offset + by)
+            for found in (*reader.feed(content), *reader.end())
+            if isinstance(found, Explained)
+        ]
+    return tuple(told)
 
 
 def _summary(frame: Frame) -> str:
@@ -207,7 +224,7 @@ def _body_parts(frame: Frame, pieces: list[Piece]) -> Iterator[Part]:
 def _tail(frame: Frame) -> Iterator[Part]:
     at = BODY_OFFSET + len(frame.body)
     if frame.password:
-        yield _part(frame, at, PW_BYTES, "password PW", reason="secret")
+        yield _part(frame, at, PW_BYTES, "password PW", reason=HIDDEN)
         at += PW_BYTES
     if frame.events is not None:
         yield _part(frame, at, 1, "important events EC1", str(frame.events[0]))
@@ -221,48 +238,3 @@ def _tail(frame: Frame) -> Iterator[Part]:
         at += TP_BYTES
     yield _part(frame, at, 1, "checksum", "right")
     yield _part(frame, at + 1, 1, "end")
-
-
-def explain_meter_frames(content: bytes) -> Iterator[Explained | Unexplained]:
-    """DL/T 645 frames by extent: address, control, data without the 33H."""
-    reader = MeterFrameReader()
-    at = 0
-    for found in reader.feed(content) + reader.finish():
-        at = content.index(found.raw, at)
-        if isinstance(found, MeterFrame):
-            yield _meter_frame(found, at)
-        else:
-            yield Unexplained(offset=at, raw_hex=found.raw.hex(), reason=found.reason)
-        at += len(found.raw)
-
-
-def _meter_frame(found: MeterFrame, offset: int) -> Explained:
-    size = len(found.data)
-    rows = [
-        (0, 1, "start", "", ""),
-        (1, 6, "meter address", found.address, ""),
-        (7, 1, "start", "", ""),
-        (8, 1, "control code", f"{found.control:02X}H", ""),
-        (9, 1, "length of data", str(size), "byte"),
-        (10, size, "data", found.data.hex(), ""),
-        (10 + size, 1, "checksum", "right", ""),
-        (11 + size, 1, "end", "", ""),
-    ]
-    return Explained(
-        protocol="dlt645",
-        offset=offset,
-        raw_hex=found.raw.hex(),
-        summary=f"meter {found.address}: control code {found.control:02X}H, {size} bytes",
-        parts=tuple(
-            Part(
-                offset=at,
-                raw_hex=found.raw[at : at + length].hex(),
-                name=name,
-                value=value,
-                unit=unit,
-            )
-            for at, length, name, value, unit in rows
-            if length
-        ),
-        fields={"address": found.address, "control": found.control},
-    )

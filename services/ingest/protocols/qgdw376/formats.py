@@ -19,7 +19,6 @@ from libs.events.quantities import truncate_div
 from services.ingest.protocols.dlt645.identifiers import Format
 from services.ingest.protocols.dlt645.values import (
     BAD_TIME,
-    CENTURY,
     NON_BCD,
     BadValue,
     bad_value,
@@ -28,6 +27,8 @@ from services.ingest.protocols.dlt645.values import (
     instant,
 )
 
+FIRST_YEAR = 2000
+"""Years have two digits: 00 is this one, 99 the last."""
 NUMBERS: dict[str, Format] = {
     "A04": Format(1, signed=True),  # XX
     "A05": Format(2, scale=10, signed=True),  # XXX.X
@@ -151,7 +152,7 @@ def _decode_text(kind: str, raw: bytes, zone_minutes: int) -> str | BadValue:
     minute, hour, day, month, year = pairs[len(seconds) :]
     try:
         civil = datetime(  # noqa: DTZ001 (the terminal's civil time)
-            CENTURY + int(year),
+            FIRST_YEAR + int(year),
             int(month),
             int(day),
             int(hour),
@@ -221,7 +222,7 @@ def encode_day(day_on: str) -> bytes:
         day = datetime.strptime(day_on, "%Y-%m-%d")  # noqa: DTZ007 (a date)
     except ValueError:
         day = None
-    if day is None or not CENTURY <= day.year < CENTURY + 100:
+    if day is None or not FIRST_YEAR <= day.year < FIRST_YEAR + 100:
         raise BadInput("day_on", f"{day_on!r} is no day", "write it like 2026-01-31")
     return bytes.fromhex(day.strftime("%d%m%y"))
 

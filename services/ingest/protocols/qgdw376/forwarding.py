@@ -18,7 +18,8 @@ from services.ingest.protocols.failures import BadReply
 BAUDS = (300, 600, 1200, 2400, 4800, 7200, 9600, 19200)
 """By the three high bits of the control byte."""
 PARITIES = {"none": 0, "even": 0x08, "odd": 0x0C}
-_HEAD_BYTES, _REPLY_HEAD_BYTES = 6, 3
+REQUEST_HEAD_BYTES, REPLY_HEAD_BYTES = 6, 3
+"""What stands between identifier and meter frame."""
 _SECONDS = 0x80
 
 
@@ -92,7 +93,9 @@ def encode_forwarding(forwarding: Forwarding, frame: bytes) -> bytes:
 
 def decode_forwarding(raw: bytes) -> tuple[Forwarding, bytes]:
     """A terminal's view of a request; BadReply when lengths or values do not fit."""
-    if len(raw) < _HEAD_BYTES or len(raw) != _HEAD_BYTES + int.from_bytes(raw[4:6], "little"):
+    if len(raw) < REQUEST_HEAD_BYTES or len(raw) != REQUEST_HEAD_BYTES + int.from_bytes(
+        raw[4:6], "little"
+    ):
         raise BadReply(f"a forwarding of {len(raw)} bytes, another length than it says")
     port, control, timeout, byte_timeout = raw[:4]
     parity = {0: "none", 0x08: "even", 0x0C: "odd"}.get(control & 0x0C, "none")
@@ -108,7 +111,7 @@ def decode_forwarding(raw: bytes) -> tuple[Forwarding, bytes]:
         )
     except BadInput as wrong:
         raise BadReply(f"a forwarding with {wrong.field}: {wrong.problem}") from None
-    return forwarding, raw[_HEAD_BYTES:]
+    return forwarding, raw[REQUEST_HEAD_BYTES:]
 
 
 def encode_forwarded(port: int, frame: bytes) -> bytes:
@@ -119,6 +122,6 @@ def encode_forwarded(port: int, frame: bytes) -> bytes:
 def decode_forwarded(raw: bytes) -> tuple[int, bytes]:
     """Port and frame of an answer; an empty frame means that the meter said nothing."""
     size = int.from_bytes(raw[1:3], "little")
-    if len(raw) < _REPLY_HEAD_BYTES or len(raw) != _REPLY_HEAD_BYTES + size:
+    if len(raw) < REPLY_HEAD_BYTES or len(raw) != REPLY_HEAD_BYTES + size:
         raise BadReply(f"a forwarded answer of {len(raw)} bytes, another length than it says")
-    return raw[0], raw[_REPLY_HEAD_BYTES:]
+    return raw[0], raw[REPLY_HEAD_BYTES:]

@@ -17,7 +17,6 @@ Which AFN carry a password (PW) downlink is as two independent readers have it:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from libs.events.errors import BadInput
 from services.ingest.protocols.dlt645.frame import Skipped
@@ -223,11 +222,6 @@ def decode_time_tag(raw: bytes) -> TimeTag:
     """Six bytes; digits that are none stay visible in `sent`."""
     day, hour, minute, second = (f"{byte:02x}" for byte in raw[4:0:-1])
     return TimeTag(raw[0], f"{day} {hour}:{minute}:{second}", raw[5])
-
-
-def time_tag_now(civil: datetime, counter: int, delay_minutes: int) -> TimeTag:
-    """The tag of a frame sent at that civil time."""
-    return TimeTag(counter & 0xFF, civil.strftime("%d %H:%M:%S"), delay_minutes)
 
 
 class FrameReader:

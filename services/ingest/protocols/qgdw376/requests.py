@@ -3,12 +3,12 @@
     day_freeze_request((1, 2), (161,), "2026-01-31").body.hex()
     frame_of(request, address, number=3)            # what `frame.encode_frame` sends
 
-A wrong argument is BadInput with its name. `BUILDERS` names them for people (`encode`).
+A wrong argument is BadInput with its name. `building` offers them to people (`encode`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -106,7 +106,9 @@ def _tagged(pns: Sequence[int], fns: Sequence[int], tag: bytes, *, single_points
 def day_freeze_request(
     pns: Sequence[int], fns: Sequence[int], day_on: str, *, single_points: bool = True
 ) -> Request:
-    """0DH with a day: the freeze at 24:00 of `day_on`; see `ConcentratorProfile.single_points`."""
+    """0DH with a day: the freeze at 24:00 of `day_on`; single_points: an identifier
+    names one Pn and one Fn, which leaves no doubt whose tag follows; else up to 8 points share one.
+    """
     return _tagged(pns, fns, encode_day(day_on), single_points=single_points)
 
 
@@ -217,19 +219,3 @@ def acknowledgement(received: Frame, fn: int = ALL_ACCEPTED) -> Frame:
         function=_MASTER_LINK_FUNCTION,
         starter=False,
     )
-
-
-BUILDERS: dict[str, Callable[..., Request]] = {
-    "current": current_request,
-    "day-freeze": day_freeze_request,
-    "month-freeze": month_freeze_request,
-    "curve": curve_request,
-    "archive-query": archive_query,
-    "archive-set": archive_setting,
-    "events": event_request,
-    "trip": trip_request,
-    "permit-close": permit_close_request,
-    "clock": clock_request,
-    "forward": forward_request,
-}
-"""Requests by name: what `encode` offers. `frame_of` and `encode_frame` make bytes of them."""
