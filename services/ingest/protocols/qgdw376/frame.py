@@ -105,7 +105,7 @@ def parse_address(text: str, master: int = 0) -> Address:
     """`0200-1234` as people write it; BadInput otherwise."""
     area, _, terminal = text.strip().partition("-")
     try:
-        number = int(terminal, 16) if len(terminal) == 4 else -1
+        number = int(terminal, 16) if len(terminal) == 4 and terminal.isalnum() else -1
     except ValueError:
         number = -1
     if number < 0:
