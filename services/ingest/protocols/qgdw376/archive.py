@@ -144,12 +144,13 @@ class Moved:
 class ArchiveDifference:
     """missing: addresses with their Pn that the concentrator does not know. foreign: entries that
     nobody registered. moved: at another Pn. twice: Pn, or addresses, that several entries claim:
-    whose values these are cannot be told."""
+    whose values these are cannot be told. twice_pns: the points they stand at."""
 
     missing: tuple[tuple[str, int], ...] = ()
     foreign: tuple[ArchiveEntry, ...] = ()
     moved: tuple[Moved, ...] = ()
     twice: tuple[str, ...] = ()
+    twice_pns: frozenset[int] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -159,9 +160,8 @@ class ArchiveDifference:
     @property
     def unsafe_pns(self) -> frozenset[int]:
         """Points whose values must not be booked to the registered meter."""
-        doubled = {int(text[1:]) for text in self.twice if text.startswith("p")}
         moved = {pn for each in self.moved for pn in (each.pn, each.registered_pn)}
-        return frozenset(doubled | moved | {entry.pn for entry in self.foreign})
+        return frozenset(self.twice_pns | moved | {entry.pn for entry in self.foreign})
 
 
 def compare_archive(
@@ -178,6 +178,8 @@ def compare_archive(
         by_address.setdefault(entry.address, []).append(entry)
         by_pn.setdefault(entry.pn, set()).add(entry.address)
     places = {address: {entry.pn for entry in found} for address, found in by_address.items()}
+    doubled_pns = {pn for pn, addresses in by_pn.items() if len(addresses) > 1}
+    doubled = {address: pns for address, pns in sorted(places.items()) if len(pns) > 1}
     return ArchiveDifference(
         missing=tuple(sorted((each, pn) for each, pn in installed.items() if each not in places)),
         foreign=tuple(entry for entry in known if entry.address not in installed),
@@ -186,8 +188,6 @@ def compare_archive(
             for address, pns in sorted(places.items())
             if address in installed and installed[address] not in pns
         ),
-        twice=(
-            *(f"p{pn}" for pn, addresses in sorted(by_pn.items()) if len(addresses) > 1),
-            *(address for address, pns in sorted(places.items()) if len(pns) > 1),
-        ),
+        twice=(*(f"p{pn}" for pn in sorted(doubled_pns)), *doubled),
+        twice_pns=frozenset(doubled_pns.union(*doubled.values())),
     )

@@ -279,20 +279,16 @@ def _blank(fields: tuple[object, ...]) -> bytes:
     )
 
 
-def test_a_current_demand_takes_its_year_from_the_reading() -> None:
-    kinds = [
-        layout
-        for (afn, _), layout in LAYOUTS.items()
-        if afn == 0x0C and layout.fields[-1].format == "A23+A17"
-    ]
-    assert kinds
-    for layout in kinds:
-        raw = bytes.fromhex(READ_AT + "00") + bytes.fromhex("563412 52130712")
-        short = replace(layout, fields=(*layout.fields[:2], layout.fields[-1]))
-        (found,) = decode_unit(short, 1, raw).quantities
-        assert found.at == "2025-12-07T05:52:00Z"
-        (unread,) = decode_unit(short, 1, bytes.fromhex(NONE_5) + raw[5:]).quantities
-        assert unread.bad == "bad_time"
+def test_a_demand_without_tag_takes_its_year_from_the_reading() -> None:
+    frozen = LAYOUTS[0x0D, 185]
+    current = replace(frozen, afn=0x0C, fields=frozen.fields[1:])
+    raw = bytes.fromhex("00 563412 52130712")
+    (found,) = decode_unit(current, 1, bytes.fromhex(READ_AT) + raw).quantities
+    assert (found.obis, found.value, found.at) == ("1-0:1.6.0", 123456, "2025-12-07T05:52:00Z")
+    (unread,) = decode_unit(current, 1, bytes.fromhex(NONE_5) + raw).quantities
+    assert (unread.value, unread.bad) == (None, "bad_time")
+    tagged = decode_unit(frozen, 1, bytes.fromhex("071226" + NONE_5) + raw)
+    assert tagged.quantities[0].at == "2026-12-07T05:52:00Z"
 
 
 def test_tables_come_with_the_package(tmp_path: Path) -> None:
