@@ -163,10 +163,9 @@ def _cut_data(cut: _Cut) -> None:
             if cut.frame.afn == CURRENT:
                 continue
             layout = cut.layouts.get((cut.frame.afn, fns[0]))
-            if layout is None:
+            if layout is None or not layout.tag_format:
                 raise BadReply(f"F{fns[0]} is not in the table")
-            if layout.tag_format:
-                cut.formatted(layout.tag_format, "time tag")
+            cut.formatted(layout.tag_format, "time tag")
             if layout.tag_format == "A15":
                 cut.number(1, "density")
                 cut.number(1, "points")

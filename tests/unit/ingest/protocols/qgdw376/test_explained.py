@@ -101,6 +101,20 @@ def test_acknowledgement_and_event_counters() -> None:
             },
         ),
         (
+            uplink(0x0D, "03010114" + "310126 0500010226 00 0100000000" * 2),
+            {
+                "identifier DA DT": "p1 p2 F161",
+                "p1 F161 tag": "2026-01-31",
+                "p1 F161 read_at": "2026-01-31T16:05:00Z",
+                "p1 F161 rates": "0",
+                "p1 F161 import active energy": "0.1",
+                "p2 F161 tag": "2026-01-31",
+                "p2 F161 read_at": "2026-01-31T16:05:00Z",
+                "p2 F161 rates": "0",
+                "p2 F161 import active energy": "0.1",
+            },
+        ),
+        (
             uplink(0x0C, "01011000 0500010226"),
             {"not readable": "F5 of AFN 0CH is not in the table"},
         ),
