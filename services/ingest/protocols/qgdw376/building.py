@@ -18,6 +18,7 @@ from services.ingest.protocols.building import (
 )
 from services.ingest.protocols.qgdw376.forwarding import Forwarding
 from services.ingest.protocols.qgdw376.frame import PW_BYTES, encode_frame, parse_address
+from services.ingest.protocols.qgdw376.masking import secret_content
 from services.ingest.protocols.qgdw376.requests import (
     Request,
     archive_query,
@@ -104,7 +105,7 @@ def _carried() -> dict[str, RequestKind]:
     """What needs PW."""
     return {
         "forward": _kind(
-            "10H F1: carry a meter's frame",
+            "10H F1: carry a meter's frame that reads",
             _forward,
             Field(name="frame", meaning="the meter's frame as hex"),
             Field(name="port", meaning="1 to 31, 31 is the power line", default="31"),
@@ -162,4 +163,9 @@ def _curve(given: Given) -> Request:
 
 def _forward(given: Given) -> Request:
     port, baud = (whole_value(name, given[name]) for name in ("port", "baud"))
-    return forward_request(Forwarding(port=port, baud=baud), hex_value("frame", given["frame"]))
+    content = hex_value("frame", given["frame"])
+    if secret_content(content, from_terminal=False):  # everybody can see an argument
+        raise BadInput(
+            "frame", "carries a password, or is no DL/T 645 frame", "give one that reads"
+        )
+    return forward_request(Forwarding(port=port, baud=baud), content)

@@ -104,7 +104,13 @@ def _secret_forwarded(frame: Frame) -> set[int]:
             at = IDENTIFIER_BYTES + REQUEST_HEAD_BYTES
     except BadReply:
         return set(range(IDENTIFIER_BYTES, len(frame.body)))
+    return {at + place for place in secret_content(content, from_terminal=frame.from_terminal)}
+
+
+def secret_content(content: bytes, *, from_terminal: bool) -> set[int]:
+    """Offsets in what is carried to or from a meter that tell, or may tell, of a password."""
     places: set[int] = set()
+    at = 0
     reader = MeterFrameReader(keep_lead=True)
     for found in reader.feed(content) + reader.finish():
         size = len(found.raw)
@@ -114,7 +120,7 @@ def _secret_forwarded(frame: Frame) -> set[int]:
             places.update(data_at + place for place in secret)
             if secret:
                 places.add(at + size - 2)
-        elif not frame.from_terminal and found.reason != "lead":
+        elif not from_terminal and found.reason != "lead":
             places.update(range(at, at + size))
         at += size
     return places

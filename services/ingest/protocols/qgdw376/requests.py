@@ -106,7 +106,7 @@ def _tagged(pns: Sequence[int], fns: Sequence[int], tag: bytes, *, single_points
 def day_freeze_request(
     pns: Sequence[int], fns: Sequence[int], day_on: str, *, single_points: bool = True
 ) -> Request:
-    """0DH with a day: the freeze at 24:00 of `day_on`; single_points: an identifier
+    """0DH with a day: the freeze at 24:00 of `day_on`. single_points: an identifier
     names one Pn and one Fn, which leaves no doubt whose tag follows; else up to 8 points share one.
     """
     return _tagged(pns, fns, encode_day(day_on), single_points=single_points)

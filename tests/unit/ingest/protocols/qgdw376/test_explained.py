@@ -324,7 +324,7 @@ def encoded(kind: str, **given: str) -> bytes:
         ("archive", {"numbers": "1,2"}, "00000201020001000200"),
         ("events", {"first": "3", "last": "7"}, "000001000307"),
         ("clock", {"at": "2026-02-07T05:52:27Z"}, "0000400327521307c226"),
-        ("forward", {"frame": "68 16"}, "000001001f6bbc0a02006816"),
+        ("forward", {"frame": raw("f01").hex()}, "000001001f6bbc0a1000" + raw("f01").hex()),
     ],
 )
 def test_requests_for_people(kind: str, given: dict[str, str], body_hex: str) -> None:
@@ -343,6 +343,8 @@ def test_what_people_get_wrong() -> None:
         ("clock", {"at": "2026-02-07T05:52:27Z", "pw": "31"}, "password"),
         ("clock", {"at": "yesterday"}, "at"),
         ("forward", {"frame": "6"}, "frame"),
+        ("forward", {"frame": "6816"}, "frame"),
+        ("forward", {"frame": METER_TRIP.hex()}, "frame"),
     )
     for kind, given, field in wrong:
         with pytest.raises(BadInput) as told:
