@@ -24,11 +24,13 @@ EXPLAINERS: dict[str, str] = {
     "dlt645-1997": "services.ingest.protocols.dlt645.edition_1997:explainer_1997",
     "modbus": "services.ingest.protocols.modbus_explanation:make_explainer",
     "dlt698": "services.ingest.protocols.dlt698_explanation:make_explainer",
+    "qgdw376": "services.ingest.protocols.qgdw376.explaining:explainer",
 }
 BUILDERS: dict[str, str] = {
     "dlt645-2007": "services.ingest.protocols.dlt645.building_2007:builder_2007",
     "dlt645-1997": "services.ingest.protocols.dlt645.building_1997:builder_1997",
     "dlt698": "services.ingest.protocols.dlt698_building:builder_698",
+    "qgdw376": "services.ingest.protocols.qgdw376.building:builder_376",
 }
 
 
