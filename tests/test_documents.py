@@ -30,6 +30,7 @@ PAGES = [
         "SECURITY.md",
         "CHANGELOG.md",
         "docs/calculations.md",
+        "docs/performance.md",
     )
 ]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
