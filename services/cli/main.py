@@ -61,6 +61,8 @@ _FIXES = {
 _COMPLETION = {"install_completion", "show_completion"}
 STATUS_BAD_INPUT = 2
 STATUS_INTERRUPTED = 130
+LONGEST = 1000
+"""Characters of an error's line: a value of any length may stand in it."""
 _USAGE_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
@@ -178,7 +180,11 @@ def _help_hint(error: Any) -> str:
 
 
 def _say(text: str) -> int:
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    """One line: a value of any length is cut in its middle, so that field and fix are seen."""
+    line = " ".join(text.split())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+    print(f"error: {line}", file=sys.stderr)
     return STATUS_BAD_INPUT
 
 

@@ -52,7 +52,8 @@ def open_builder(protocol: str) -> Builder:
 
 
 def _factory(table: Mapping[str, str], protocol: str) -> Callable[[], Any]:
-    target = table.get(protocol)
+    # An installation says dlt645_2007: the same word, as an identifier.
+    target = table.get(protocol.replace("_", "-"))
     if target is None:
         raise BadInput("protocol", f"{protocol!r} is not known", f"one of {', '.join(table)}")
     module, _, name = target.partition(":")

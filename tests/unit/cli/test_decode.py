@@ -250,6 +250,11 @@ def test_a_register_map_names_what_a_meter_answered(capsys: pytest.CaptureFixtur
     assert "there is no register map 'modbus_none'" in capsys.readouterr().err
 
 
+def test_the_word_of_an_installation_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["decode", F02.hex(), "--protocol", "dlt645_2007", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["protocol"] == "dlt645-2007"
+
+
 def test_an_unknown_protocol_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["decode", "68", "--protocol", "m-bus"]) == 2
     assert "'m-bus' is not known (one of dlt645-2007" in capsys.readouterr().err

@@ -86,6 +86,16 @@ def test_a_known_error_is_one_line_and_status_2(
     assert printed.out == ""
 
 
+def test_a_value_of_any_length_leaves_room_for_field_and_fix(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["decode", "00", "--protocol", "a" * 70_000]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: protocol: ")
+    assert said.endswith("qgdw376)\n")
+    assert len(said) < 1100
+
+
 @pytest.mark.parametrize("error", [AssertionError("broken"), KeyError("x"), OSError("no name")])
 def test_a_bug_is_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_service: str, _ordinal: int) -> int:
