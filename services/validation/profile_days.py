@@ -398,15 +398,15 @@ def _memory(
     memory = _memory(point, key, before_on, minutes, policy) if is_idle else None
     day = _day(before_on, minutes)
     rows = _kept_rows(day.ends_at[minutes], before)
-    if before.snapshots:
-        rows = _rows(_block(before_on, before, installed))
+    if LETTERS[ESTIMATED] in before.qualities and before.snapshots:
+        rows = _rows(_block(before_on, before, installed))  # what was refused is judged by, too
     facts = _facts(point, key, before_on, installed, minutes)
     rules_of = _rules_of(point, before_on, policy)
     return check_intervals(facts, day, PROFILE_REGISTER, rows, memory, rules_of)[1]
 
 
 def _kept_rows(ends_at: tuple[str, ...], day: ProfileDay) -> tuple[PointRow, ...]:
-    """What is left of a settled day: its known intervals."""
+    """The intervals of a day of which something came."""
     return tuple(
         PointRow(
             at=end,

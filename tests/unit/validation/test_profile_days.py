@@ -402,12 +402,12 @@ def test_intervals_of_an_older_release_are_read() -> None:
 USED = st.lists(st.integers(0, 400), min_size=24, max_size=24)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_whatever_the_order_the_same_intervals_stand(data: st.DataObject) -> None:
     """Profiles with holes, registers and the supply of some days, in any order; and between two
     registers what is known and what is estimated add up to the usage."""
-    days = data.draw(st.integers(2, 7))
+    days = data.draw(st.integers(2, 5))
     inputs: list[object] = [supply()]
     shown = 0
     usage: dict[str, int] = {}
