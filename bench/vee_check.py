@@ -12,11 +12,11 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.figures import Figure
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.finding import Finding
 from services.validation.interval_day import IntervalDay, interval_hits
 from services.validation.profile import interval_ends
 from services.validation.rule_book import REMOTE_PROFILE, rule_set_for
-from services.validation.rule_book_file import default_rule_book
 from services.validation.screening import screened_hits
 
 BATCH_DAYS = 1000
@@ -52,7 +52,7 @@ def sample_days(count: int, seed: int) -> list[IntervalDay]:
 
 def check_both(days: Sequence[IntervalDay]) -> tuple[Check, Check]:
     """The screened and the plain way to judge the same days."""
-    rules = rule_set_for(default_rule_book(), "residential", REMOTE_PROFILE).rules
+    rules = rule_set_for(DEFAULT_RULE_BOOK, "residential", REMOTE_PROFILE).rules
     batches = [days[first : first + BATCH_DAYS] for first in range(0, len(days), BATCH_DAYS)]
 
     def screened() -> Hits:

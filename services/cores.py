@@ -63,7 +63,8 @@ def load_policy(name: str, file: Path | None) -> KnownPolicy:
     """The policy of a core by the policy file, None for the default."""
     module = importlib.import_module(f"services.{name}.policy")
     policy = policy_of(file, name, module.DEFAULT_POLICY)
-    return KnownPolicy(policy, module.DEFAULT_POLICY, module.TERMS)
+    terms_of = getattr(module, "terms_of", lambda _: module.TERMS)
+    return KnownPolicy(policy, module.DEFAULT_POLICY, terms_of(policy))
 
 
 def check_policies(file: Path | None) -> None:

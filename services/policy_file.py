@@ -74,11 +74,11 @@ def _document(file: Path) -> dict[str, Any]:
 def _section(kind: Any, given: Any, default: Any, place: str) -> Any:
     """A dataclass: what is given laid over the default, field by field."""
     hints = get_type_hints(kind)
-    values = {name: getattr(default, name) for name in hints}
+    values = {} if default is None else {name: getattr(default, name) for name in hints}
     for name, value in _mapping(given, place).items():
         if name not in hints:
             raise _unknown(f"{place}.{name}", "field", name, hints)
-        values[name] = _value(hints[name], value, values[name], f"{place}.{name}")
+        values[name] = _value(hints[name], value, values.get(name), f"{place}.{name}")
     try:
         return kind(**values)
     except BadInput as wrong:
@@ -95,13 +95,15 @@ def _value(hint: Any, given: Any, default: Any, place: str) -> Any:
     return _scalar(hint, given, place)
 
 
-def _table(inner: Any, given: Any, default: dict[str, Any], place: str) -> dict[str, Any]:
-    """Names of which each has a default; more names than that only for texts (notes)."""
-    values = dict(default)
+def _table(inner: Any, given: Any, default: dict[str, Any] | None, place: str) -> dict[str, Any]:
+    """Names of which each has a default; other names only for texts (notes), where nothing is named
+    by default, and for a dataclass that says `ANY_NAME` (all its fields have defaults)."""
+    values = dict(default or {})
+    is_open = not values or inner is str or hasattr(inner, "ANY_NAME")
     for name, value in _mapping(given, place).items():
-        if name not in default and inner is not str:
-            raise _unknown(f"{place}.{name}", "field", name, default)
-        values[name] = _value(inner, value, default.get(name), f"{place}.{name}")
+        if name not in values and not is_open:
+            raise _unknown(f"{place}.{name}", "field", name, values)
+        values[name] = _value(inner, value, values.get(name), f"{place}.{name}")
     return values
 
 

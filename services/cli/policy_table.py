@@ -39,7 +39,7 @@ def policy_rows(file: Path | None) -> list[Row]:
                 {
                     "name": f"{section}.{path}",
                     "value": plain(value),
-                    "default": plain(defaults[path]),
+                    "default": plain(defaults.get(path, "")),
                     "meaning": term.meaning,
                     "source": term.source,
                     "unconfirmed": term.is_unconfirmed,
@@ -80,7 +80,8 @@ def _lines(value: Any, terms: dict[str, Term], path: str, indent: str) -> Iterat
         elif place in terms:
             term = terms[place]
             yield f"{indent}# {term.meaning}. {term.source}"
-            yield f"{indent}{name}: {shown(plain(held))}"
+            # What is not set cannot be written as a value: the line is there to be completed.
+            yield f"{indent}{name}: {shown(plain(held))}" if held != "" else f"{indent}# {name}:"
 
 
 def shown(value: Any) -> str:

@@ -8,9 +8,11 @@ instant as they came; only these two are needed, an empty cell is not known:
     minutes, energy_wh  an interval: its length (1, 5, 10, 15, 30, 60) and energy, primary side
     value_wh, meter_no  a register reading: what the meter shows, in Wh or varh
     unit, ratio         Wh or varh, and the multiplier, as the meter or the file says them
-    source              remote_register, remote_profile or manual: which rules judge it
+    source              remote_register, concentrator_register, remote_profile or manual: whose
+                        rules judge it
     condition           missing, estimated, manual, actual or edited; received_at: when it came
     flags, drift_s      words of the meter about itself; its clock less ours, in seconds
+    flaw                why there is no usable value: non_bcd, no_value, negative, out_of_range
     voltage_a_dv .. current_a_ma .. active_a_w .. (a, b, c), active_w, reactive_var, apparent_va,
     power_factor_permille                          what it showed at that moment
 
@@ -56,6 +58,7 @@ from rich.table import Table
 from libs.events.errors import BadInput
 from services.cli.vee_points import Points
 from services.cli.vee_rows import Reading, point_days
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.finding import FAIL, WARN
 from services.validation.instant import format_instant, parse_instant
 from services.validation.point_check import DayCheck, check_day
@@ -66,7 +69,7 @@ from services.validation.rule_book import (
     RuleBook,
     rule_set_for,
 )
-from services.validation.rule_book_file import default_rule_book, read_rule_book
+from services.validation.rule_book_file import read_rule_book
 from services.validation.rule_set import RuleSet, content_hash
 from services.validation.rules import missing
 
@@ -89,7 +92,7 @@ def check(
     Columns: usage_point, at (end of an interval, or instant of a reading),
     sorted by both; then any of
     minutes, energy_wh (intervals), value_wh, meter_no (registers),
-    register, unit, ratio, source, condition, received_at, flags, drift_s,
+    register, unit, ratio, source, condition, received_at, flags, flaw, drift_s,
     voltage_a_dv, current_a_ma, active_a_w (also b, c),
     active_w, reactive_var, apparent_va, power_factor_permille.
 
@@ -97,7 +100,7 @@ def check(
     """
     if usage_class and usage_class not in USAGE_CLASSES:
         raise BadInput("--class", f"{usage_class!r} is unknown", f"use {', '.join(USAGE_CLASSES)}")
-    book = default_rule_book() if rules is None else read_rule_book(rules)
+    book = DEFAULT_RULE_BOOK if rules is None else read_rule_book(rules)
     reading = Reading(zone=_zone(zone), usage_class=usage_class, as_of=_as_of(as_of))
     run = CheckRun(book)
     printed = _Printed(as_json)
@@ -212,8 +215,7 @@ class CheckRun:
                 for rule, count in sorted(self.by_rule.items())
             },
             "rule_sets": {
-                f"{rules.id}.v{rules.version}": content_hash(rules)
-                for _, rules in sorted(self.rule_sets.items())
+                rules.name: content_hash(rules) for _, rules in sorted(self.rule_sets.items())
             },
         }
 

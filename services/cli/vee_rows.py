@@ -30,7 +30,6 @@ from services.cli.vee_points import (
 from services.validation.electrical_rules import ElectricalSample
 from services.validation.instant import format_instant, parse_instant
 from services.validation.point_facts import PointDay, PointFacts, PointRow
-from services.validation.reading_rules import CONDITIONS, METER_FLAGS
 from services.validation.register_usage import (
     parse_ratio,
     parse_register,
@@ -40,9 +39,11 @@ from services.validation.rule_book import (
     REMOTE_REGISTER,
     SOURCES,
 )
+from services.validation.rule_set import CONDITIONS, METER_FLAGS
 
 DEFAULT_MINUTES = 15
 UNITS = ("Wh", "varh")
+FLAWS = ("non_bcd", "no_value", "negative", "out_of_range")
 GAP_DAYS_MAX = 400
 FIRST_AT = "1970-01-02T00:00:00Z"
 PHASES = ("a", "b", "c")
@@ -66,6 +67,7 @@ COLUMNS = (
     "unit",
     "ratio",
     "flags",
+    "flaw",
     "drift_s",
     *SAMPLE_COLUMNS,
     *PHASE_COLUMNS,
@@ -143,12 +145,13 @@ def point_row(row: Row, reading: Reading, minutes: int) -> PointRow:
         unit=word(row, "unit", UNITS, ""),
         ratio=_ratio(row),
         flags=_flags(row),
+        flaw=word(row, "flaw", FLAWS, ""),
         drift_s=number(row, "drift_s"),
         sample=_sample(row),
     )
     if made.value is not None and not made.meter_no:
         raise row.wrong("meter_no", "is empty", "a register reading names its meter")
-    said = (made.value, made.sample, made.drift_s, made.flags or None)
+    said = (made.value, made.sample, made.drift_s, made.flags or None, made.flaw or None)
     if not is_interval and all(each is None for each in said):
         fix = "give energy_wh, value_wh, flags, drift_s or a voltage, current or power"
         raise row.wrong("energy_wh", "is empty, and so is everything else", fix)

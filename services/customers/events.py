@@ -281,8 +281,9 @@ class SupplyPublished:
     """The whole supply timeline of a usage point (customers.supply, by usage point).
 
     switching_method: meter_relay, terminal_output, field_ticket, none; registers: the OBIS codes
-    to be read; intervals: whether its load profile is read; rate_periods as in PointTerms. These
-    are as they stand today, first published on the first day supplied, again when they change.
+    to be read; intervals: whether its load profile is read; rate_periods and category as in
+    PointTerms. These are as they stand today, first published on the first day supplied, again when
+    they change.
     installations: all that touch the days supplied, with their physical ends; agreement_version: 0
     without an agreement; supplied_from_on, supplied_to_on: the first and the last day supplied.
     """
@@ -300,6 +301,7 @@ class SupplyPublished:
     supplied_to_on: str
     agreement_version: int
     installations: tuple[Installation, ...]
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

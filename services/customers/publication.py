@@ -217,6 +217,13 @@ def _voltage_class(state: Account, row: PointRow, day_on: str) -> str:
     return agreed.voltage_class
 
 
+def _category(state: Account, row: PointRow, day_on: str) -> str:
+    if row.category or not state.agreements:
+        return row.category
+    agreed: AgreementRow = in_force(state.agreements, day_on)
+    return agreed.category
+
+
 def _days(rows: Iterable[AnyRow], from_on: str, end_on: str) -> list[str]:
     """The days on which something changes, from the first one on and before the end."""
     days = {from_on} | {row.valid_from_on for row in rows}
@@ -239,6 +246,7 @@ def supply_of(
         area=row.area,
         switching_method=row.switching_method,
         voltage_class=_voltage_class(state, row, day_on),
+        category=_category(state, row, day_on),
         registers=row.registers,
         intervals=row.intervals,
         rate_periods=row.rate_periods,

@@ -18,7 +18,6 @@ from dataclasses import replace
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
-from services.validation.day_verdict import DayWindow, day_verdict
 from services.validation.events import (
     Finding,
     HeldReading,
@@ -27,12 +26,14 @@ from services.validation.events import (
     ReadingAccepted,
     ReadingRejected,
     SupplyAwaited,
+    SupplyNoted,
+    UsageEstablished,
 )
-from services.validation.finding import FAIL, PASS, WARN, worst
-from services.validation.finding import Finding as RuleFinding
+from services.validation.finding import FAIL, WARN
 from services.validation.instant import day_end_at, parse_day
+from services.validation.point_facts import Told
 from services.validation.policy import Policy
-from services.validation.profile import MINUTES_PER_DAY, Profile, interval_block
+from services.validation.profile_days import judge_profile, rework
 from services.validation.reactions import (
     ProfileRead,
     RegistersRead,
@@ -42,13 +43,13 @@ from services.validation.reactions import (
     supply_noted,
 )
 from services.validation.reading import (
+    DOUBTS,
+    REFUSES,
     contradictions,
     is_confirmed,
-    is_unusable,
     mark_of,
     place_of,
-    told,
-    window_of,
+    verdict_of,
 )
 from services.validation.register_usage import Installation
 from services.validation.revision import (
@@ -57,8 +58,17 @@ from services.validation.revision import (
     runs_of,
     work_out,
 )
+from services.validation.rule_set import RuleSet
 from services.validation.rules import duplicate
-from services.validation.state import KEEP_DAYS, Point, evolve
+from services.validation.rules_in_force import (
+    PROFILE_KIND,
+    as_told,
+    point_rules,
+    rules_for,
+    source_of,
+    supply_of_day,
+)
+from services.validation.state import KEEP_DAYS, PROFILE_REGISTER, Point, evolve
 from services.validation.timeline import (
     Mark,
     Span,
@@ -70,18 +80,22 @@ from services.validation.timeline import (
     supply_on,
 )
 
-NEVER_REJECT = frozenset({"voltage_band", "clock_drift", "usage_while_disconnected"})
-"""Findings about the supply or the clock are told, but do not make the registers wrong."""
-
-SPIKE = frozenset({"spike"})
-PROFILE_REGISTER = "1-0:1.8.0"
 FIRST_DAY_ON, LAST_DAY_ON = "1970-01-02", "2999-12-31"
 NEXT_TICK = "0001-01-01T00:00:00Z"
 
 
 def decide(view: View, key: str, item: Item, policy: Policy) -> Sequence[Emit]:
-    """Dispatch by what came in."""
+    """What follows from an input, then what that changes of the days with a load profile."""
     point: Point = view.get(key) or Point()
+    emits = _decided(point, key, item, policy)
+    first_on = _profiles_from(point, emits)
+    if first_on:
+        emits += rework(_after(point, emits), key, first_on, policy)
+    return emits
+
+
+def _decided(point: Point, key: str, item: Item, policy: Policy) -> list[Emit]:
+    """Dispatch by what came in."""
     match item.body:
         case SupplyPublished():
             return list(_on_supply(point, key, item.body, item.at, policy))
@@ -92,6 +106,19 @@ def decide(view: View, key: str, item: Item, policy: Policy) -> Sequence[Emit]:
         case Tick():
             return list(_on_tick(point, key, item.body.at, policy))
     return []
+
+
+def _profiles_from(point: Point, emits: Sequence[Emit]) -> str:
+    """The first day whose intervals may stand otherwise now: after a supply any, else that of a
+    usage or of a profile; "" for none."""
+    own = [emit.body for emit in emits if not emit.topic]
+    if not point.profiles and not any(isinstance(body, IntervalsEstablished) for body in own):
+        return ""
+    if any(isinstance(body, SupplyNoted) for body in own):
+        return FIRST_DAY_ON
+    days = [body.day_on for body in own if isinstance(body, UsageEstablished)]
+    days += [add_days(body.day_on, 1) for body in own if isinstance(body, IntervalsEstablished)]
+    return min(days, default="")
 
 
 def due(state: Point, policy: Policy) -> str:
@@ -133,10 +160,10 @@ def _rework(point: Point, key: str, because: str, policy: Policy) -> Sequence[Em
         emits = list(work_out(point, key, because, {}, policy))
         for span in spans(runs_of(point), point.readings, point.anchor_on):
             if span.last.reading_id.startswith("final/"):
-                emits += _tell_bad_end(key, span, policy)
+                emits += _tell_bad_end(point, key, span, policy)
     except BadInput as wrong:
         found = Finding(rule="bad_value", severity=FAIL, text=str(wrong), numbers={})
-        return [Emit(_remark(key, point.anchor_on, because, (found,), policy))]
+        return [Emit(_remark(key, point.anchor_on, because, (found,), _rules_name(point, policy)))]
     return emits
 
 
@@ -150,7 +177,8 @@ def _tell_too_late(
         return
     text = f"who was supplied, or by which meter, until {anchor_on} was said too late"
     found = Finding(rule="late_supply", severity=WARN, text=text, numbers={})
-    yield Emit(_remark(key, anchor_on, f"supply/{version}", (found,), policy))
+    name = _rules_name(point, policy)
+    yield Emit(_remark(key, anchor_on, f"supply/{version}", (found,), name))
 
 
 def _settled_facts(point: Point) -> tuple[str, tuple[Installation, ...]]:
@@ -164,11 +192,17 @@ def _settled_facts(point: Point) -> tuple[str, tuple[Installation, ...]]:
     return supply.account_no if supply is not None else "", tuple(stood)
 
 
-def _tell_bad_end(key: str, span: Span, policy: Policy) -> Iterator[Emit]:
+def _tell_bad_end(point: Point, key: str, span: Span, policy: Policy) -> Iterator[Emit]:
     """Final registers that do not fit the last reading: nobody can tell the days between."""
-    against = contradictions(span.run, span.first, span.last, policy)
+    against = contradictions(point, key, span.run, span.first, span.last, policy)
     if against is not None:
-        yield Emit(_remark(key, span.last.day_on, span.last.reading_id, told(against), policy))
+        name = _rules_name(point, policy)
+        yield Emit(_remark(key, span.last.day_on, span.last.reading_id, against, name))
+
+
+def _rules_name(point: Point, policy: Policy) -> str:
+    """The rules of what no reading led to."""
+    return point_rules(policy.rule_book, point.supplies).name
 
 
 def _on_tick(point: Point, key: str, now: str, policy: Policy) -> Iterator[Emit]:
@@ -209,7 +243,8 @@ def _judge_held(point: Point, key: str, now: str, policy: Policy) -> Iterator[Em
             continue
         emits: Sequence[Emit]
         if reason:
-            emits = [Emit(_rejection(key, reading, (_not_known(reason),), policy))]
+            name = _rules_name(point, policy)
+            emits = [Emit(_rejection(key, reading, (_not_known(reason),), name))]
         else:
             emits = _judge(point, key, reading, policy)
         yield from emits
@@ -229,15 +264,15 @@ def _on_reading(
 ) -> Iterator[Emit]:
     if reading.kind == "current":
         return
-    is_profile = reading.kind == "profile"
-    if is_profile and (
-        PROFILE_REGISTER not in reading.snapshots or reading.reading_id in point.profiles
-    ):
-        return
+    if reading.kind == PROFILE_KIND:
+        known = point.profiles.get(reading.day_on)
+        is_again = known is not None and reading.reading_id in known.reading_ids
+        if PROFILE_REGISTER not in reading.snapshots or is_again:
+            return
     try:
         _check_day(reading.day_on)
     except BadInput as wrong:
-        yield Emit(_unreadable(key, reading, wrong, policy))
+        yield Emit(_unreadable(point, key, reading, wrong, policy))
         return
     reason = _awaited(point, reading, now)
     if not reason:
@@ -255,16 +290,18 @@ def _check_day(day_on: str) -> None:
 
 def _judge(point: Point, key: str, reading: HeldReading, policy: Policy) -> Sequence[Emit]:
     """Accept or reject a reading; what cannot even be calculated with is rejected too."""
-    judge = _judge_profile if reading.kind == "profile" else _judge_registers
+    judge = judge_profile if reading.kind == PROFILE_KIND else _judge_registers
     try:
         return list(judge(point, key, reading, policy))
     except BadInput as wrong:
-        return [Emit(_unreadable(key, reading, wrong, policy))]
+        return [Emit(_unreadable(point, key, reading, wrong, policy))]
 
 
-def _unreadable(key: str, reading: HeldReading, wrong: BadInput, policy: Policy) -> ReadingRejected:
+def _unreadable(
+    point: Point, key: str, reading: HeldReading, wrong: BadInput, policy: Policy
+) -> ReadingRejected:
     found = Finding(rule="bad_value", severity=FAIL, text=str(wrong), numbers={})
-    return _rejection(key, reading, (found,), policy)
+    return _rejection(key, reading, (found,), _rules_name(point, policy))
 
 
 def _judge_registers(
@@ -273,21 +310,21 @@ def _judge_registers(
     """Accept or reject a reading of the end of a day, and work out the days around it."""
     known = point.readings.get(reading.day_on)
     if known is not None or reading.day_on <= point.anchor_on:
-        yield from _judge_again(known, key, reading, policy)
+        yield from _judge_again(point, known, key, reading, policy)
         return
     run, before, after = place_of(point, reading)
-    verdict = day_verdict(window_of(point, reading, run, before), policy.rule_set)
-    hits = tuple(found for found in verdict.findings if found.severity != PASS)
-    refusing = {f.rule for f in hits if f.severity == FAIL and f.rule not in NEVER_REJECT}
-    against = contradictions(run, mark_of(reading), after, policy)
-    if refusing - SPIKE or is_unusable(verdict) or against is not None:
-        yield Emit(_rejection(key, reading, told((*hits, *(against or ()))), policy))
+    verdict = verdict_of(point, key, reading, run, before, policy)
+    hits, refusing = verdict.findings, verdict.refusing
+    against = contradictions(point, key, run, mark_of(reading), after, policy)
+    if refusing - DOUBTS or verdict.is_unusable or against is not None:
+        findings = (*hits, *(against or ()))
+        yield Emit(_rejection(key, reading, findings, verdict.rule_set))
     elif refusing and not is_confirmed(point, run, reading, policy):
-        yield Emit(replace(_rejection(key, reading, told(hits), policy), doubted=reading))
+        yield Emit(replace(_rejection(key, reading, hits, verdict.rule_set), doubted=reading))
     elif refusing:
         yield from _accept_both(point, key, reading, hits, policy)
     else:
-        yield from _accept(point, key, reading, told(hits), policy)
+        yield from _accept(point, key, reading, hits, policy)
 
 
 def _accept(
@@ -297,6 +334,7 @@ def _accept(
     findings: tuple[Finding, ...],
     policy: Policy,
 ) -> Iterator[Emit]:
+    name = _rules_of(point, reading, policy).name
     accepted = ReadingAccepted(
         usage_point=key,
         meter_no=reading.meter_no,
@@ -305,70 +343,77 @@ def _accept(
         source=reading.source,
         registers=reading.registers,
         findings=findings,
-        rule_set=policy.rule_set_id,
+        rule_set=name,
         demands=reading.demands,
     )
     yield Emit(accepted)
-    remarks = tuple(found for found in findings if found.rule in NEVER_REJECT)
+    remarks = tuple(found for found in findings if found.rule not in REFUSES | DOUBTS)
     if remarks:
-        yield Emit(_remark(key, reading.day_on, reading.reading_id, remarks, policy))
+        yield Emit(_remark(key, reading.day_on, reading.reading_id, remarks, name))
     point = evolve(point, accepted)
     yield from work_out(point, key, reading.reading_id, {reading.day_on: findings}, policy)
+
+
+def _rules_of(point: Point, reading: HeldReading, policy: Policy) -> RuleSet:
+    """The rules of a reading: by the class of the point on its day, and its source."""
+    supply = supply_of_day(point.supplies, reading.day_on)
+    return rules_for(policy.rule_book, supply)(source_of(reading))
 
 
 def _accept_both(
     point: Point,
     key: str,
     reading: HeldReading,
-    hits: tuple[RuleFinding, ...],
+    hits: tuple[Finding, ...],
     policy: Policy,
 ) -> Iterator[Emit]:
-    """Two readings that agree that usage rose: the doubted one counts after all, then this one."""
+    """Two readings that agree that usage changed: the doubted one counts after all, then this."""
     doubted = point.doubted
     assert doubted is not None
     if doubted.day_on != reading.day_on:
         text = f"stood out, and was confirmed by {reading.reading_id}"
-        found = RuleFinding(rule="spike", severity=WARN, text=text, numbers={})
-        emits = list(_accept(point, key, doubted, told((found,)), policy))
+        found = Finding(rule="spike", severity=WARN, text=text, numbers={})
+        emits = list(_accept(point, key, doubted, (found,), policy))
         yield from emits
         point = _after(point, emits)
     confirmed = tuple(
         replace(hit, severity=WARN, text=f"{hit.text}; confirms {doubted.reading_id}")
-        if hit.rule in SPIKE
+        if hit.rule in DOUBTS
         else hit
         for hit in hits
     )
-    yield from _accept(point, key, reading, told(confirmed), policy)
+    yield from _accept(point, key, reading, confirmed, policy)
 
 
 def _judge_again(
-    known: Mark | None, key: str, reading: HeldReading, policy: Policy
+    point: Point, known: Mark | None, key: str, reading: HeldReading, policy: Policy
 ) -> Iterator[Emit]:
     """A second reading of a day: told, and never counted."""
+    rules = _rules_of(point, reading, policy)
     first = known.registers if known is not None else reading.registers
     readings = ((reading.day_on, first), (reading.day_on, reading.registers))
-    found = duplicate(readings, policy.rule_set.rules["duplicate"])
-    findings = told((found,))
+    found = duplicate(readings, rules.rules["duplicate"])
+    findings = as_told((Told(register="", rule_set=rules.name, finding=found),))
     if first == reading.registers:
-        yield Emit(_remark(key, reading.day_on, reading.reading_id, findings, policy))
+        yield Emit(_remark(key, reading.day_on, reading.reading_id, findings, rules.name))
     else:
-        yield Emit(_rejection(key, reading, findings, policy))
+        yield Emit(_rejection(key, reading, findings, rules.name))
 
 
 def _remark(
-    key: str, day_on: str, reading_id: str, findings: tuple[Finding, ...], policy: Policy
+    key: str, day_on: str, reading_id: str, findings: tuple[Finding, ...], rule_set: str
 ) -> QualityFound:
     return QualityFound(
         usage_point=key,
         day_on=day_on,
         reading_id=reading_id,
         findings=findings,
-        rule_set=policy.rule_set_id,
+        rule_set=rule_set,
     )
 
 
 def _rejection(
-    key: str, reading: HeldReading, findings: tuple[Finding, ...], policy: Policy
+    key: str, reading: HeldReading, findings: tuple[Finding, ...], rule_set: str
 ) -> ReadingRejected:
     return ReadingRejected(
         usage_point=key,
@@ -376,56 +421,5 @@ def _rejection(
         day_on=reading.day_on,
         reading_id=reading.reading_id,
         findings=findings,
-        rule_set=policy.rule_set_id,
-    )
-
-
-# -- load profile ---------------------------------------------------------------------------------
-
-
-def _judge_profile(point: Point, key: str, reading: HeldReading, policy: Policy) -> Iterator[Emit]:
-    """The interval energies of a day; they are told, never summed into the register's usage."""
-    column = reading.snapshots[PROFILE_REGISTER]
-    taken_at = day_end_at(reading.day_on)
-    run = run_of(runs_of(point), reading.meter_no, taken_at)
-    assert run is not None, "_awaited has seen that there is one"
-    installed = next(
-        meter
-        for meter in reversed(run.meters)
-        if meter.meter_no == reading.meter_no and meter.from_at <= taken_at
-    )
-    block = interval_block(
-        Profile(
-            day_on=reading.day_on,
-            register=PROFILE_REGISTER,
-            meter_no=reading.meter_no,
-            snapshots=column,
-            interval_minutes=MINUTES_PER_DAY // max(len(column) - 1, 1),
-        ),
-        installed,
-    )
-    window = DayWindow(
-        day_on=reading.day_on,
-        previous=None,
-        current=None,
-        installations=(installed,),
-        profile=block,
-    )
-    findings = tuple(
-        found
-        for found in day_verdict(window, policy.rule_set).profile_findings
-        if found.severity != PASS
-    )
-    yield Emit(
-        IntervalsEstablished(
-            usage_point=key,
-            day_on=reading.day_on,
-            register=PROFILE_REGISTER,
-            interval_minutes=block.interval_minutes,
-            energies=block.usages,
-            flags=block.flags,
-            status=worst(findings),
-            findings=told(findings),
-            reading_id=reading.reading_id,
-        )
+        rule_set=rule_set,
     )

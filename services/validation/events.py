@@ -54,6 +54,7 @@ class SupplyNoted:
     supplied_from_on: str
     supplied_to_on: str
     installations: tuple[InstallationNoted, ...]
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,12 @@ class UsageEstablished:
 class IntervalsEstablished:
     """A day's load profile as 96 interval energies, labelled by their end; Wh after ratio.
 
-    None where a snapshot is missing or unusable; flags say why, one per interval.
+    revision: counts from 1, the latest stands; energies: known, estimated, or None; flags: what the
+    snapshots say, one per interval (good, rollover, missing, negative, out_of_range); qualities: a
+    letter per interval: a actual, e estimated, f failed (a rule refuses it), m missing, o outage (a
+    true zero); methods: how intervals were estimated, their numbers from 0 by method of the `plan`;
+    register_wh: the day's usage by its registers, to which estimates are brought, None when one of
+    its ends was not read; reading_id: the last profile that said something new of the day.
     """
 
     usage_point: str
@@ -176,6 +182,14 @@ class IntervalsEstablished:
     status: str
     findings: tuple[Finding, ...]
     reading_id: str
+    meter_no: str = ""
+    revision: int = 1
+    qualities: str = ""
+    methods: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    plan: str = ""
+    rule_set: str = ""
+    register_wh: int | None = None
+    snapshots: tuple[int | None, ...] = ()
 
 
 @catalogue.event("validation.supply_awaited")

@@ -95,8 +95,8 @@ def check_day(
         memories[register], intervals[register] = memory, chosen
         findings += _usual_day(facts, day, register, chosen, rules_of(memory.source))
     history = replace(history, intervals=memories)
-    readings = tuple(row for row in rows if row.value is not None)
-    told_now, history = check_readings(facts, readings, history, intervals, rules_of)
+    readings = tuple(row for row in rows if row.value is not None or (row.flaw and not row.minutes))
+    told_now, history = check_readings(facts, day, readings, history, intervals, rules_of)
     findings += told_now
     for source in dict.fromkeys(row.source for row in rows):
         own = tuple(row for row in rows if row.source == source)

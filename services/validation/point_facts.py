@@ -18,6 +18,9 @@ from services.validation.reading_rules import PeriodUsage
 from services.validation.register_usage import Installation, Snapshot
 from services.validation.rule_set import OFF, RuleSet, RuleSettings
 
+HISTORY_DAYS = 28
+"""So many days of usage are remembered: four whole weeks."""
+
 Period = tuple[str, str]
 """From an instant to an instant, "" while it lasts."""
 
@@ -62,7 +65,8 @@ class PointDay:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointRow:
     """What came for one register at one instant: an interval energy (`minutes` above 0) that ends
-    there, a register reading (`value`), a sample of voltages and powers, or several of them."""
+    there, a register reading (`value`), a sample of voltages and powers, or several of them. `flaw`
+    says why there is no usable value although something came (non_bcd, no_value, negative)."""
 
     at: str
     register: str
@@ -76,6 +80,7 @@ class PointRow:
     unit: str = ""
     ratio: str = ""
     flags: tuple[str, ...] = ()
+    flaw: str = ""
     drift_s: int | None = None
     sample: ElectricalSample | None = None
 
@@ -97,11 +102,16 @@ class IntervalMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointHistory:
-    """What is remembered of the days before: bounded by the registers of the point."""
+    """What is remembered of the days before: bounded by the registers of the point.
+
+    By register: `readings` the last one, `usages` the usage up to it, `days` the usage of the last
+    `HISTORY_DAYS` days that were read at both of their ends.
+    """
 
     intervals: Mapping[str, IntervalMemory] = field(default_factory=dict)
     readings: Mapping[str, Snapshot] = field(default_factory=dict)
     usages: Mapping[str, PeriodUsage] = field(default_factory=dict)
+    days: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     last_actual_at: str = ""
 
 
@@ -120,10 +130,9 @@ Rules = Callable[[str], RuleSet]
 
 def told(register: str, rule_set: RuleSet, findings: Iterable[Finding]) -> Iterator[Told]:
     """Findings that are no `pass`, with their origin."""
-    name = f"{rule_set.id}.v{rule_set.version}"
     for found in findings:
         if found.severity != PASS:
-            yield Told(register=register, rule_set=name, finding=found)
+            yield Told(register=register, rule_set=rule_set.name, finding=found)
 
 
 def active(rule_set: RuleSet, rule: str) -> RuleSettings | None:

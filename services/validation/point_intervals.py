@@ -30,7 +30,7 @@ from services.validation.point_facts import (
 from services.validation.reading_rules import Version, outranks, replacement
 from services.validation.rule_book import REMOTE_PROFILE
 from services.validation.rule_set import RuleSet
-from services.validation.rules import duplicate
+from services.validation.rules import bad_value, duplicate
 
 
 def chosen_values(
@@ -89,6 +89,10 @@ def check_intervals(
     if size is not None:
         lengths = {end: row.minutes * MINUTE_S for end, row in chosen.items()}
         findings.append(interval_size(lengths, interval_day.ends_at, minutes, size))
+    flaws = {end: row.flaw for end, row in chosen.items() if row.flaw}
+    unusable = active(rules, "bad_value")
+    if flaws and unusable is not None:
+        findings.append(bad_value(flaws, unusable))
     findings += interval_hits(interval_day, rules.rules)
     supplied = interval_views(interval_day).supplied
     known = [value for value in supplied.values() if value is not None]

@@ -1,6 +1,6 @@
 """The register readings of a usage point on one day, each against the one before it.
 
-    findings, history = check_readings(facts, rows, history, intervals, rules_of)
+    findings, history = check_readings(facts, day, rows, history, intervals, rules_of)
 
 Readings of one meter at one instant belong together: their rates add up to their total. Without
 installations in the master data, the meter that is read is taken as installed, with the ratio that
@@ -15,7 +15,9 @@ from dataclasses import replace
 from services.validation.finding import Finding
 from services.validation.instant import seconds_between
 from services.validation.point_facts import (
+    HISTORY_DAYS,
     IntervalMemory,
+    PointDay,
     PointFacts,
     PointHistory,
     PointRow,
@@ -27,12 +29,14 @@ from services.validation.point_facts import (
 )
 from services.validation.point_intervals import sum_between
 from services.validation.reading_rules import (
+    SECONDS_PER_DAY,
     PeriodUsage,
     high_low,
     register_delta,
     reverse_flow,
 )
 from services.validation.register_usage import (
+    OUT_OF_RANGE,
     Installation,
     RegisterUsage,
     Snapshot,
@@ -40,8 +44,9 @@ from services.validation.register_usage import (
     parse_register,
     usages_between,
 )
-from services.validation.rule_set import RuleSet
+from services.validation.rule_set import RuleSet, RuleSettings
 from services.validation.rules import (
+    bad_value,
     duplicate,
     interval_sum,
     meter_exchange,
@@ -49,6 +54,7 @@ from services.validation.rules import (
     negative,
     rate_sum,
     rollover,
+    spike,
     usage_while_disconnected,
 )
 
@@ -58,6 +64,7 @@ EXPORT = 2
 
 def check_readings(
     facts: PointFacts,
+    day: PointDay,
     rows: Sequence[PointRow],
     history: PointHistory,
     intervals: Mapping[str, Mapping[str, PointRow]],
@@ -82,7 +89,12 @@ def check_readings(
                 chosen = intervals.get(register, {})
                 sums[register] = sum_between(chosen, memory, summed_at.get(register, ""), at)
         findings += _moment_findings(facts, together, usages, sums, history, rules)
-        history = _after(facts, ends, usages, history)
+        for register, usage in usages.items():
+            settings = active(rules, "spike")
+            if settings is not None and _is_import_total(register):
+                found = _day_spike(day, usage, history.days.get(register, {}), settings)
+                findings += told(register, rules, found)
+        history = _after(facts, day, ends, usages, history)
         for register in ends:
             summed_at[register] = at
             if register in sums:
@@ -125,6 +137,7 @@ def _assumed(facts: PointFacts, before: Snapshot, ratio: str) -> Installation:
 
 def _after(
     facts: PointFacts,
+    day: PointDay,
     ends: Mapping[str, Snapshot],
     usages: Mapping[str, RegisterUsage],
     history: PointHistory,
@@ -134,10 +147,16 @@ def _after(
         for register, usage in usages.items()
         if (found := _period(facts, usage)) is not None
     }
+    days = dict(history.days)
+    for register, usage in usages.items():
+        if usage.usage is not None and (usage.from_at, usage.to_at) == (day.from_at, day.to_at):
+            known = {**days.get(register, {}), day.day_on: usage.usage}
+            days[register] = dict(sorted(known.items())[-HISTORY_DAYS:])
     return replace(
         history,
         readings={**history.readings, **ends},
         usages={**history.usages, **periods},
+        days=days,
     )
 
 
@@ -164,6 +183,7 @@ def _moment_findings(
     complete = active(rules, "missing")
     if facts.registers and complete is not None:
         yield from told("", rules, (missing(facts.registers, found, complete),))
+    yield from told("", rules, _unusable(facts, rows, usages, history, rules))
     repeated = active(rules, "duplicate")
     if len(found) < len(rows) and repeated is not None:
         readings = tuple((f"{row.register} {at}", {row.register: row.value or 0}) for row in rows)
@@ -176,6 +196,52 @@ def _moment_findings(
             *_sum_findings(usage, usages, memory, rules),
         )
         yield from told(register, rules, judged)
+
+
+def _unusable(
+    facts: PointFacts,
+    rows: Sequence[PointRow],
+    usages: Mapping[str, RegisterUsage],
+    history: PointHistory,
+    rules: RuleSet,
+) -> Iterator[Finding]:
+    """Registers without a usable value; and a first reading, which has no usage yet, of a meter
+    that is not installed."""
+    flaws = {row.register: row.flaw for row in rows if row.flaw}
+    flaws |= {r: OUT_OF_RANGE for r, usage in usages.items() if usage.outcome == OUT_OF_RANGE}
+    settings = active(rules, "bad_value")
+    if flaws and settings is not None:
+        yield bad_value(flaws, settings)
+    settings = active(rules, "meter_exchange")
+    if settings is None or not facts.installations:
+        return
+    for row in rows:
+        if row.value is None or row.register in history.readings:
+            continue
+        now = Snapshot(meter_no=row.meter_no, taken_at=row.at, registers={row.register: row.value})
+        for usage in usages_between(now, now, facts.installations).values():
+            yield meter_exchange(usage, settings)
+
+
+def _is_import_total(register: str) -> bool:
+    name = parse_register(register)
+    return (name.quantity, name.rate) == (1, 0)
+
+
+def _day_spike(
+    day: PointDay, usage: RegisterUsage, known: Mapping[str, int], settings: RuleSettings
+) -> Iterator[Finding]:
+    """The import against that of earlier days; after a gap, the average of its days. An earlier day
+    that stands out was found in its own time and says nothing about this one."""
+    if usage.usage is None:
+        return
+    days = max(1, seconds_between(usage.from_at, usage.to_at) // SECONDS_PER_DAY)
+    earlier = sorted(each for each in known if each < day.day_on)
+    kept = earlier[max(0, len(earlier) - settings.parameters["history_days"]) :]
+    values = {each: known[each] for each in kept} | {day.day_on: usage.usage // days}
+    found = spike(values, settings)
+    if not found.slots or day.day_on in found.slots:
+        yield found
 
 
 def _usage_findings(facts: PointFacts, usage: RegisterUsage, rules: RuleSet) -> Iterator[Finding]:
@@ -199,12 +265,22 @@ def _period_findings(
     period = _period(facts, usage)
     if period is None:
         return
-    earlier, settings = facts.history.get(usage.register), active(rules, "high_low")
-    if earlier is not None and settings is not None:
-        yield high_low(period, earlier, settings)
+    settings = active(rules, "high_low")
+    if settings is not None:
+        days = history.days.get(usage.register, {})
+        earlier = facts.history.get(usage.register) or _usual(days, settings)
+        if earlier is not None:
+            yield high_low(period, earlier, settings)
     previous, settings = history.usages.get(usage.register), active(rules, "register_delta")
     if previous is not None and settings is not None:
         yield register_delta(period, previous, settings)
+
+
+def _usual(days: Mapping[str, int], settings: RuleSettings) -> PeriodUsage | None:
+    """The days that are remembered as one period; None when they are too few to judge by."""
+    if len(days) < settings.parameters["least_days"]:
+        return None
+    return PeriodUsage(energy_wh=sum(days.values()), period_s=len(days) * SECONDS_PER_DAY)
 
 
 def _sum_findings(

@@ -1,27 +1,22 @@
-"""What validation judges by: its rule set, and how long it waits until it estimates.
+"""What validation judges by: its rule book, and how long it waits until it estimates.
 
 Every threshold is configuration with a documented default. Other rules carry another name, because
 each event says by which rules it came to be.
 
-    DEFAULT_POLICY.rule_set_id    "default.v1"
+    DEFAULT_POLICY.rule_book.id    "default"
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from libs.events.errors import BadInput
 from libs.events.policy import Term, check_ranges
-from services.validation.rule_set import (
-    DEFAULT_RULE_SET,
-    OFF,
-    PARAMETERS,
-    SEVERITIES,
-    UNCONFIRMED,
-    RuleSet,
-    check_rule_set,
-)
-from services.validation.state import HISTORY_DAYS
+from services.validation.default_rules import DEFAULT_RULE_BOOK
+from services.validation.rule_book import Override, RuleBook, check_rule_book, with_variant
+from services.validation.rule_set import OFF, SEVERITIES, UNCONFIRMED, RuleSettings
+from services.validation.rule_terms import RULE_TERMS
 
 ALWAYS_ON = ("duplicate",)
 """A second reading of a day is told whatever it says, so its rule has no `off`."""
@@ -32,124 +27,75 @@ class Policy:
     """What validation judges by. TERMS says what each value means and where it comes from."""
 
     grace_min: int = 8 * 60
-    rule_set: RuleSet = field(default_factory=lambda: DEFAULT_RULE_SET)
+    rule_book: RuleBook = field(default_factory=lambda: DEFAULT_RULE_BOOK)
 
     def __post_init__(self) -> None:
+        book = self.rule_book
         try:
-            check_rule_set(self.rule_set)
+            check_rule_book(book)
         except BadInput as wrong:
-            raise BadInput(f"rule_set.{wrong.field}", wrong.problem, wrong.fix) from None
-        check_ranges(self, TERMS)
-        rules = self.rule_set.rules
-        for rule in ALWAYS_ON:
-            if rules[rule].severity == OFF:
-                problem, fix = "this rule cannot be off", "give warn or fail"
-                raise BadInput(f"rule_set.rules.{rule}.severity", problem, fix)
-        drift = rules["clock_drift"].parameters
-        if drift["warn_s"] > drift["fail_s"]:
-            problem = f"{drift['warn_s']} is more than fail_s {drift['fail_s']}"
-            raise BadInput("rule_set.rules.clock_drift.parameters.warn_s", problem, "give both")
-        if rules != DEFAULT_RULE_SET.rules and self.rule_set_id == _id_of(DEFAULT_RULE_SET):
-            problem = f"these are other rules than {self.rule_set_id}"
-            raise BadInput("rule_set.id", problem, "give your rule set another id or version")
-
-    @property
-    def rule_set_id(self) -> str:
-        """The name of the rules in every event that they led to."""
-        return _id_of(self.rule_set)
-
-
-def _id_of(rule_set: RuleSet) -> str:
-    return f"{rule_set.id}.v{rule_set.version}"
+            raise BadInput(f"rule_book.{wrong.field}", wrong.problem, wrong.fix) from None
+        check_ranges(self, terms_of(self))
+        for place, rules in (
+            ("rules", book.rules),
+            *((f"variants.{name}.rules", with_variant(book, name).rules) for name in book.variants),
+        ):
+            for rule in ALWAYS_ON:
+                if rules[rule].severity == OFF:
+                    problem, fix = "this rule cannot be off", "give warn or fail"
+                    raise BadInput(f"rule_book.{place}.{rule}.severity", problem, fix)
+        same = (book.rules, book.variants) == (DEFAULT_RULE_BOOK.rules, DEFAULT_RULE_BOOK.variants)
+        name = f"{book.id}.v{book.version}"
+        if not same and (book.id, book.version) == (
+            DEFAULT_RULE_BOOK.id,
+            DEFAULT_RULE_BOOK.version,
+        ):
+            problem = f"these are other rules than {name}"
+            raise BadInput("rule_book.id", problem, "give your rule set another id or version")
 
 
-_MEANINGS: dict[str, tuple[str, int, int]] = {
-    "rollover.capacity_margin_permille": (
-        "after a roll-over usage is believed up to this part of the meter's capacity; 1/1000",
-        1,
-        10_000,
-    ),
-    "spike.tolerance_pct": (
-        "the highest day stands out when it is more than this above the third highest; percent",
-        1,
-        100_000,
-    ),
-    "spike.floor_wh": ("a day below this never stands out; Wh", 0, 1_000_000_000),
-    "spike.history_days": (
-        f"so many past days are looked at, at most the {HISTORY_DAYS} that are kept",
-        1,
-        HISTORY_DAYS,
-    ),
-    "rate_sum.tolerance_register_wh": (
-        "by so much the rates may differ from the total, before the ratio; Wh",
-        0,
-        1_000_000,
-    ),
-    "interval_sum.tolerance_register_wh": (
-        "by so much the intervals may differ from the day, before the ratio; Wh",
-        0,
-        1_000_000,
-    ),
-    "voltage_band.single_phase_high_permille": ("220 V: allowed above nominal; 1/1000", 0, 1_000),
-    "voltage_band.single_phase_low_permille": ("220 V: allowed below nominal; 1/1000", 0, 1_000),
-    "voltage_band.three_phase_permille": (
-        "three phases up to three_phase_max_dv: allowed either way; 1/1000",
-        0,
-        1_000,
-    ),
-    "voltage_band.three_phase_max_dv": ("where that band ends; 0.1 V", 0, 10_000_000),
-    "voltage_band.high_voltage_permille": (
-        "from high_voltage_min_dv on: sum of both deviations allowed; 1/1000",
-        0,
-        1_000,
-    ),
-    "voltage_band.high_voltage_min_dv": ("where that band begins; 0.1 V", 0, 10_000_000),
-    "clock_drift.warn_s": ("a meter's clock off by more is told; seconds", 0, 86_400),
-    "clock_drift.fail_s": ("a meter's clock off by more is bad; seconds", 0, 86_400),
-    "usage_while_disconnected.floor_wh": (
-        "usage behind an open relay counts from above this; Wh",
-        0,
-        1_000_000,
-    ),
-    "estimation.weekday_samples": (
-        "so many nearest valid days of the same weekday give a gap its shape",
-        1,
-        52,
-    ),
-    "estimation.average_days": (
-        f"so many past days are averaged, at most the {HISTORY_DAYS} that are kept",
-        1,
-        HISTORY_DAYS,
-    ),
-}
+def _rule_terms(book: RuleBook) -> Iterator[tuple[str, Term]]:
+    """Severity and parameters of every rule and of every variant; the book itself says where they
+    come from."""
+    for rule, settings in book.rules.items():
+        yield from _settings_terms(f"rule_book.rules.{rule}", rule, settings, settings.sources)
+    for name, variant in book.variants.items():
+        place = f"rule_book.variants.{name}"
+        yield f"{place}.usage_classes", Term("of which points; [] is all", "rules by class")
+        yield f"{place}.sources", Term("for data of which source; [] is all", "rules by source")
+        for rule, over in variant.rules.items():
+            sources = book.rules[rule].sources | over.sources
+            yield from _settings_terms(f"{place}.rules.{rule}", rule, over, sources)
 
 
-def _rule_terms() -> dict[str, Term]:
-    """Severity and parameters of every rule; the set itself says where they come from."""
-    terms = {}
-    for rule in PARAMETERS:
-        sources = DEFAULT_RULE_SET.rules[rule].sources
-        severity = f"how bad a hit is: {', '.join(SEVERITIES)}"
-        place = f"rule_set.rules.{rule}"
-        terms[f"{place}.severity"] = Term(severity, f"{UNCONFIRMED}: domain.md 2")
-        for name in sorted(PARAMETERS[rule]):
-            meaning, least, most = _MEANINGS[f"{rule}.{name}"]
-            terms[f"{place}.parameters.{name}"] = Term(meaning, sources[name], least, most)
-    return terms
+def _settings_terms(
+    place: str, rule: str, given: RuleSettings | Override, sources: dict[str, str]
+) -> Iterator[tuple[str, Term]]:
+    words = SEVERITIES if isinstance(given, RuleSettings) else (*SEVERITIES, "or leave it out")
+    severity = f"how bad a hit is: {', '.join(words)}"
+    yield f"{place}.severity", Term(severity, f"{UNCONFIRMED}: domain.md 2")
+    for name in given.parameters:
+        meaning, least, most = RULE_TERMS[rule][name]
+        source = sources.get(name, f"{UNCONFIRMED}: not said")
+        yield f"{place}.parameters.{name}", Term(meaning, source, least, most)
 
 
-TERMS: dict[str, Term] = {
-    "grace_min": Term(
-        "minutes after 24:00 until a day without a reading is estimated",
-        "UNCONFIRMED: eight hours, as ingest judges readings missing",
-        1,
-        7 * 24 * 60,
-    ),
-    "rule_set.id": Term("the name of your rules; other rules need another one", "DESIGN 3"),
-    "rule_set.version": Term("raise it when you change your rules", "DESIGN 3", 1, 1_000_000),
-    "rule_set.valid_from_on": Term("the day from which they were agreed on", "DESIGN 3"),
-    **_rule_terms(),
-}
-"""What each value means and where it comes from."""
+def terms_of(policy: Policy) -> dict[str, Term]:
+    """What each value means and where it comes from, those of added variants too."""
+    return {
+        "grace_min": Term(
+            "minutes after 24:00 until a day without a reading is estimated",
+            "UNCONFIRMED: eight hours, as ingest judges readings missing",
+            1,
+            7 * 24 * 60,
+        ),
+        "rule_book.id": Term("the name of your rules; other rules need another one", "DESIGN 3"),
+        "rule_book.version": Term("raise it when you change your rules", "DESIGN 3", 1, 1_000_000),
+        "rule_book.valid_from_on": Term("the day from which they were agreed on", "DESIGN 3"),
+        **dict(_rule_terms(policy.rule_book)),
+    }
+
 
 DEFAULT_POLICY = Policy()
+TERMS = terms_of(DEFAULT_POLICY)
+"""What each value means and where it comes from."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from libs.events.errors import BadInput
 from services.validation.instant import UTC_OFFSET_MINUTES, day_start, format_instant
@@ -66,6 +67,7 @@ class IntervalBlock:
     register_delta: int | None
 
 
+@lru_cache(maxsize=256)
 def interval_ends(
     day_on: str, interval_minutes: int, utc_offset_minutes: int = UTC_OFFSET_MINUTES
 ) -> tuple[str, ...]:

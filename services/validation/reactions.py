@@ -82,6 +82,7 @@ class SupplyPublished:
     supplied_from_on: str
     supplied_to_on: str
     installations: tuple[SuppliedMeter, ...]
+    category: str = ""
 
 
 def supply_noted(supply: SupplyPublished) -> SupplyNoted:
@@ -92,6 +93,7 @@ def supply_noted(supply: SupplyPublished) -> SupplyNoted:
         account_no=supply.account_no,
         area=supply.area,
         voltage_class=supply.voltage_class,
+        category=supply.category,
         registers=supply.registers,
         rate_periods=supply.rate_periods,
         supplied_from_on=supply.supplied_from_on,

@@ -19,25 +19,10 @@ from libs.events.quantities import floor_div, format_scaled, half_up_div
 from services.validation.finding import FAIL, PASS, WARN, Finding
 from services.validation.instant import seconds_between
 from services.validation.register_usage import PERMILLE, RegisterUsage, parse_ratio
-from services.validation.rule_set import RuleSettings
+from services.validation.rule_set import CONDITIONS, METER_FLAGS, RuleSettings
 from services.validation.rules import PERCENT_E2
 
 SECONDS_PER_DAY = 86_400
-
-METER_FLAGS = (
-    "battery_low",
-    "clock_reset",
-    "cover_open",
-    "magnetic_field",
-    "memory_error",
-    "phase_sequence",
-    "power_failure",
-    "terminal_cover_open",
-)
-"""What a meter may say about itself; the rule set has a level for each."""
-
-CONDITIONS = ("missing", "estimated", "manual", "actual", "edited")
-"""Where a value comes from; the rule set ranks them."""
 
 _LEVELS = (PASS, WARN, FAIL)
 

@@ -28,10 +28,20 @@ from services.validation.events import (
     UsageEstablished,
 )
 from services.validation.instant import day_end_at, day_start, format_instant, parse_instant
+from services.validation.point_check import check_day
+from services.validation.point_facts import HISTORY_DAYS, PointHistory
 from services.validation.policy import Policy
 from services.validation.register_usage import RegisterUsage, primary_value
 from services.validation.register_usage import usages_between as usages_of
-from services.validation.state import HISTORY_DAYS, Established, Point, evolve
+from services.validation.rules_in_force import (
+    as_told,
+    facts_of,
+    point_day,
+    point_rules,
+    rules_for,
+    supply_of_day,
+)
+from services.validation.state import Established, Point, evolve
 from services.validation.timeline import (
     Mark,
     OpenEnd,
@@ -55,9 +65,15 @@ def runs_of(point: Point) -> tuple[Run, ...]:
     return runs(installations(point.supplies.values()))
 
 
-def usages_between(run: Run, first: Mark, last: Mark, policy: Policy) -> dict[str, RegisterUsage]:
-    """What every register says between two marks of a run."""
-    margin = policy.rule_set.rules["rollover"].parameters["capacity_margin_permille"]
+def margin_of(point: Point, policy: Policy) -> int:
+    """Up to which part of the capacity (1/1000) a falling register counts as rolled over: by the
+    class of the point alone, so that usage does not depend on who read the registers."""
+    rules = point_rules(policy.rule_book, point.supplies)
+    return rules.rules["rollover"].parameters["capacity_margin_permille"]
+
+
+def usages_between(run: Run, first: Mark, last: Mark, margin: int) -> dict[str, RegisterUsage]:
+    """What every register says between two marks of a run; `margin` as in `margin_of`."""
     return usages_of(first.snapshot(), last.snapshot(), run.meters, margin)
 
 
@@ -106,13 +122,14 @@ def _days_of(point: Point, span: Span, policy: Policy) -> tuple[DayUsage, ...]:
     History counts from before the span only, and not more of it than is always kept: so an estimate
     does not depend on what arrived later.
     """
-    usages = usages_between(span.run, span.first, span.last, policy)
+    usages = usages_between(span.run, span.first, span.last, margin_of(point, policy))
     energy = {name: used.usage for name, used in usages.items() if used.usage is not None}
     if not usages or len(energy) < len(usages):
         return ()
     first_on = span.first.day_on
     history = tuple(day for day in point.history if day.day_on <= first_on)[-HISTORY_DAYS:]
-    samples = policy.rule_set.rules["estimation"].parameters["weekday_samples"]
+    rules = point_rules(policy.rule_book, point.supplies).rules
+    samples = rules["estimation"].parameters["weekday_samples"]
     actual = Actual(opening_on=first_on, closing_on=span.last.day_on, energy=energy)
     return estimate_gap(actual, history, samples)
 
@@ -181,7 +198,7 @@ def _next(
         after_exchange=_has_exchange(point, day.day_on),
         readings=readings,
         findings=findings,
-        rule_set=policy.rule_set_id,
+        rule_set=point_rules(policy.rule_book, point.supplies).name,
     )
 
 
@@ -230,7 +247,8 @@ def estimate_days(point: Point, key: str, now: str, policy: Policy) -> Iterator[
     """
     graced_at = format_instant(parse_instant(now) - timedelta(minutes=policy.grace_min))
     judged_to_on = add_days(day_of(graced_at), -1)
-    average_days = policy.rule_set.rules["estimation"].parameters["average_days"]
+    rules = point_rules(policy.rule_book, point.supplies).rules
+    average_days = rules["estimation"].parameters["average_days"]
     for end in open_ends(runs_of(point), point.readings, point.anchor_on):
         ends_on = min(judged_to_on, end.run.last_on or judged_to_on)
         if ends_on <= end.opening_on or not _has_history(point, end):
@@ -239,10 +257,32 @@ def estimate_days(point: Point, key: str, now: str, policy: Policy) -> Iterator[
         for day in estimate_open(end.opening_on, ends_on, point.history, average_days):
             if day.day_on in point.usage:
                 continue
-            meter_no = _meter_on(end.run, day.day_on)
-            body = _next(point, key, day, policy, meter_no=meter_no, readings=readings)
+            body = _next(
+                point,
+                key,
+                day,
+                policy,
+                meter_no=_meter_on(end.run, day.day_on),
+                readings=readings,
+                findings=_of_estimate(point, key, end, day.day_on, policy),
+            )
             if body is not None:
                 yield from _told(body)
+
+
+def _of_estimate(
+    point: Point, key: str, end: OpenEnd, day_on: str, policy: Policy
+) -> tuple[Finding, ...]:
+    """What the rules say of a day on which nothing came: how long that has been so."""
+    supply = supply_of_day(point.supplies, day_on)
+    checked = check_day(
+        facts_of(key, supply, end.run.meters),
+        point_day(day_on),
+        (),
+        PointHistory(last_actual_at=end.mark.taken_at if end.mark is not None else ""),
+        rules_for(policy.rule_book, supply),
+    )
+    return as_told(checked.findings)
 
 
 def _has_history(point: Point, end: OpenEnd) -> bool:

@@ -2,65 +2,55 @@
 
 A book has the settings of every rule, and variants that lay other settings over them for a class of
 usage point (a dedicated line, a household), a source (what a person read at the meter is judged
-otherwise than what was fetched), or both. It is data, in a file that anybody can write
-(`rule_book_file.py`); the book that is delivered agrees with `DEFAULT_RULE_SET` in every rule that
-both have.
+otherwise than what was fetched), or both. It is data: `default_rules.py` has the delivered book,
+the policy file changes it, and `vee check` also takes a book in a file (`rule_book_file.py`).
 
     rule_set_for(book, "residential", "manual").id == "default+manual"
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from libs.events.errors import BadInput
-from services.validation.reading_rules import CONDITIONS, METER_FLAGS
 from services.validation.rule_set import PARAMETERS, RuleSet, RuleSettings, check_rule_set
 
 REMOTE_REGISTER = "remote_register"
+CONCENTRATOR_REGISTER = "concentrator_register"
 REMOTE_PROFILE = "remote_profile"
 MANUAL = "manual"
-SOURCES = (REMOTE_REGISTER, REMOTE_PROFILE, MANUAL)
-"""Where data comes from: frozen registers or a load profile, fetched; or read by a person."""
+SOURCES = (REMOTE_REGISTER, CONCENTRATOR_REGISTER, REMOTE_PROFILE, MANUAL)
+"""Where data comes from: registers that the meter or a concentrator froze, or a load profile, all
+fetched; or read by a person."""
 
 USAGE_CLASSES = ("residential", "commercial", "industrial", "dedicated")
 """Classes of usage points; `dedicated` is a high-voltage customer with a line or transformer."""
 
-BOOK_PARAMETERS: Mapping[str, frozenset[str]] = {
-    **PARAMETERS,
-    "interval_size": frozenset(),
-    "device_match": frozenset(),
-    "high_low": frozenset({"high_permille", "low_permille", "floor_wh"}),
-    "demand_step": frozenset({"tolerance_pct", "floor_wh"}),
-    "historical_peak": frozenset({"tolerance_pct", "floor_wh"}),
-    "zero_run": frozenset({"run_minutes"}),
-    "negative_interval": frozenset(),
-    "inactive_usage": frozenset({"floor_wh"}),
-    "reverse_flow": frozenset({"floor_wh"}),
-    "register_delta": frozenset({"tolerance_pct", "floor_wh"}),
-    "capacity": frozenset({"margin_permille"}),
-    "apparent_power": frozenset({"tolerance_permille", "floor_va"}),
-    "power_factor": frozenset({"tolerance_permille", "floor_va"}),
-    "phase_sum": frozenset({"tolerance_permille", "floor_w"}),
-    "lost_phase": frozenset({"voltage_permille", "floor_ma"}),
-    "unbalance": frozenset({"tolerance_permille", "floor_ma"}),
-    "prolonged_estimation": frozenset({"warn_days", "fail_days"}),
-    "meter_flags": frozenset(f"{flag}_level" for flag in METER_FLAGS),
-    "replacement": frozenset({"late_after_s", *(f"rank_{word}" for word in CONDITIONS)}),
-}
-"""Every rule of a book with its parameters: those of the service's rule set, and the others."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """What a variant changes of a rule: "" leaves the severity, and parameters that are not given
+    stay as they are."""
+
+    ANY_NAME = True
+    """In a policy file rules may be overridden that the delivered variant leaves alone."""
+
+    severity: str = ""
+    parameters: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """Settings for some classes and sources (empty: all of them), laid over those of the book. Only
-    the parameters that differ are given."""
+    what differs is given."""
 
-    name: str
+    ANY_NAME = True
+    """In a policy file variants may be added to those that are delivered."""
+
     usage_classes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
-    rules: dict[str, RuleSettings] = field(default_factory=dict)
+    rules: dict[str, Override] = field(default_factory=dict)
 
     def applies(self, usage_class: str, source: str) -> bool:
         """Whether it is for a point of this class and data of this source."""
@@ -71,33 +61,33 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleBook:
-    """One version of a book of rules, effective from a day on."""
+    """One version of a book of rules, effective from a day on; variants by name, in the order in
+    which they are laid over each other."""
 
     id: str
     version: int
     valid_from_on: str
     rules: dict[str, RuleSettings]
-    variants: tuple[Variant, ...] = ()
+    variants: dict[str, Variant] = field(default_factory=dict)
 
 
 def rule_set_for(book: RuleBook, usage_class: str, source: str) -> RuleSet:
     """The rule set of a class and a source: the book's rules with every variant that applies, in
     the order of the book. Its id names them; its content hash is of what came out."""
     rules, names = dict(book.rules), [book.id]
-    for variant in book.variants:
+    for name, variant in book.variants.items():
         if variant.applies(usage_class, source):
             rules |= {
                 rule: _laid_over(rules[rule], settings) for rule, settings in variant.rules.items()
             }
-            names.append(variant.name)
+            names.append(name)
     return RuleSet(
         id="+".join(names), version=book.version, valid_from_on=book.valid_from_on, rules=rules
     )
 
 
-def _laid_over(below: RuleSettings, above: RuleSettings) -> RuleSettings:
-    return replace(
-        above,
+def _laid_over(below: RuleSettings, above: Override) -> RuleSettings:
+    return RuleSettings(
         severity=above.severity or below.severity,
         parameters=below.parameters | above.parameters,
         sources=below.sources | above.sources,
@@ -108,27 +98,32 @@ def check_rule_book(book: RuleBook) -> RuleBook:
     """The book itself when every rule set that it can give is complete and makes sense; BadInput
     names the first wrong rule or parameter."""
     _check(RuleSet(id=book.id, version=0, valid_from_on="", rules=book.rules), "")
-    for index, variant in enumerate(book.variants):
-        place = f"variants[{index}]."
-        for name, given, known in (
+    for name, variant in book.variants.items():
+        place = f"variants.{name}."
+        for what, given, known in (
             ("usage_classes", variant.usage_classes, USAGE_CLASSES),
             ("sources", variant.sources, SOURCES),
         ):
             for word in given:
                 if word not in known:
-                    raise BadInput(f"{place}{name}", f"{word!r} is unknown", _use(known))
+                    raise BadInput(f"{place}{what}", f"{word!r} is unknown", _use(known))
         unknown = sorted(set(variant.rules) - set(book.rules))
         if unknown:
-            problem, fix = "is no known rule", _use(tuple(BOOK_PARAMETERS))
+            problem, fix = "is no known rule", _use(tuple(PARAMETERS))
             raise BadInput(f"{place}rules.{unknown[0]}", problem, fix)
-        alone = replace(book, variants=(replace(variant, usage_classes=(), sources=()),))
-        _check(rule_set_for(alone, "", ""), place)
+        _check(with_variant(book, name), place)
     return book
+
+
+def with_variant(book: RuleBook, name: str) -> RuleSet:
+    """The rules of a book with one variant laid over them, whomever it is for."""
+    alone = replace(book.variants[name], usage_classes=(), sources=())
+    return rule_set_for(replace(book, variants={name: alone}), "", "")
 
 
 def _check(rule_set: RuleSet, place: str) -> None:
     try:
-        check_rule_set(rule_set, BOOK_PARAMETERS)
+        check_rule_set(rule_set)
         for rule, low, high in (
             ("clock_drift", "warn_s", "fail_s"),
             ("prolonged_estimation", "warn_days", "fail_days"),

@@ -1,4 +1,4 @@
-"""Rule books as YAML files: the delivered one beside this module, and those that people write.
+"""Rule books as YAML files: the delivered one, to copy, and those that people write.
 
     id: default
     version: 1
@@ -9,7 +9,7 @@
         parameters:
           tolerance_pct: {value: 180, source: the usual California value, unconfirmed: true}
     variants:                    # laid over the rules, in this order; only what differs
-      - name: manual
+      manual:
         sources: [manual]
         rules: {spike: {severity: warn}}
 
@@ -28,7 +28,7 @@ from libs.events.documents import read_text
 from libs.events.errors import BadInput
 from services.policy_file import TextLoader
 from services.validation.instant import parse_day
-from services.validation.rule_book import RuleBook, Variant, check_rule_book
+from services.validation.rule_book import Override, RuleBook, Variant, check_rule_book
 from services.validation.rule_set import UNCONFIRMED, RuleSettings
 
 DEFAULT_FILE = Path(__file__).parent / "rule_books" / "default.yaml"
@@ -37,11 +37,6 @@ EXAMPLE = "write it like services/validation/rule_books/default.yaml"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _WHOLE = re.compile(r"[0-9]{1,15}")
-
-
-def default_rule_book() -> RuleBook:
-    """The book that is delivered."""
-    return read_rule_book(DEFAULT_FILE)
 
 
 def read_rule_book(path: Path) -> RuleBook:
@@ -74,35 +69,47 @@ def _book(document: Any) -> RuleBook:
         id=_name(given["id"], "id"),
         version=_whole(given["version"], "version"),
         valid_from_on=valid_from_on,
-        rules=_rules(given["rules"], "rules"),
-        variants=tuple(
-            _variant(each, f"variants[{index}]")
-            for index, each in enumerate(_list(given.get("variants", []), "variants"))
-        ),
+        rules={
+            rule: _settings(each, f"rules.{rule}")
+            for rule, each in _table(given["rules"], "rules").items()
+        },
+        variants=_variants(given.get("variants", {})),
     )
 
 
-def _variant(document: Any, place: str) -> Variant:
-    given = _fields(document, place, ("name", "rules"), ("usage_classes", "sources"))
-    return Variant(
-        name=_name(given["name"], f"{place}.name"),
-        usage_classes=_words(given.get("usage_classes", []), f"{place}.usage_classes"),
-        sources=_words(given.get("sources", []), f"{place}.sources"),
-        rules=_rules(given["rules"], f"{place}.rules", is_variant=True),
-    )
+def _variants(document: Any) -> dict[str, Variant]:
+    found = {}
+    for name, each in _table(document, "variants").items():
+        place = f"variants.{_name(name, 'variants')}"
+        given = _fields(each, place, ("rules",), ("usage_classes", "sources"))
+        found[name] = Variant(
+            usage_classes=_words(given.get("usage_classes", []), f"{place}.usage_classes"),
+            sources=_words(given.get("sources", []), f"{place}.sources"),
+            rules={
+                rule: _override(inner, f"{place}.rules.{rule}")
+                for rule, inner in _table(given["rules"], f"{place}.rules").items()
+            },
+        )
+    return found
 
 
-def _rules(document: Any, place: str, *, is_variant: bool = False) -> dict[str, RuleSettings]:
-    return {
-        rule: _settings(each, f"{place}.{rule}", is_variant=is_variant)
-        for rule, each in _table(document, place).items()
-    }
+def _override(document: Any, place: str) -> Override:
+    """What a variant changes of a rule; without a severity that stays as it is ("")."""
+    given = _fields(document, place, (), ("severity", "parameters"))
+    severity = _text(given["severity"], f"{place}.severity") if "severity" in given else ""
+    parameters, sources = _parameters(given, place)
+    return Override(severity=severity, parameters=parameters, sources=sources)
 
 
-def _settings(document: Any, place: str, *, is_variant: bool) -> RuleSettings:
-    """The settings of a rule; a variant that leaves out the severity leaves it as it is ("")."""
-    needed = () if is_variant else ("severity",)
-    given = _fields(document, place, needed, ("severity", "parameters"))
+def _settings(document: Any, place: str) -> RuleSettings:
+    given = _fields(document, place, ("severity",), ("parameters",))
+    severity = _text(given["severity"], f"{place}.severity")
+    parameters, sources = _parameters(given, place)
+    return RuleSettings(severity=severity, parameters=parameters, sources=sources)
+
+
+def _parameters(given: dict[str, Any], place: str) -> tuple[dict[str, int], dict[str, str]]:
+    """Values and sources by name."""
     parameters, sources = dict[str, int](), dict[str, str]()
     for name, each in _table(given.get("parameters", {}), f"{place}.parameters").items():
         inner = f"{place}.parameters.{name}"
@@ -113,8 +120,7 @@ def _settings(document: Any, place: str, *, is_variant: bool) -> RuleSettings:
         if mark not in {"true", "false"}:
             raise BadInput(f"{inner}.unconfirmed", f"is {mark!r}", "give true or false")
         sources[name] = f"{UNCONFIRMED}: {source}" if mark == "true" else source
-    severity = _text(given["severity"], f"{place}.severity") if "severity" in given else ""
-    return RuleSettings(severity=severity, parameters=parameters, sources=sources)
+    return parameters, sources
 
 
 def _fields(

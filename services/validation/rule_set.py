@@ -4,8 +4,7 @@ A rule set is data with an id, a version and a content hash; the hash stands in 
 rule led to, so that an auditor finds the very thresholds again. A threshold whose source is marked
 UNCONFIRMED is a documented default that the utility replaces by a new version.
 
-    rules = DEFAULT_RULE_SET
-    rules.rules["spike"].parameters["tolerance_pct"] == 180
+    check_rule_set(rules).rules["spike"].parameters["tolerance_pct"] == 180
 """
 
 from __future__ import annotations
@@ -21,6 +20,21 @@ from services.validation.finding import FAIL, WARN
 OFF = "off"
 SEVERITIES = (OFF, WARN, FAIL)
 UNCONFIRMED = "UNCONFIRMED"
+
+METER_FLAGS = (
+    "battery_low",
+    "clock_reset",
+    "cover_open",
+    "magnetic_field",
+    "memory_error",
+    "phase_sequence",
+    "power_failure",
+    "terminal_cover_open",
+)
+"""What a meter may say about itself; the rule set has a level for each."""
+
+CONDITIONS = ("missing", "estimated", "manual", "actual", "edited")
+"""Where a value comes from; the rule set ranks them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +55,11 @@ class RuleSet:
     version: int
     valid_from_on: str
     rules: dict[str, RuleSettings]
+
+    @property
+    def name(self) -> str:
+        """The name of the rules in every event and finding that they led to: `default.v1`."""
+        return f"{self.id}.v{self.version}"
 
 
 PARAMETERS: Mapping[str, frozenset[str]] = {
@@ -66,81 +85,27 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
     "clock_drift": frozenset({"warn_s", "fail_s"}),
     "usage_while_disconnected": frozenset({"floor_wh"}),
     "estimation": frozenset({"weekday_samples", "average_days"}),
+    "interval_size": frozenset(),
+    "device_match": frozenset(),
+    "high_low": frozenset({"high_permille", "low_permille", "floor_wh", "least_days"}),
+    "demand_step": frozenset({"tolerance_pct", "floor_wh"}),
+    "historical_peak": frozenset({"tolerance_pct", "floor_wh"}),
+    "zero_run": frozenset({"run_minutes"}),
+    "negative_interval": frozenset(),
+    "inactive_usage": frozenset({"floor_wh"}),
+    "reverse_flow": frozenset({"floor_wh"}),
+    "register_delta": frozenset({"tolerance_pct", "floor_wh"}),
+    "capacity": frozenset({"margin_permille"}),
+    "apparent_power": frozenset({"tolerance_permille", "floor_va"}),
+    "power_factor": frozenset({"tolerance_permille", "floor_va"}),
+    "phase_sum": frozenset({"tolerance_permille", "floor_w"}),
+    "lost_phase": frozenset({"voltage_permille", "floor_ma"}),
+    "unbalance": frozenset({"tolerance_permille", "floor_ma"}),
+    "prolonged_estimation": frozenset({"warn_days", "fail_days"}),
+    "meter_flags": frozenset(f"{flag}_level" for flag in METER_FLAGS),
+    "replacement": frozenset({"late_after_s", *(f"rank_{word}" for word in CONDITIONS)}),
 }
 """Every rule this version knows, with the parameters it must be given."""
-
-_GB_T_12325 = "GB/T 12325-2008 §4 (domain.md §2 rule 15)"
-
-DEFAULT_RULE_SET = RuleSet(
-    id="default",
-    version=1,
-    valid_from_on="2000-01-01",
-    rules={
-        "missing": RuleSettings(),
-        "duplicate": RuleSettings(),
-        "bad_value": RuleSettings(),
-        "negative": RuleSettings(),
-        "rollover": RuleSettings(
-            severity=WARN,
-            parameters={"capacity_margin_permille": 1200},
-            sources={"capacity_margin_permille": f"{UNCONFIRMED}: 1.2 to 1.5 x contract capacity"},
-        ),
-        "meter_exchange": RuleSettings(),
-        "spike": RuleSettings(
-            parameters={"tolerance_pct": 180, "floor_wh": 1000, "history_days": 28},
-            sources={
-                "tolerance_pct": f"{UNCONFIRMED}: 180 % is the usual California value",
-                "floor_wh": f"{UNCONFIRMED}: below 1 kWh register steps look like spikes",
-                "history_days": f"{UNCONFIRMED}: four weeks",
-            },
-        ),
-        "rate_sum": RuleSettings(
-            parameters={"tolerance_register_wh": 40},
-            sources={
-                "tolerance_register_wh": f"{UNCONFIRMED}: one step of 0.01 kWh for each of 4 rates"
-            },
-        ),
-        "interval_sum": RuleSettings(
-            parameters={"tolerance_register_wh": 1000},
-            sources={"tolerance_register_wh": f"{UNCONFIRMED}: one multiplier unit (1-2 usual)"},
-        ),
-        "voltage_band": RuleSettings(
-            severity=WARN,
-            parameters={
-                "single_phase_high_permille": 70,
-                "single_phase_low_permille": 100,
-                "three_phase_permille": 70,
-                "three_phase_max_dv": 200_000,
-                "high_voltage_permille": 100,
-                "high_voltage_min_dv": 350_000,
-            },
-            sources={
-                "single_phase_high_permille": _GB_T_12325,
-                "single_phase_low_permille": _GB_T_12325,
-                "three_phase_permille": _GB_T_12325,
-                "three_phase_max_dv": f"{_GB_T_12325}; the 1990 text says 10 kV",
-                "high_voltage_permille": _GB_T_12325,
-                "high_voltage_min_dv": _GB_T_12325,
-            },
-        ),
-        "clock_drift": RuleSettings(
-            parameters={"warn_s": 60, "fail_s": 300},
-            sources={"warn_s": f"{UNCONFIRMED}: 60 s", "fail_s": f"{UNCONFIRMED}: 5 min"},
-        ),
-        "usage_while_disconnected": RuleSettings(
-            parameters={"floor_wh": 0},
-            sources={"floor_wh": f"{UNCONFIRMED}: any usage behind an open relay counts"},
-        ),
-        "estimation": RuleSettings(
-            severity=WARN,
-            parameters={"weekday_samples": 3, "average_days": 28},
-            sources={
-                "weekday_samples": "IESO and Itron: the 3 nearest valid same-weekday days",
-                "average_days": f"{UNCONFIRMED}: four weeks",
-            },
-        ),
-    },
-)
 
 
 def content_hash(rule_set: RuleSet) -> str:
@@ -159,13 +124,13 @@ def unconfirmed(rule_set: RuleSet) -> tuple[str, ...]:
     )
 
 
-def check_rule_set(rule_set: RuleSet, known: Mapping[str, frozenset[str]] = PARAMETERS) -> RuleSet:
-    """The set itself when it has exactly the `known` rules with their parameters; BadInput names
-    the first wrong rule or parameter."""
-    unknown = sorted(set(rule_set.rules) - set(known))
+def check_rule_set(rule_set: RuleSet) -> RuleSet:
+    """The set itself when it has exactly the known rules with their parameters; BadInput names the
+    first wrong rule or parameter."""
+    unknown = sorted(set(rule_set.rules) - set(PARAMETERS))
     if unknown:
-        raise BadInput(f"rules.{unknown[0]}", "is no known rule", f"use {', '.join(known)}")
-    for rule, wanted in known.items():
+        raise BadInput(f"rules.{unknown[0]}", "is no known rule", f"use {', '.join(PARAMETERS)}")
+    for rule, wanted in PARAMETERS.items():
         settings = rule_set.rules.get(rule)
         if settings is None:
             raise BadInput(f"rules.{rule}", "is missing", "add it, with severity off if not wanted")

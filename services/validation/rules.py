@@ -3,7 +3,7 @@
 Every function takes its subject and the settings of its rule and returns one `Finding`; a hit has
 the severity that the rule set gives to the rule (two levels where its docstring says so). Sources:
 domain.md §2, rule numbers in brackets. The voltage band [15] is in `voltage_band.py`; which rules a
-day runs through is decided in `day_verdict.py`.
+day runs through is decided in `point_check.py`.
 
     spike({"00:15": 1000, "00:30": 9000, "00:45": 1100, "01:00": 1200}, settings)
     -> fail, {"highest_wh": "9000", "third_wh": "1100", "difference_pct": "718.18", ...}

@@ -4,18 +4,22 @@ Readings and usage are kept only from the anchor on: the last day up to which al
 and nothing can come any more. So a point that is read every day keeps one reading. A key costs
 about 5 KB: 28 days of history with one register each (about 100 bytes a day and register), one
 account and one installation; it does not grow with time but for the accounts that the point had
-(0.5 KB each). A point with a gap keeps every day since, up to
-`KEEP_DAYS`; one that is never read keeps its estimates (150 bytes a day) until it is.
+(0.5 KB each). A point with a gap keeps every day since, up to `KEEP_DAYS`; one that is never read
+keeps its estimates (150 bytes a day) until it is. A point with a load profile of 15 minutes has up
+to 31 days of intervals (0.6 KB a day stored, 3.5 KB in memory) and 10 of snapshots (1 KB, 4 KB):
+about 30 KB stored, 150 KB in memory, and no more with time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 from services.validation.estimation import ACTUAL, DayUsage
 from services.validation.events import (
+    Finding,
     HeldReading,
     IntervalsEstablished,
     QualityFound,
@@ -27,6 +31,7 @@ from services.validation.events import (
     UsageEstablished,
 )
 from services.validation.instant import day_end_at, days_after
+from services.validation.point_facts import HISTORY_DAYS
 from services.validation.timeline import (
     Mark,
     Run,
@@ -40,9 +45,24 @@ from services.validation.timeline import (
 KEEP_DAYS = 62
 """A meter holds its daily freezes about this long; older gaps stay as they were estimated."""
 
-HISTORY_DAYS = 28
-PROFILES_KEPT = 8
-"""How many load profiles are remembered, so that one which comes twice is not told twice."""
+PROFILE_REGISTER = "1-0:1.8.0"
+"""Load profiles are kept of the import."""
+
+OPEN_DAYS = 10
+"""So many days, counted back from the newest load profile, a block may still be revised."""
+
+REFERENCE_DAYS = 21
+"""Estimates look so many days back: three days of the same weekday."""
+
+PROFILE_DAYS = OPEN_DAYS + REFERENCE_DAYS
+"""So many days of intervals are kept, counted back from the newest: so every open day has all its
+references."""
+
+IDS_KEPT = 4
+"""So many profiles of a day are recognised when they come again."""
+
+LETTERS = {"actual": "a", "estimated": "e", "failed": "f", "missing": "m", "outage": "o"}
+"""A letter for the quality of an interval; a day has a text of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +82,31 @@ class Established:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileDay:
+    """The intervals of a day as they stand: `energies` (Wh after ratio, None for unknown) labelled
+    by their ends, `qualities` a letter of `LETTERS` each.
+
+    `snapshots`, as the meter shows them, and `findings` are kept while the day is open;
+    `register_wh` is the day's usage by its registers, as far as it was needed.
+    """
+
+    reading_ids: tuple[str, ...]
+    meter_no: str
+    revision: int
+    interval_minutes: int
+    energies: tuple[int | None, ...] = ()
+    qualities: str = ""
+    snapshots: tuple[int | None, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    register_wh: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """One usage point. supplies: by account; readings: by day from the anchor on; usage: by day
     after it; history: the actual days since, and `HISTORY_DAYS` of them before; held: readings that
-    wait; doubted: the last reading that was rejected only because it stands out; profiles: ids."""
+    wait; doubted: the last reading that was rejected only because it stands out; profiles: the
+    intervals of the last `PROFILE_DAYS` days, by day: what anybody who needs them reads."""
 
     supplies: dict[str, SupplyNoted] = field(default_factory=dict)
     readings: dict[str, Mark] = field(default_factory=dict)
@@ -73,7 +114,7 @@ class Point:
     history: tuple[DayUsage, ...] = ()
     held: tuple[HeldReading, ...] = ()
     doubted: HeldReading | None = None
-    profiles: tuple[str, ...] = ()
+    profiles: dict[str, ProfileDay] = field(default_factory=dict)
     anchor_on: str = ""
 
 
@@ -93,7 +134,7 @@ def evolve(state: Any, event: Any) -> Any:
         case QualityFound():
             return _without_held(point, event.reading_id)
         case IntervalsEstablished():
-            profiles = (*point.profiles, event.reading_id)[-PROFILES_KEPT:]
+            profiles = _with_profile(point.profiles, event)
             return replace(_without_held(point, event.reading_id), profiles=profiles)
         case UsageEstablished():
             return _established(point, event)
@@ -134,6 +175,43 @@ def _established(point: Point, event: UsageEstablished) -> Point:
         history = tuple(sorted((*history, day), key=lambda found: found.day_on))
     usage = {**point.usage, event.day_on: established}
     return _pruned(replace(point, usage=usage, history=history))
+
+
+# -- load profiles ---------------------------------------------------------------------------------
+
+
+def open_profiles(profiles: Mapping[str, ProfileDay]) -> tuple[str, ...]:
+    """The days that may still be revised, in order."""
+    settled_on = add_days(max(profiles), -OPEN_DAYS) if profiles else ""
+    return tuple(
+        day_on for day_on in sorted(profiles) if day_on > settled_on and profiles[day_on].snapshots
+    )
+
+
+def _with_profile(
+    known: Mapping[str, ProfileDay], event: IntervalsEstablished
+) -> dict[str, ProfileDay]:
+    before = known.get(event.day_on)
+    ids = before.reading_ids if before is not None else ()
+    new = ProfileDay(
+        reading_ids=ids if event.reading_id in ids else (*ids, event.reading_id)[-IDS_KEPT:],
+        meter_no=event.meter_no,
+        revision=event.revision,
+        interval_minutes=event.interval_minutes,
+        energies=event.energies,
+        qualities=event.qualities or "".join("m" if e is None else "a" for e in event.energies),
+        snapshots=event.snapshots,
+        findings=event.findings,
+        register_wh=event.register_wh,
+    )
+    days = {**known, event.day_on: new}
+    last_on = max(days)
+    kept = {day_on: days[day_on] for day_on in days if day_on > add_days(last_on, -PROFILE_DAYS)}
+    settled_on = add_days(last_on, -OPEN_DAYS - 1)  # the first open day looks at the one before
+    return {
+        day_on: replace(day, snapshots=(), findings=()) if day_on <= settled_on else day
+        for day_on, day in kept.items()
+    }
 
 
 # -- what is forgotten ----------------------------------------------------------------------------

@@ -87,6 +87,12 @@ def add_days(day_on: str, days: int) -> str:
     return (parse_day(day_on) + timedelta(days=days)).isoformat()
 
 
+def days_between(first_on: str, end_on: str) -> tuple[str, ...]:
+    """Every day from one on and before another, in order; none when that is not later."""
+    count = (parse_day(end_on) - parse_day(first_on)).days
+    return tuple(add_days(first_on, index) for index in range(count))
+
+
 # -- for whom --------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from datetime import date, timedelta
 from libs.events.errors import BadInput
 from libs.events.policy import UNCONFIRMED, Term, check_ranges
 from libs.events.quantities import ROUNDING
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.finding import FAIL, PASS, WARN
 from services.validation.instant import (
     UTC_OFFSET_MINUTES,
@@ -27,7 +28,7 @@ from services.validation.instant import (
     format_instant,
     seconds_between,
 )
-from services.validation.rule_set import DEFAULT_RULE_SET, RuleSettings
+from services.validation.rule_set import RuleSettings
 from services.validation.voltage_band import (
     LEVEL_DV,
     LOW_VOLTAGE,
@@ -47,7 +48,7 @@ QUALIFIED, UNQUALIFIED, NOT_COMPARABLE = "qualified", "unqualified", "not_compar
 ANY_PHASE, WORST_PHASE = "any_phase", "worst_phase"
 PHASE_RULES = (ANY_PHASE, WORST_PHASE)
 
-DEFAULT_BAND = DEFAULT_RULE_SET.rules["voltage_band"]
+DEFAULT_BAND = DEFAULT_RULE_BOOK.rules["voltage_band"]
 """The limits of GB/T 12325."""
 
 

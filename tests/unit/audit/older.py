@@ -34,10 +34,13 @@ def remarked(words: str) -> Change:
     return lambda text: f"{text}\n# {words}\n"
 
 
+BY_RULES = "rule_set=point_rules(policy.rule_book, point.supplies).name"
+
+
 def with_other_rules(text: str) -> str:
     """Every usage is established by other rules."""
-    assert "rule_set=policy.rule_set_id" in text
-    return text.replace("rule_set=policy.rule_set_id", 'rule_set="other rules"')
+    assert BY_RULES in text
+    return text.replace(BY_RULES, 'rule_set="other rules"')
 
 
 @cache

@@ -93,7 +93,7 @@ def test_what_is_not_said_stays_and_what_is_said_is_laid_over_it(policy_file: Pa
 def test_a_rule_is_changed_under_another_name_with_its_source(policy_file: Path) -> None:
     policy_file.write_text(
         "validation:\n"
-        "  rule_set:\n"
+        "  rule_book:\n"
         "    id: east\n"
         "    rules:\n"
         "      spike:\n"
@@ -103,12 +103,12 @@ def test_a_rule_is_changed_under_another_name_with_its_source(policy_file: Path)
         "utf-8",
     )
     policy = policy_of(policy_file, "validation", VALIDATION)
-    spike = policy.rule_set.rules["spike"]
-    assert policy.rule_set_id == "east.v1"
+    spike = policy.rule_book.rules["spike"]
+    assert policy.rule_book.id == "east"
     assert (spike.severity, spike.parameters["tolerance_pct"]) == ("warn", 150)
     assert spike.parameters["floor_wh"] == 1000
     assert spike.sources["tolerance_pct"] == "board of 2026-02-01"
-    assert policy.rule_set.rules["missing"] == VALIDATION.rule_set.rules["missing"]
+    assert policy.rule_book.rules["missing"] == VALIDATION.rule_book.rules["missing"]
 
 
 @pytest.mark.parametrize("name", sorted(CORES))
@@ -125,7 +125,7 @@ def test_the_decider_changes_with_the_policy_and_not_without(name: str, policy_f
     assert len(digest) == 8
 
 
-RULES = "validation: {rule_set: {id: east, rules: {"
+RULES = "validation: {rule_book: {id: east, rules: {"
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ RULES = "validation: {rule_set: {id: east, rules: {"
         ("ingest: {retry_min: []}", "ingest.retry_min: is empty (give the minutes"),
         ("ingest: {retry_min: [0]}", "ingest.retry_min: 0 is out of range"),
         ("validation: {grace_min: 0}", "validation.grace_min: 0 is out of range"),
-        (RULES + "spikes: {}}}}", "validation.rule_set.rules.spikes: no such field (did you me"),
+        (RULES + "spikes: {}}}}", "validation.rule_book.rules.spikes: no such field (did you me"),
         (
             RULES + "spike: {parameters: {floor: 1}}}}}",
-            "validation.rule_set.rules.spike.parameters.floor: no such field (did you mean floor_",
+            "validation.rule_book.rules.spike.parameters.floor: no such field (did you mean floor_",
         ),
         (
             RULES + "spike: {severity: bad}}}}",
-            "validation.rule_set.rules.spike.severity: is 'bad' (use off, warn, fail)",
+            "validation.rule_book.rules.spike.severity: is 'bad' (use off, warn, fail)",
         ),
         (RULES + "duplicate: {severity: off}}}}", "rules.duplicate.severity: this rule cannot be"),
         (
@@ -172,8 +172,8 @@ RULES = "validation: {rule_set: {id: east, rules: {"
             "clock_drift.parameters.warn_s: 301 is more than fail_s 300",
         ),
         (
-            "validation: {rule_set: {rules: {spike: {severity: warn}}}}",
-            "validation.rule_set.id: these are other rules than default.v1 (give your rule set",
+            "validation: {rule_book: {rules: {spike: {severity: warn}}}}",
+            "validation.rule_book.id: these are other rules than default.v1 (give your rule set",
         ),
         ("- control", "it has no sections (begin with a section: one of control, payments"),
         ("control: {overdue_days: 3, overdue_days: 4}", "'overdue_days' is given twice"),

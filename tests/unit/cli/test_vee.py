@@ -13,8 +13,8 @@ import pytest
 
 from services.cli import main as cli
 from services.cli.vee_rows import local_day
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.rule_book_file import DEFAULT_FILE
-from services.validation.rule_set import DEFAULT_RULE_SET
 
 HEADER = "usage_point,at,minutes,energy_wh,value_wh,meter_no"
 AS_OF = ["--as-of", "2026-12-31T00:00:00Z"]
@@ -292,7 +292,7 @@ def test_a_class_and_a_book_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFi
     book.write_text(text.replace("value: 180", "value: 900"), encoding="utf-8")
     document = run([file, "--rules", str(book)], capsys)
     assert set(document["summary"]["rule_sets"]) == {"own.v1"}
-    assert DEFAULT_RULE_SET.rules["spike"].parameters["tolerance_pct"] == 180
+    assert DEFAULT_RULE_BOOK.rules["spike"].parameters["tolerance_pct"] == 180
 
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "vee_cases.json"

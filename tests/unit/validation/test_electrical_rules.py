@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.electrical_rules import (
     ElectricalSample,
     apparent_power,
@@ -12,9 +13,8 @@ from services.validation.electrical_rules import (
     power_factor,
     unbalance,
 )
-from services.validation.rule_book_file import default_rule_book
 
-RULES = default_rule_book().rules
+RULES = DEFAULT_RULE_BOOK.rules
 
 
 def power(s_va: int, p_w: int = 3000, q_var: int = 4000, factor: int = 600) -> ElectricalSample:

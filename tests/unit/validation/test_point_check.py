@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.electrical_rules import ElectricalSample
 from services.validation.point_check import DayCheck, check_day
 from services.validation.point_facts import (
@@ -22,10 +23,9 @@ from services.validation.point_facts import (
 )
 from services.validation.reading_rules import PeriodUsage
 from services.validation.rule_book import RuleBook, rule_set_for
-from services.validation.rule_book_file import default_rule_book
 from tests.unit.validation.samples import IMPORT, at, day_on, installed
 
-BOOK = default_rule_book()
+BOOK = DEFAULT_RULE_BOOK
 RULES_OF = partial(rule_set_for, BOOK, "residential")
 FACTS = PointFacts(usage_point="P-1", interval_minutes=60)
 EXPORT = "1-0:2.8.0"
@@ -253,7 +253,7 @@ def test_a_meter_exchange_is_told_with_both_ratios() -> None:
     assert found(wrong) == [("meter_exchange", "warn"), ("device_match", "fail")]
     assert numbers(wrong, "device_match")["ratio_expected"] == "20"
     unknown = [replace(read(1, 5_000), at=at(-1))]
-    assert found(check(unknown, facts=facts)) == []
+    assert found(check(unknown, facts=facts)) == [("meter_exchange", "fail")], "nobody's meter"
 
 
 def test_two_ratios_of_one_meter_at_the_instant_of_the_change() -> None:

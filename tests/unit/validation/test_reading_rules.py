@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.events.errors import BadInput
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.reading_rules import (
     PeriodUsage,
     Version,
@@ -18,12 +19,11 @@ from services.validation.reading_rules import (
     reverse_flow,
 )
 from services.validation.register_usage import RegisterUsage, usages_between
-from services.validation.rule_book_file import default_rule_book
 from services.validation.rule_set import RuleSettings
 from tests.unit.validation.samples import at, installed, snapshot
 
 DAY_S = 86_400
-RULES = default_rule_book().rules
+RULES = DEFAULT_RULE_BOOK.rules
 HIGH_LOW = RuleSettings(
     severity="warn", parameters={"high_permille": 2000, "low_permille": 500, "floor_wh": 1000}
 )

@@ -9,19 +9,18 @@ import pytest
 import yaml
 
 from libs.events.errors import BadInput
-from services.validation.rule_book import BOOK_PARAMETERS, SOURCES, USAGE_CLASSES, rule_set_for
-from services.validation.rule_book_file import DEFAULT_FILE, default_rule_book, read_rule_book
-from services.validation.rule_set import DEFAULT_RULE_SET, content_hash
+from services.validation.default_rules import DEFAULT_RULE_BOOK as BOOK
+from services.validation.rule_book import SOURCES, USAGE_CLASSES, rule_set_for
+from services.validation.rule_book_file import DEFAULT_FILE, read_rule_book
+from services.validation.rule_set import PARAMETERS, content_hash
 
-BOOK = default_rule_book()
 
-
-def test_the_delivered_book_agrees_with_the_rules_of_the_service() -> None:
-    assert {rule: BOOK.rules[rule] for rule in DEFAULT_RULE_SET.rules} == DEFAULT_RULE_SET.rules
+def test_the_file_to_copy_has_the_very_rules_that_the_service_decides_by() -> None:
+    assert read_rule_book(DEFAULT_FILE) == BOOK
 
 
 def test_every_rule_and_parameter_has_a_source() -> None:
-    assert set(BOOK.rules) == set(BOOK_PARAMETERS)
+    assert set(BOOK.rules) == set(PARAMETERS)
     for settings in BOOK.rules.values():
         assert set(settings.sources) == set(settings.parameters)
 
@@ -52,7 +51,7 @@ def test_a_variant_changes_what_it_names_and_nothing_else() -> None:
     assert manual.rules["clock_drift"].severity == "off"
     assert manual.rules["spike"] == plain.rules["spike"]
     assert content_hash(manual) != content_hash(plain)
-    again = rule_set_for(default_rule_book(), "commercial", "remote_register")
+    again = rule_set_for(BOOK, "commercial", "remote_register")
     assert content_hash(again) == content_hash(plain)
     assert all(rule_set_for(BOOK, each, source) for each in USAGE_CLASSES for source in SOURCES)
 
@@ -69,7 +68,7 @@ Edit = Callable[[dict], object]  # type: ignore[type-arg]
         (lambda book: book.update(version="1.5"), "version: '1.5' is no whole number"),
         (lambda book: book.update(valid_from_on="soon"), "valid_from_on: 'soon' is no date"),
         (lambda book: book.update(rules=[]), "rules: is no table"),
-        (lambda book: book.update(variants={}), "variants: is no list"),
+        (lambda book: book.update(variants=[]), "variants: is no table"),
         (lambda book: book["rules"].pop("capacity"), "rules.capacity: is missing"),
         (lambda book: book["rules"].update(magic={"severity": "off"}), "rules.magic: is no known"),
         (lambda book: book["rules"]["spike"].update(severity="bad"), "rules.spike.severity: is 'b"),
@@ -95,17 +94,23 @@ Edit = Callable[[dict], object]  # type: ignore[type-arg]
             lambda book: book["rules"]["clock_drift"]["parameters"]["warn_s"].update(value="301"),
             "rules.clock_drift.parameters.warn_s: 301 is more than fail_s 300",
         ),
-        (lambda book: book["variants"][0].update(sources=["radio"]), "variants[0].sources: 'radio"),
-        (lambda book: book["variants"][0].update(usage_classes=["x"]), "variants[0].usage_classes"),
         (
-            lambda book: book["variants"][0]["rules"].update(magic={}),
-            "variants[0].rules.magic: is no known rule",
+            lambda book: book["variants"]["manual"].update(sources=["radio"]),
+            "variants.manual.sources: 'ra",
         ),
         (
-            lambda book: book["variants"][1]["rules"]["zero_run"]["parameters"].update(
+            lambda book: book["variants"]["manual"].update(usage_classes=["x"]),
+            "variants.manual.usage_cl",
+        ),
+        (
+            lambda book: book["variants"]["manual"]["rules"].update(magic={}),
+            "variants.manual.rules.magic: is no known rule",
+        ),
+        (
+            lambda book: book["variants"]["industry"]["rules"]["zero_run"]["parameters"].update(
                 hours={"value": "1", "source": "x"}
             ),
-            "variants[1].rules.zero_run.parameters.hours: is unknown",
+            "variants.industry.rules.zero_run.parameters.hours: is unknown",
         ),
     ],
 )

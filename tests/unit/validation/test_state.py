@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from libs.events.codec import encode_state, state_decoder
 from services.validation.events import ReadingRejected, UsageEstablished
-from services.validation.state import KEEP_DAYS, PROFILES_KEPT, Point, Shared, evolve
+from services.validation.state import (
+    KEEP_DAYS,
+    OPEN_DAYS,
+    PROFILE_DAYS,
+    Point,
+    Shared,
+    evolve,
+    open_profiles,
+)
 from tests.unit.validation.desk import CORE, Desk, meter, only, opened, profile, reading, supply
 from tests.unit.validation.samples import at, day_on
 
@@ -75,11 +83,19 @@ def test_a_meter_put_there_within_the_supply_opens_with_the_first_reading_of_its
     assert desk.point.anchor_on == day_on(4)
 
 
-def test_only_the_last_profiles_are_remembered() -> None:
+def test_the_intervals_of_the_last_days_are_kept_and_the_snapshots_of_the_open_ones() -> None:
     desk = opened()
-    for day in range(PROFILES_KEPT + 2):
-        desk.take(profile(day, (0,) * 97))
-    assert desk.point.profiles == tuple(f"p{day}" for day in range(2, PROFILES_KEPT + 2))
+    for day in range(PROFILE_DAYS + 4):
+        first = 96_000 * day
+        desk.take(profile(day, tuple(first + 1_000 * index for index in range(97))))
+        desk.take(reading(day, first + 96_000))
+    days = desk.point.profiles
+    assert sorted(days) == [day_on(day) for day in range(4, PROFILE_DAYS + 4)]
+    assert {day.energies for day in days.values()} == {(1_000,) * 96}
+    assert {day.qualities for day in days.values()} == {"a" * 96}
+    assert [len(day.snapshots) for day in days.values()] == [0] * 20 + [97] * (OPEN_DAYS + 1)
+    assert list(open_profiles(days)) == [day_on(day) for day in range(25, 35)]
+    assert len(encode_state(desk.point)) < 40_000
 
 
 def test_an_estimate_is_no_history() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.events.errors import BadInput
-from services.validation.rule_set import DEFAULT_RULE_SET
+from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.voltage_band import (
     VoltageWindow,
     deviation_pct,
@@ -13,7 +13,7 @@ from services.validation.voltage_band import (
     voltage_window,
 )
 
-SETTINGS = DEFAULT_RULE_SET.rules["voltage_band"]
+SETTINGS = DEFAULT_RULE_BOOK.rules["voltage_band"]
 
 
 def window(level_dv: int, phases: int, low_dv: int, high_dv: int, nominal_dv: int) -> VoltageWindow:
