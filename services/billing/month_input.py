@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from libs.tou_calendar import book_on
 from services.billing.agreement import AgreementTerms, PointTerms
 from services.billing.correction import RatingInput
 from services.billing.meter_correction import adjustment
@@ -211,18 +212,3 @@ def book_parts(
         else:
             parts.append((start, end, book))
     return parts
-
-
-def book_on(books: list[PriceBook], price_lists: set[str], on: str) -> PriceBook | None:
-    """The book in force on a day that has the price lists.
-
-    Of each book counts the highest version that covers the day; of several books the one that came
-    into force last, and of those the last by name, so that the order of publication does not count.
-    """
-    newest: dict[str, PriceBook] = {}
-    for book in books:
-        is_in_force = book.from_on <= on < book.until_on
-        if is_in_force and (book.id not in newest or newest[book.id].version < book.version):
-            newest[book.id] = book
-    found = [book for book in newest.values() if price_lists <= book.price_lists.keys()]
-    return max(found, key=lambda book: (book.from_on, book.id), default=None)

@@ -9,17 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
-from services.billing.calendar import (
-    day_shares,
+from libs.tou_calendar import (
+    DayPattern,
+    SlotRange,
+    TouCalendar,
     day_type_of,
-    days_between,
-    overlap,
     period_of,
-    periods_of_months,
     slot_of,
     slots_of,
 )
-from services.billing.price_book import DayPattern, SlotRange, TouCalendar
+from services.billing.calendar import (
+    day_shares,
+    days_between,
+    overlap,
+    periods_of_months,
+)
 from tests.unit.billing.builders import calendar, example
 
 NO_HOLIDAYS: frozenset[str] = frozenset()
