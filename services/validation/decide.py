@@ -307,6 +307,7 @@ def _accept(
         findings=findings,
         rule_set=policy.rule_set_id,
         demands=reading.demands,
+        clock_offset_s=reading.clock_offset_s,
     )
     yield Emit(accepted)
     remarks = tuple(found for found in findings if found.rule in NEVER_REJECT)
