@@ -168,6 +168,7 @@ def _point_usage(account: Account, month: str, point: str, days: Span, span: Spa
         demand_at=peak[1] if peak is not None else "",
         quality="estimated" if sums.estimated & bits else "actual",
         exchanged=bool(sums.exchanged & bits),
+        blocked_days=(sums.blocked & bits).bit_count(),
         reading_ids=tuple(name for name in (sums.first_reading, sums.last_reading) if name),
     )
 
