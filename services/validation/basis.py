@@ -230,15 +230,15 @@ class _Outcome:
 
     def what_counts(self) -> tuple[dict[str, int], str, frozenset[str]]:
         """What a revision is made for: a basis that is sound says no more than none."""
-        basis = self.basis
-        is_sound = basis is None or (basis.used == basis.stated and not basis.blocked)
-        rules = {
-            each.rule
+        basis, used = self.basis, ""
+        if basis is not None and (basis.blocked or basis.used != basis.stated):
+            used = basis.used or "nothing"
+        failed = (
+            each.text
             for each in self.findings
             if each.rule in BASIS_RULES and each.severity == FAIL
-        }
-        used = "" if basis is None or is_sound else f"{basis.used or 'nothing'}, not {basis.stated}"
-        return self.energy, used, frozenset(rules)
+        )
+        return self.energy, used, frozenset(failed)
 
 
 def _outcome(point: Point, shared: Shared, usage: UsageEstablished, policy: Policy) -> _Outcome:

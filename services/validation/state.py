@@ -89,9 +89,8 @@ class Point:
 
 def evolve(state: Any, event: Any) -> Any:
     """Fold one own event into the state of its point, or of the partition."""
-    if isinstance(event, CalendarsAdopted):
-        book = event.book
-        return Shared(books={**state.books, f"{book.id}@{book.version}": book})
+    if isinstance(state, Shared):
+        return _shared(state, event)
     point: Point = state or Point()
     basis = facts_with(point.basis, event, point.supplies.values())
     if basis is not point.basis:
@@ -114,6 +113,14 @@ def evolve(state: Any, event: Any) -> Any:
         case UsageEstablished():
             return _established(point, event)
     return state
+
+
+def _shared(shared: Shared, event: Any) -> Shared:
+    """What is true for all points after an own event; a rejected book changes nothing."""
+    if not isinstance(event, CalendarsAdopted):
+        return shared
+    book = event.book
+    return Shared(books={**shared.books, f"{book.id}@{book.version}": book})
 
 
 def _without_held(point: Point, reading_id: str) -> Point:
