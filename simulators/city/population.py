@@ -123,7 +123,7 @@ ROLES = (
 RESIDENTIAL = 38
 WITH_PROFILE = 4
 MISPROGRAMMED = {WITH_PROFILE: "slot_table", 5: "slot_table_blind"}
-"""Shops whose meter's slot table contradicts the book; of the first one the load profile is read."""
+"""Shops whose meter's slot table contradicts the book; of the first the load profile is read."""
 
 
 def make_city(seed: int) -> City:

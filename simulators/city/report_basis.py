@@ -25,11 +25,8 @@ def days_of(facts: Facts, role: str) -> dict[str, dict[str, Any]]:
 
 def used_by(days: Mapping[str, Mapping[str, Any]]) -> Counter[str]:
     """On how many blocked days which basis stood in, "" for none."""
-    return Counter(
-        body["basis"]["used"]
-        for body in days.values()
-        if body["basis"] and body["basis"]["blocked"]
-    )
+    bases = (body["basis"] for body in days.values())
+    return Counter(basis["used"] for basis in bases if basis and basis["blocked"])
 
 
 def holder(facts: Facts, role: str) -> str:

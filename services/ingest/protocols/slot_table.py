@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.ingest.protocols.dlt645.values import Quantity
-from services.ingest.protocols.failures import Exchange
+from services.ingest.protocols.failures import Exchange, ProtocolError
 
 if TYPE_CHECKING:
     from services.ingest.protocols.session import MeterSession
@@ -48,11 +48,11 @@ class _Reader:
     def ask(self, di: str) -> tuple[Quantity, ...]:
         """The values of a DI, () where the meter refuses it; BadReply for what is no value."""
         found = self.session.read(di)
-        self.exchanges += found.exchanges
-        self.refused = found.refused
         wrong = [each.bad for each in found.quantities if each.bad]
         if wrong:
             raise self.session.bad_reply(f"{di} has a value that is none: {wrong[0]}")
+        self.exchanges += found.exchanges
+        self.refused = found.refused
         return found.quantities
 
     def texts(self, di: str) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def read_slot_table(session: MeterSession) -> SlotTableBlock:
     reader = _Reader(session)
     try:
         return _read(reader, session.profile.rest_day_bit)
-    except Exception:
+    except ProtocolError:
         session.keep_exchanges(reader.exchanges)
         raise
 
