@@ -13,6 +13,7 @@ from libs.tou_calendar import (
     DayPattern,
     SlotRange,
     TouCalendar,
+    day_periods,
     day_type_of,
     period_of,
     slot_of,
@@ -27,6 +28,12 @@ from services.billing.calendar import (
 from tests.unit.billing.builders import calendar, example
 
 NO_HOLIDAYS: frozenset[str] = frozenset()
+
+
+def test_a_whole_day_has_the_period_of_each_half_hour() -> None:
+    found = day_periods(calendar(), "2026-07-01")
+    assert len(found) == 48
+    assert list(found) == [period_of(calendar(), "2026-07-01", n, NO_HOLIDAYS) for n in range(48)]
 
 
 def test_days_between_counts_the_first_day_and_not_the_last() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.codec import encode_state, state_decoder
+from libs.events.core import Tick
 from libs.tou_calendar import TouCalendar
 from services.validation.basis import energy_by_period, table_on
 from services.validation.basis_facts import BASIS_DAYS, TABLES_KEPT, DayProfile
@@ -248,6 +249,18 @@ def test_a_late_reading_after_the_profile_keeps_the_sum_of_changes() -> None:
     made.check_sums()
 
 
+def test_a_day_without_usage_is_not_revised_and_a_tick_goes_to_who_is_due() -> None:
+    made = desk(book(), rated(), table(), rates_of(0))
+    assert names(made.take(even_profile(1))) == ["IntervalsEstablished"]
+    made.as_of = at(2, 9)
+    (estimated,) = made.take(Tick(at=made.as_of))
+    assert (estimated.day_on, estimated.quality, estimated.basis) == (
+        day_on(1),
+        "estimated",
+        SOUND,
+    )
+
+
 # -- books ----------------------------------------------------------------------------------------
 
 
@@ -381,7 +394,7 @@ def settled(order: tuple[int, ...]) -> BasisDesk:
     return made
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.permutations(range(len(INPUTS))))
 def test_no_order_of_arrival_changes_what_stands(order: list[int]) -> None:
     made, expected = settled(tuple(order)), settled(tuple(range(len(INPUTS))))
@@ -396,7 +409,7 @@ def test_no_order_of_arrival_changes_what_stands(order: list[int]) -> None:
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.permutations(range(len(INPUTS))), st.integers(0, len(INPUTS)))
 def test_the_supply_may_come_last_too(order: list[int], place: int) -> None:
     """Readings and profiles are held, tables and books are noted."""
