@@ -14,12 +14,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from libs.tou_calendar import PERIODS
 from services.billing.agreement import BASIC_CHARGES, PointRelation
 from services.billing.basic_charge import capacity_spans
 from services.billing.bill import Finding, NotYetRated
 from services.billing.calendar import days_between, overlap
 from services.billing.point_relations import MAIN, PRICED, REST_PERIODS, InForce
-from services.billing.price_book import PERIODS, PriceList, TwoPartRule
+from services.billing.price_book import PriceList, TwoPartRule
 
 CYCLE_DAYS_MAX = 31
 LOW_VOLTAGE = "lt1kv"

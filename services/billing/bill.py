@@ -73,7 +73,8 @@ class Bill:
     """The charges of an account for days of one billing cycle.
 
     `tiers_before` and `tiers_after` are the year-to-date (or month-to-date) positions of the tiered
-    points that this bill moved. `energy_wh` is the billed import.
+    points that this bill moved. `energy_wh` is the billed import; `blocked_days`: of points, on
+    which the time-of-use basis must be looked at.
     """
 
     account: str
@@ -92,6 +93,7 @@ class Bill:
     findings: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
     not_yet_rated: tuple[NotYetRated, ...] = ()
+    blocked_days: int = 0
 
 
 class RatingPart(NamedTuple):

@@ -25,7 +25,8 @@ class CheckRules:
 
     A jump is a daily use above `jump_high_percent` or below `jump_low_percent` of the average of
     the past bills, when it differs by at least `jump_floor_wh` a day. The band of a run compares
-    its total with the last comparable run's.
+    its total with the last comparable run's. `tou_basis` holds a bill with days on which the rate
+    registers did not count by the book's calendar, or nobody knows.
     """
 
     id: str = "bill-checks-1"
@@ -35,6 +36,7 @@ class CheckRules:
     first: bool = True
     after_exchange: bool = True
     warning: bool = True
+    tou_basis: bool = True
     jump_high_percent: int = 200
     jump_low_percent: int = 50
     jump_floor_wh: int = 3_000
@@ -96,6 +98,8 @@ def check_bill(bill: Bill, history: Sequence[PastBill], rules: CheckRules) -> tu
         hits.append(CheckHit(check="first", observed=0, limit=1, unit="count"))
     if rules.after_exchange and bill.exchanged:
         hits.append(CheckHit(check="after_exchange", observed=1, limit=0, unit="count"))
+    if rules.tou_basis and bill.blocked_days:
+        hits.append(CheckHit(check="tou_basis", observed=bill.blocked_days, limit=0, unit="day"))
     if rules.warning:
         hits += [
             CheckHit(check="warning", observed=1, limit=0, unit="count", text=_warning(each))

@@ -17,18 +17,16 @@ from itertools import pairwise
 
 from libs.events.errors import BadInput
 from libs.events.quantities import ROUNDING, parse_price, parse_scaled
-from services.billing.calendar import DAY_BASES, SLOTS_PER_DAY, slots_of
+from libs.tou_calendar import DAY_TYPES, PERIODS, SLOTS_PER_DAY, TouCalendar, slots_of
+from services.billing.calendar import DAY_BASES
 from services.billing.late_fee import LATE_FEE_RULES
 from services.billing.power_factor import PERCENT_SCALE
 from services.billing.price_book import (
-    DAY_TYPES,
-    PERIODS,
     UNITS,
     PriceBook,
     PriceComponent,
     PriceList,
     TierRule,
-    TouCalendar,
     TwoPartRule,
 )
 from services.billing.tiers import TIER_SPANS
@@ -81,7 +79,8 @@ def _decimal(field: str, text: str, scale: int) -> Defects:
 
 
 def _dates(book: PriceBook) -> Defects:
-    for field, text in (("from_on", book.from_on), ("until_on", book.until_on)):
+    dates = [("from_on", book.from_on), ("until_on", book.until_on)]
+    for field, text in (*dates, *(("holidays_on", on) for on in book.holidays_on)):
         if not _is_date(text):
             yield _defect(field, f"{text!r} is no date", "write it like 2026-01-31")
     if book.from_on >= book.until_on:

@@ -1,18 +1,15 @@
-"""Days of a billing cycle and half hours of a day: what is counted, and which period it is.
+"""Days of a billing cycle, and the periods of its months (of a day: libs/tou_calendar.py).
 
-period_of(calendar, "2026-07-01", 24, holidays=frozenset())     "sharp": 12:00 in July
 day_shares([("2026-03-01", "2026-03-19"), ("2026-03-19", "2026-03-31")], ...)  [(18,30), (12,30)]
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date
 
-from libs.events.errors import BadInput
-from services.billing.price_book import PERIODS, SlotRange, TouCalendar
+from libs.tou_calendar import PERIODS, TouCalendar
 
-SLOTS_PER_DAY = 48
 THIRTY = 30
 DAY_BASES = ("thirty", "actual")
 
@@ -51,48 +48,6 @@ def day_shares(
     if spans[0][0] == cycle_from_on and spans[-1][1] == cycle_until_on:
         days[-1] = max(0, THIRTY - sum(days[:-1]))
     return [(each, THIRTY) for each in days]
-
-
-def slot_of(text: str, field: str) -> int:
-    """`07:30` as the number of half hours since midnight; `24:00` is 48."""
-    hours, colon, minutes = text.partition(":")
-    whole = len(hours) == 2 and hours.isdecimal() and colon and minutes in ("00", "30")
-    slot = int(hours) * 2 + (minutes == "30") if whole else SLOTS_PER_DAY + 1
-    if slot > SLOTS_PER_DAY:
-        raise BadInput(field, f"{text!r} is no half hour of a day", "write it like 07:30")
-    return slot
-
-
-def slots_of(slot_range: SlotRange, field: str) -> tuple[int, ...]:
-    """The half hours of a range, over midnight where its end is not after its start."""
-    start = slot_of(slot_range.start, field) % SLOTS_PER_DAY
-    end = slot_of(slot_range.end, field)
-    if end <= start:
-        return (*range(start, SLOTS_PER_DAY), *range(end))
-    return tuple(range(start, end))
-
-
-def day_type_of(on: str, holidays: Collection[str]) -> str:
-    """`holiday`, `weekend` or `workday`; which dates are holidays is reference data."""
-    if on in holidays:
-        return "holiday"
-    return "weekend" if date.fromisoformat(on).weekday() >= 5 else "workday"
-
-
-def period_of(calendar: TouCalendar, on: str, slot: int, holidays: Collection[str]) -> str:
-    """The period of a half hour; BadInput where the calendar has none or two for it."""
-    month, day_type = int(on[5:7]), day_type_of(on, holidays)
-    found = [
-        slot_range.period
-        for pattern in calendar.patterns
-        if month in pattern.months and day_type in pattern.day_types
-        for slot_range in pattern.slots
-        if slot in slots_of(slot_range, pattern.name)
-    ]
-    if len(found) != 1:
-        problem = f"half hour {slot} of {on} ({day_type}) has {len(found)} periods, not one"
-        raise BadInput("calendar", problem, "give every half hour of the day exactly one period")
-    return found[0]
 
 
 def periods_of_months(calendar: TouCalendar, from_on: str, until_on: str) -> frozenset[str]:

@@ -11,35 +11,38 @@ from services.billing.events import catalogue
 from services.billing.policy import DEFAULT_POLICY, BillingPolicy
 from services.billing.state import Account, Shared, evolve
 
-PURE_MODULES = tuple(
-    f"services.billing.{name}"
-    for name in (
-        "admission",
-        "agreement",
-        "basic_charge",
-        "bill",
-        "bill_checks",
-        "book_defects",
-        "calendar",
-        "correction",
-        "decide",
-        "energy_charge",
-        "events",
-        "late_fee",
-        "meter_correction",
-        "month_input",
-        "months",
-        "point_relations",
-        "policy",
-        "power_factor",
-        "price_book",
-        "rating",
-        "reactions",
-        "rounds",
-        "state",
-        "tiers",
-        "usage",
-    )
+PURE_MODULES = (
+    "libs.tou_calendar",
+    *(
+        f"services.billing.{name}"
+        for name in (
+            "admission",
+            "agreement",
+            "basic_charge",
+            "bill",
+            "bill_checks",
+            "book_defects",
+            "calendar",
+            "correction",
+            "decide",
+            "energy_charge",
+            "events",
+            "late_fee",
+            "meter_correction",
+            "month_input",
+            "months",
+            "point_relations",
+            "policy",
+            "power_factor",
+            "price_book",
+            "rating",
+            "reactions",
+            "rounds",
+            "state",
+            "tiers",
+            "usage",
+        )
+    ),
 )
 WRITTEN: tuple[str, ...] = ()
 

@@ -82,6 +82,7 @@ class UsageNoted:
     """A day's usage of a point as far as billing needs it; see validation.usage_established.
 
     energy: OBIS -> Wh or varh of the day; a higher revision of the day takes its place.
+    basis_blocked: what its energy by period rests on must be looked at by a person.
     """
 
     usage_point: str
@@ -93,6 +94,7 @@ class UsageNoted:
     demand_at: str
     after_exchange: bool
     readings: tuple[str, ...]
+    basis_blocked: bool = False
 
 
 @catalogue.event("billing.price_awaited")

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from libs.tou_calendar import book_on
 from services.billing.agreement import AgreementTerms, PointTerms
 from services.billing.correction import RatingInput
 from services.billing.meter_correction import adjustment
@@ -167,6 +168,7 @@ def _point_usage(account: Account, month: str, point: str, days: Span, span: Spa
         demand_at=peak[1] if peak is not None else "",
         quality="estimated" if sums.estimated & bits else "actual",
         exchanged=bool(sums.exchanged & bits),
+        blocked_days=(sums.blocked & bits).bit_count(),
         reading_ids=tuple(name for name in (sums.first_reading, sums.last_reading) if name),
     )
 
@@ -211,18 +213,3 @@ def book_parts(
         else:
             parts.append((start, end, book))
     return parts
-
-
-def book_on(books: list[PriceBook], price_lists: set[str], on: str) -> PriceBook | None:
-    """The book in force on a day that has the price lists.
-
-    Of each book counts the highest version that covers the day; of several books the one that came
-    into force last, and of those the last by name, so that the order of publication does not count.
-    """
-    newest: dict[str, PriceBook] = {}
-    for book in books:
-        is_in_force = book.from_on <= on < book.until_on
-        if is_in_force and (book.id not in newest or newest[book.id].version < book.version):
-            newest[book.id] = book
-    found = [book for book in newest.values() if price_lists <= book.price_lists.keys()]
-    return max(found, key=lambda book: (book.from_on, book.id), default=None)

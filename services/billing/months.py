@@ -28,9 +28,10 @@ MonthRange = tuple[str, str]
 class PointMonth:
     """A point's month, day by day; bit 0 and place 0 are the 1st.
 
-    days, estimated, exchanged: which days are there, are no actual, have a meter exchange; energy:
-    register -> Wh or varh of each day; demands: day -> W and when; revisions: day -> its revision
-    where that is above 1; the readings before the first and after the last day that is there.
+    days, estimated, exchanged, blocked: which days are there, are no actual, have a meter exchange,
+    have a time-of-use basis that a person must look at; energy: register -> Wh or varh of each day;
+    demands: day -> W and when; revisions: day -> its revision where that is above 1; the readings
+    before the first and after the last day that is there.
     """
 
     days: int = 0
@@ -41,6 +42,7 @@ class PointMonth:
     revisions: dict[str, int] = field(default_factory=dict)
     first_reading: str = ""
     last_reading: str = ""
+    blocked: int = 0
 
 
 # -- days and months ------------------------------------------------------------------------------
@@ -207,6 +209,7 @@ def noted(known: PointMonth, event: UsageNoted) -> PointMonth:
         days=known.days | bit,
         estimated=_with_bit(known.estimated, bit, event.quality != "actual"),
         exchanged=_with_bit(known.exchanged, bit, event.after_exchange),
+        blocked=_with_bit(known.blocked, bit, event.basis_blocked),
         energy=energy,
         demands=demands,
         revisions=revisions,

@@ -43,6 +43,10 @@ TERMS: dict[str, Term] = {
     "checks.first": Term("whether an account's first bill waits for a person", _RULE_4),
     "checks.after_exchange": Term("whether a bill over an exchange waits for a person", _RULE_4),
     "checks.warning": Term("whether a bill with warnings waits for a person", _RULE_4),
+    "checks.tou_basis": Term(
+        "whether a bill with a finding on its time-of-use basis waits for a person",
+        "DESIGN 5: rate registers only while the meter's slot table equals the book's calendar",
+    ),
     "checks.jump_high_percent": Term(
         "daily use above this part of the past average is a jump; percent", _RULE_4, 100, 100_000
     ),

@@ -19,14 +19,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from libs.events.quantities import parse_price
-
-PERIODS = ("sharp", "peak", "flat", "valley")
-"""Time-of-use periods 尖 峰 平 谷, in the order in which a bill lists them."""
+from libs.tou_calendar import TouCalendar
 
 UNITS = ("kWh", "kVA", "kW", "month")
 """What a component is priced per; kVA and kW are per month."""
-
-DAY_TYPES = ("workday", "weekend", "holiday")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,34 +121,6 @@ class PriceList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRange:
-    """Half-hour aligned wall-clock times of one period; `23:00` to `07:00` runs over midnight."""
-
-    start: str
-    end: str
-    period: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayPattern:
-    """The slots of the given months and day types."""
-
-    name: str
-    months: tuple[int, ...]
-    day_types: tuple[str, ...]
-    slots: tuple[SlotRange, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TouCalendar:
-    """Which half hour of which day is sharp, peak, flat or valley."""
-
-    patterns: tuple[DayPattern, ...]
-    source: str = ""
-    unconfirmed: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PowerFactorRule:
     """The adjustment table of the power-factor rules and what the factor is taken from.
 
@@ -212,7 +180,8 @@ class PriceBook:
     """A published, effective-dated set of price lists and rules.
 
     `day_basis` divides monthly prices by `thirty` days or the `actual` ones of the cycle;
-    `correction_price_basis` is `usage_month` or (not rated yet) `correction_month`.
+    `correction_price_basis` is `usage_month` or (not rated yet) `correction_month`; `holidays_on`
+    lists the dates that the calendars treat as holidays.
     """
 
     id: str
@@ -233,6 +202,7 @@ class PriceBook:
     source: str = ""
     unconfirmed: bool = False
     content_hash: str = ""
+    holidays_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

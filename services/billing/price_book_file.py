@@ -26,6 +26,7 @@ from libs.events.quantities import (
     parse_price,
     parse_scaled,
 )
+from libs.tou_calendar import DAY_TYPES, DayPattern, SlotRange, TouCalendar
 from services.billing import price_book as pure
 from services.billing.book_defects import defects
 
@@ -113,7 +114,7 @@ class _Slot(_Model):
 class _DayPattern(_Model):
     name: str
     months: tuple[int, ...]
-    day_types: tuple[str, ...] = pure.DAY_TYPES
+    day_types: tuple[str, ...] = DAY_TYPES
     slots: tuple[_Slot, ...]
 
 
@@ -165,6 +166,7 @@ class _Book(_Model):
     day_basis: str
     rounding: _Rounding
     calendars: dict[str, _Calendar] = {}
+    holidays_on: tuple[str, ...] = ()
     power_factor: _PowerFactor | None = None
     late_fee: _LateFee
     correction_price_basis: str = "usage_month"
@@ -238,17 +240,17 @@ def _book(model: _Book, power_factor: pure.PowerFactorRule | None) -> pure.Price
     return replace(book, content_hash=pure.content_hash(book))
 
 
-def _calendar(model: _Calendar) -> pure.TouCalendar:
+def _calendar(model: _Calendar) -> TouCalendar:
     patterns = tuple(
-        pure.DayPattern(
+        DayPattern(
             name=each.name,
             months=each.months,
             day_types=each.day_types,
-            slots=tuple(pure.SlotRange(**slot.model_dump()) for slot in each.slots),
+            slots=tuple(SlotRange(**slot.model_dump()) for slot in each.slots),
         )
         for each in model.patterns
     )
-    return pure.TouCalendar(patterns=patterns, source=model.source, unconfirmed=model.unconfirmed)
+    return TouCalendar(patterns=patterns, source=model.source, unconfirmed=model.unconfirmed)
 
 
 def _price_list(code: str, model: _PriceList) -> pure.PriceList:

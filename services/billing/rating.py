@@ -110,6 +110,7 @@ def _priced(
         tiers_after=after,
         estimated=_is_estimated(parts),
         exchanged=_is_exchanged(parts),
+        blocked_days=sum(each.blocked_days for part in parts for each in part.usage.points),
         warnings=_once(odd),
         not_yet_rated=gaps,
     )

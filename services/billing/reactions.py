@@ -41,6 +41,13 @@ class UsageDemand:
     occurred_at: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageBasis:
+    """Whether the energy by period may be billed without a person looking at it."""
+
+    blocked: bool
+
+
 @catalogue.reads("validation.usage_established")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEstablished:
@@ -55,6 +62,7 @@ class UsageEstablished:
     demands: tuple[UsageDemand, ...]
     after_exchange: bool
     readings: tuple[str, ...]
+    basis: UsageBasis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +187,7 @@ def usage_noted(usage: UsageEstablished) -> UsageNoted:
         demand_at=peak.occurred_at if peak else "",
         after_exchange=usage.after_exchange,
         readings=usage.readings,
+        basis_blocked=usage.basis is not None and usage.basis.blocked,
     )
 
 

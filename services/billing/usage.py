@@ -24,7 +24,8 @@ class PointUsage:
 
     `demand_w` is the maximum demand of the cycle, None where the meter has no such register.
     `exchanged` says that a meter exchange lies within the days, `prorated` that the energy was
-    split by days. `reading_ids` are the readings behind the figures.
+    split by days. `reading_ids` are the readings behind the figures. On `blocked_days` of the days
+    a person must look at what the energy by rate rests on.
     """
 
     point: str
@@ -41,6 +42,7 @@ class PointUsage:
     exchanged: bool = False
     prorated: bool = False
     reading_ids: tuple[str, ...] = ()
+    blocked_days: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

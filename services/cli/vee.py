@@ -1,9 +1,10 @@
-"""`gridledger vee`: validation, estimation and editing of intervals, on files, without a broker."""
+"""`gridledger vee`: validation, estimation and editing of readings, on files, without a broker."""
 
 from __future__ import annotations
 
 import typer
 
+from services.cli.vee_basis import basis
 from services.cli.vee_check import check
 from services.cli.vee_edit import edit
 from services.cli.vee_estimate import estimate
@@ -19,6 +20,10 @@ app.command(
     epilog="Example: gridledger vee edit intervals.csv edits.csv --output new.csv "
     "--audit trail.jsonl"
 )(edit)
+app.command(
+    epilog="Example: gridledger vee basis table.csv --book cq_commercial.yaml "
+    "--price-list commercial_tou --from 2026-02-01 --to 2026-02-28 --clock-offset-s 12"
+)(basis)
 
 
 @app.callback()

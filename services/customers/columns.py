@@ -341,6 +341,13 @@ POINTS = FileColumns(
             empty=("1-0:1.8.0",),
         ),
         column("intervals", read_yes_no, "read the load profile; empty: no", "yes", empty=False),
+        _choices(
+            "tou_basis",
+            rows.TOU_BASES,
+            "where the energy by period comes from",
+            empty="rate_registers",
+            when_empty="rate_registers",
+        ),
         _until("first day on which it is no longer this account's; empty while it is"),
     ),
 )

@@ -275,6 +275,21 @@ class Installation:
     final: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointTariff:
+    """How the energy of a point is priced from a day on, as far as its periods go.
+
+    region and price_list: which price book, and which of its lists; rate_periods as in PointTerms;
+    tou_basis: rate_registers or load_profile, what the energy by period is taken from.
+    """
+
+    from_on: str
+    region: str
+    price_list: str
+    rate_periods: dict[str, str]
+    tou_basis: str = "rate_registers"
+
+
 @catalogue.event("customers.supply_published")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyPublished:
@@ -285,7 +300,8 @@ class SupplyPublished:
     PointTerms. These are as they stand today, first published on the first day supplied, again when
     they change.
     installations: all that touch the days supplied, with their physical ends; agreement_version: 0
-    without an agreement; supplied_from_on, supplied_to_on: the first and the last day supplied.
+    without an agreement; supplied_from_on, supplied_to_on: the first and the last day supplied;
+    tariffs: by which prices and periods, in order of their days, none without an agreement.
     """
 
     usage_point: str
@@ -302,6 +318,7 @@ class SupplyPublished:
     agreement_version: int
     installations: tuple[Installation, ...]
     category: str = ""
+    tariffs: tuple[PointTariff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

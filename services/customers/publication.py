@@ -19,6 +19,7 @@ from services.customers.events import (
     AgreementPublished,
     MeterPublished,
     MeterUse,
+    PointTariff,
     PointTerms,
     PublicationNoted,
     SupplyPublished,
@@ -254,7 +255,30 @@ def supply_of(
         supplied_to_on=day_before(to_on) if to_on else "",
         agreement_version=agreement_version,
         installations=tuple(stay for stay, _, _ in supplied_stays(state, points)),
+        tariffs=tuple(_tariffs(state, points, from_on, to_on)),
     )
+
+
+def _tariffs(
+    state: Account, points: list[PointRow], from_on: str, end_on: str
+) -> Iterator[PointTariff]:
+    """How a point is priced, from each day on which that changes; none without an agreement."""
+    previous: PointTariff | None = None
+    if not state.agreements:
+        return
+    for day_on in _days((*points, *state.agreements), from_on, end_on):
+        row: PointRow = in_force(points, day_on)
+        agreement: AgreementRow = in_force(state.agreements, day_on)
+        tariff = PointTariff(
+            from_on=day_on,
+            region=agreement.region,
+            price_list=row.price_list or agreement.price_list,
+            rate_periods=row.rate_periods,
+            tou_basis=row.tou_basis,
+        )
+        if previous is None or replace(tariff, from_on=previous.from_on) != previous:
+            yield tariff
+            previous = tariff
 
 
 def meter_of(state: Account, account_no: str, meter_no: str, day_on: str) -> MeterPublished:

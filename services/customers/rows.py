@@ -26,6 +26,7 @@ PAYMENT_MODES = ("postpaid", "prepaid_remote", "prepaid_local")
 PROTECTIONS = ("life_support", "hospital", "school", "key_user", "fire_pump")
 TRANSFORMER_STATES = ("in_use", "suspended", "cold_sealed", "hot_standby")
 SWITCHING_METHODS = ("meter_relay", "terminal_output", "field_ticket", "none")
+TOU_BASES = ("rate_registers", "load_profile")
 RELATIONS = (
     "main",
     "deducted",
@@ -111,6 +112,7 @@ class PointRow:
     switching_method: str
     registers: tuple[str, ...]
     intervals: bool
+    tou_basis: str
     valid_to_on: str
 
     @property

@@ -27,6 +27,7 @@ from services.ingest.events import (
     ReadingOrdered,
     RegistersRead,
     RelayFound,
+    SlotTableRead,
     SupplyInstallation,
     SwitchingReported,
 )
@@ -36,13 +37,14 @@ from services.ingest.expected import (
     latest,
     meter_at,
     meter_of_day,
+    needs_slot_table,
     next_expected,
     order_at,
     supply_of,
 )
 from services.ingest.policy import ReadingPolicy
 from services.ingest.reactions import SupplyPublished, supply_noted, switching_reported
-from services.ingest.state import OpenDay, Point, find_day, is_news
+from services.ingest.state import SLOT_TABLE, OpenDay, Point, find_day, is_news
 
 SWITCHING = "ingest.switching"
 
@@ -63,7 +65,9 @@ def decide(view: View, key: str, item: Item, policy: ReadingPolicy) -> Sequence[
         case RegistersRead():
             return list(_on_registers(point, item.body, item.at, policy))
         case ProfileRead():
-            return list(_on_profile(point, item.body))
+            return list(_on_other(point, item.body, "profile"))
+        case SlotTableRead():
+            return list(_on_other(point, item.body, SLOT_TABLE))
         case ReadFailed():
             return list(_on_failure(point, item.body, item.at, policy))
     return []
@@ -100,7 +104,7 @@ def _on_new_days(point: Point, now: str, policy: ReadingPolicy) -> Iterator[Emit
     if day_on <= forgotten_on and not _is_manual(meter_of_day(point, day_on)):
         yield Emit(_missing(point, forgotten_on, 0, "gave_up"))
         day_on = next_expected(point, forgotten_on)
-    has_order = bool(point.field_order_id)
+    has_order, asked = bool(point.field_order_id), ""
     while day_on and order_at(day_on, policy) <= now:
         meter = meter_of_day(point, day_on)
         assert meter is not None, "a day is expected of a meter"
@@ -109,6 +113,9 @@ def _on_new_days(point: Point, now: str, policy: ReadingPolicy) -> Iterator[Emit
             yield _order(point, meter, day_on, "daily_freeze", 1, now, policy)
             if supply.intervals and supply.supplied_from_on <= day_on:
                 yield _order(point, meter, day_on, "profile", 1, now, policy)
+            if asked != meter.meter_no and needs_slot_table(point, meter, day_on, policy):
+                asked = meter.meter_no
+                yield _order(point, meter, day_on, SLOT_TABLE, 1, now, policy)
         elif not has_order:
             has_order = True
             yield Emit(_field_order(point, meter, day_on, 0))
@@ -278,15 +285,16 @@ def _field_closed(
     )
 
 
-def _on_profile(point: Point, profile: ProfileRead) -> Iterator[Emit]:
-    day = find_day(point, profile.day_on, "profile")
+def _on_other(point: Point, read: ProfileRead | SlotTableRead, kind: str) -> Iterator[Emit]:
+    """A profile or a slot table came."""
+    day = find_day(point, read.day_on, kind)
     if day is not None:
         yield Emit(
             ReadingCollected(
-                usage_point=profile.usage_point,
-                day_on=profile.day_on,
-                kind="profile",
-                reading_id=profile.reading_id,
+                usage_point=read.usage_point,
+                day_on=read.day_on,
+                kind=kind,
+                reading_id=read.reading_id,
                 attempts=day.attempts,
             )
         )
@@ -295,7 +303,8 @@ def _on_profile(point: Point, profile: ProfileRead) -> Iterator[Emit]:
 def _on_failure(
     point: Point, failure: ReadFailed, now: str, policy: ReadingPolicy
 ) -> Iterator[Emit]:
-    kind = "profile" if failure.order_id.split("/")[-2:-1] == ["profile"] else "daily_freeze"
+    kind = "".join(failure.order_id.split("/")[-2:-1])
+    kind = kind if kind in ("profile", SLOT_TABLE) else "daily_freeze"
     day = find_day(point, failure.day_on, kind)
     if day is not None:
         yield from _note_failure(point, day, failure.attempt, failure.cause, now, policy)
@@ -307,7 +316,7 @@ def _note_failure(
     """An attempt failed: once noted, and of no meaning when a later one is under way."""
     if attempt != day.attempts or attempt == day.failed:
         return
-    if day.kind == "profile":
+    if day.kind != "daily_freeze":
         is_over = cause == "not_held" or _is_spent(day, policy)
         retry_at = "" if is_over else add_minutes(now, policy.wait_min(attempt))
     elif cause == "not_held":

@@ -79,6 +79,32 @@ class ProfileRead:
     frames: tuple[str, ...] = ()
 
 
+@edge_catalogue.event("ingest.slot_table_read")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotTableRead:
+    """By which times of which days a meter counts in which rate, as it is programmed.
+
+    zones: `MM-DD=table`, from which day of the year on; day_tables: number -> `hh:mm=rate`, from
+    which time on; special_days: `2026-05-01=table`; rest_weekdays: Monday is 0, and rest_table is
+    theirs, 0 for none; day_on: the day whose order it was; others as in ingest.registers_read.
+    """
+
+    reading_id: str
+    usage_point: str
+    meter_no: str
+    source: str
+    day_on: str
+    read_at: str
+    order_id: str
+    zones: tuple[str, ...]
+    day_tables: dict[str, tuple[str, ...]]
+    special_days: tuple[str, ...] = ()
+    rest_weekdays: tuple[int, ...] = ()
+    rest_table: int = 0
+    clock_offset_s: int | None = None
+    frames: tuple[str, ...] = ()
+
+
 @edge_catalogue.event("ingest.read_failed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailed:
@@ -112,6 +138,7 @@ class SupplyNoted:
     supplied_to_on: str
     agreement_version: int
     installations: tuple[SupplyInstallation, ...]
+    has_rates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +156,8 @@ class SupplyInstallation:
 @catalogue.event("ingest.reading_ordered")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingOrdered:
-    """Read this meter's freeze of a day. attempt counts from 1; kind: daily_freeze, profile;
+    """Read this meter's freeze of a day. attempt counts from 1; kind: daily_freeze, profile, or
+    slot_table (by which times it counts its rates; `day_on` is the day of the order then);
     retry_at: when it is ordered again if nobody answers."""
 
     order_id: str

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from services.ingest.days import add_days, add_minutes, day_end, day_of, month_end, next_day
 from services.ingest.events import SupplyInstallation, SupplyNoted
 from services.ingest.policy import ReadingPolicy
-from services.ingest.state import Point
+from services.ingest.state import SLOT_TABLE, Point
 
 MANUAL = "manual"
 
@@ -94,3 +94,17 @@ def _installations(point: Point) -> Iterator[SupplyInstallation]:
             if (meter.meter_no, meter.from_at) not in known:
                 known.add((meter.meter_no, meter.from_at))
                 yield meter
+
+
+def needs_slot_table(
+    point: Point, meter: SupplyInstallation, day_on: str, policy: ReadingPolicy
+) -> bool:
+    """Whether the slot table of a meter is asked for with the freeze of a day: a point with rates,
+    its first day with this meter, and again so many days later, unless it is still asked for."""
+    meter_no, asked_on = point.slot_table
+    if not supply_of(point, day_on).has_rates:
+        return False
+    if meter_no != meter.meter_no:
+        return True
+    is_open = any(day.kind == SLOT_TABLE for day in point.open_days)
+    return not is_open and day_on >= add_days(asked_on, policy.slot_table_days)

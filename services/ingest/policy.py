@@ -28,6 +28,7 @@ class ReadingPolicy:
     give_up_days: int = 60
     profile_attempts: int = 3
     relay_settle_min: int = 5
+    slot_table_days: int = 30
 
     def __post_init__(self) -> None:
         check_ranges(self, TERMS)
@@ -84,6 +85,12 @@ TERMS: dict[str, Term] = {
         "UNCONFIRMED: the outcome of a command may be on its way",
         0,
         DAY_MIN,
+    ),
+    "slot_table_days": Term(
+        "so often the slot table of a meter with rates is read again; days",
+        "UNCONFIRMED: once a month, and at once when a meter is new",
+        1,
+        366,
     ),
 }
 """What each value means and where it comes from."""

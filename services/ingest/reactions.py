@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.ingest.events import (
     AttemptEnded,
@@ -12,6 +12,7 @@ from services.ingest.events import (
     ProfileRead,
     ReadFailed,
     RegistersRead,
+    SlotTableRead,
     SupplyInstallation,
     SupplyNoted,
     SwitchingReported,
@@ -22,6 +23,7 @@ from services.ingest.events import (
 for _type, _body in (
     ("ingest.registers_read", RegistersRead),
     ("ingest.profile_read", ProfileRead),
+    ("ingest.slot_table_read", SlotTableRead),
     ("ingest.read_failed", ReadFailed),
     ("ingest.place_noted", PlaceNoted),
     ("ingest.command_refused", CommandRefused),
@@ -60,6 +62,7 @@ class SupplyPublished:
     supplied_to_on: str
     agreement_version: int
     installations: tuple[SuppliedMeter, ...]
+    rate_periods: dict[str, str] = field(default_factory=dict)
 
 
 def supply_noted(supply: SupplyPublished) -> SupplyNoted:
@@ -86,6 +89,7 @@ def supply_noted(supply: SupplyPublished) -> SupplyNoted:
             )
             for meter in supply.installations
         ),
+        has_rates=bool(supply.rate_periods),
     )
 
 

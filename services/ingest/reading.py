@@ -21,6 +21,7 @@ from services.ingest.events import (
     ReadFailed,
     ReadingOrdered,
     RegistersRead,
+    SlotTableRead,
 )
 from services.ingest.line_file import parse_line
 from services.ingest.line_queue import Priority
@@ -36,7 +37,8 @@ from services.ingest.protocols.failures import (
 )
 from services.ingest.protocols.modbus import RegisterMap, shipped_maps
 from services.ingest.protocols.modbus_tcp import ModbusSession
-from services.ingest.protocols.session import MeterSession, RelayStatus
+from services.ingest.protocols.session import ClockResult, MeterSession, RelayStatus
+from services.ingest.protocols.slot_table import read_slot_table
 
 VOLTAGES_DI = "0201FF00"
 MODBUS = "modbus_"
@@ -58,7 +60,7 @@ FREEZE_PARTS = {
 
 Wall = Callable[[], str]
 CAUSES = {NoReply: "no_reply", BadReply: "bad_reply", LineDown: "line_down"}
-Outcome = RegistersRead | ProfileRead | ReadFailed
+Outcome = RegistersRead | ProfileRead | SlotTableRead | ReadFailed
 
 
 class Evidence:
@@ -107,6 +109,8 @@ def read_order(
             try:
                 if order.kind == "profile":
                     return _read_profile(order, session, evidence, ordered_at)
+                if order.kind == "slot_table":
+                    return _read_slot_table(order, session, evidence, ordered_at, clock)
                 return _read_freeze(order, session, evidence, ordered_at, clock)
             except ProtocolError:
                 evidence.add(session.take_exchanges())
@@ -148,9 +152,6 @@ def _read_freeze(
     evidence.add(shown.exchanges)
     volts = session.read(VOLTAGES_DI)
     evidence.add(volts.exchanges)
-    offset_s = None
-    if shown.meter_at:
-        offset_s = int((parse_instant(shown.meter_at) - parse_instant(looked_at)).total_seconds())
     registers, flaws, demands = _sort(freeze.quantities)
     return RegistersRead(
         reading_id=_reading_id(order, evidence.frames),
@@ -169,10 +170,17 @@ def _read_freeze(
             for found in volts.quantities
             if found.value is not None
         },
-        clock_offset_s=offset_s,
+        clock_offset_s=_offset_s(shown, looked_at),
         relay=relay_word(status),
         frames=tuple(evidence.frames),
     )
+
+
+def _offset_s(shown: ClockResult, looked_at: str) -> int | None:
+    """How far a meter's clock is ahead of ours; None when it showed no time."""
+    if not shown.meter_at:
+        return None
+    return int((parse_instant(shown.meter_at) - parse_instant(looked_at)).total_seconds())
 
 
 def relay_word(status: RelayStatus) -> str:
@@ -237,12 +245,43 @@ def _read_profile(
     )
 
 
+def _read_slot_table(
+    order: ReadingOrdered, session: MeterSession, evidence: Evidence, now_at: str, clock: Wall
+) -> Outcome:
+    block = read_slot_table(session)
+    evidence.add(block.exchanges)
+    if block.refused:
+        problem = f"the meter gives no slot table: {', '.join(block.refused)}"
+        return _failed(order, "not_held", problem, now_at, evidence.frames)
+    shown = session.read_clock()
+    looked_at = clock()
+    evidence.add(shown.exchanges)
+    return SlotTableRead(
+        reading_id=_reading_id(order, evidence.frames),
+        usage_point=order.usage_point,
+        meter_no=order.meter_no,
+        source="dlt645_2007",
+        day_on=order.day_on,
+        read_at=now_at,
+        order_id=order.order_id,
+        zones=block.zones,
+        day_tables=block.day_tables,
+        special_days=block.special_days,
+        rest_weekdays=block.rest_weekdays,
+        rest_table=block.rest_table,
+        clock_offset_s=_offset_s(shown, looked_at),
+        frames=tuple(evidence.frames),
+    )
+
+
 def _read_modbus(
     order: ReadingOrdered, registers: RegisterMap, evidence: Evidence, now_at: str, clock: Wall
 ) -> Outcome:
     """What the meter shows now, as that of 24:00: it keeps no freeze and no profile."""
     if order.kind == "profile":
         return _failed(order, "not_held", "the meter keeps no profile", now_at, [])
+    if order.kind == "slot_table":
+        return _failed(order, "not_held", "the meter says no slot table", now_at, [])
     late_min = (parse_instant(clock()) - parse_instant(day_end(order.day_on))).total_seconds() / 60
     if late_min > MODBUS_LATEST_MIN:
         problem = f"the meter keeps no freeze, and 24:00 was {int(late_min)} min ago"

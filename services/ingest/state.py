@@ -27,6 +27,7 @@ __all__ = ["SHARED", "OpenDay", "Point", "Shared", "evolve"]
 
 SUPPLIES_KEPT = 4
 STATES = ("open", "closed")
+SLOT_TABLE = "slot_table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDay:
-    """A day whose reading (kind daily_freeze or profile) is not there yet.
+    """A day whose reading (kind daily_freeze, profile or slot_table) is not there yet.
 
     attempts: how often it was ordered; failed: the attempt whose failure was noted last.
     """
@@ -55,7 +56,8 @@ class Point:
     """One usage point. supplies: of its last accounts, by version; ordered_to_on: the last day that
     was ordered; failures: in a row; field_next_at: nobody is sent before; last_reading_id:
     the one collected last; relay_expected and relay_seen: open, closed, or "" while unknown;
-    relay_known_at: when we last switched, relay_seen_at: when the meter last said how it stands."""
+    relay_known_at: when we last switched, relay_seen_at: when the meter last said how it stands;
+    slot_table: the meter whose slot table was ordered last, and on which day."""
 
     supplies: tuple[SupplyNoted, ...]
     ordered_to_on: str = ""
@@ -68,6 +70,7 @@ class Point:
     relay_known_at: str = ""
     relay_seen: str = ""
     relay_seen_at: str = ""
+    slot_table: tuple[str, str] = ("", "")
 
 
 def evolve(state: Any, event: Any) -> Any:
@@ -125,6 +128,8 @@ def _ordered(state: Point, event: ReadingOrdered) -> Point:
     )
     days = tuple(sorted((*rest, day), key=lambda found: (found.day_on, found.kind)))
     ordered_to_on = max(state.ordered_to_on, event.day_on)
+    if event.kind == SLOT_TABLE and event.attempt == 1:
+        state = replace(state, slot_table=(event.meter_no, event.day_on))
     return replace(state, open_days=days, ordered_to_on=ordered_to_on)
 
 

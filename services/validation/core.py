@@ -6,12 +6,16 @@ from functools import partial
 
 from libs.events.core import Core
 from libs.events.policy import decider_under
+from services.validation import basis
 from services.validation import decide as decisions
 from services.validation.events import catalogue
 from services.validation.policy import DEFAULT_POLICY, Policy
 from services.validation.state import Point, Shared, evolve
 
 PURE_MODULES = (
+    "libs.tou_calendar",
+    "services.validation.basis",
+    "services.validation.basis_facts",
     "services.validation.decide",
     "services.validation.default_rules",
     "services.validation.electrical_rules",
@@ -44,9 +48,11 @@ PURE_MODULES = (
     "services.validation.rule_terms",
     "services.validation.rules",
     "services.validation.rules_in_force",
+    "services.validation.slot_texts",
     "services.validation.slot_time",
     "services.validation.state",
     "services.validation.timeline",
+    "services.validation.tou_basis",
     "services.validation.voltage_band",
 )
 CALCULATIONS = tuple(
@@ -57,7 +63,6 @@ CALCULATIONS = tuple(
         "areas.loss_rules",
         "areas.membership",
         "interval_editing",
-        "tou_basis",
         "voltage_quality",
     )
 )
@@ -73,12 +78,14 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         name="validation",
         own_topic="validation.events",
         dlq_topic="validation.dlq",
-        inputs=("calendar", "customers.supply", "ingest.readings"),
+        inputs=("calendar", "customers.supply", "ingest.readings", "tariffs"),
         catalogue=catalogue,
         initial_shared=Shared(),
         state_types=(Shared, Point),
-        decide=partial(decisions.decide, policy=policy),
+        decide=partial(basis.decide, policy=policy),
         evolve=evolve,
+        concerned=basis.concerned,
         due=partial(decisions.due, policy=policy),
+        fold_version=2,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

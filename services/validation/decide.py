@@ -345,6 +345,7 @@ def _accept(
         findings=findings,
         rule_set=name,
         demands=reading.demands,
+        clock_offset_s=reading.clock_offset_s,
     )
     yield Emit(accepted)
     remarks = tuple(found for found in findings if found.rule not in REFUSES | DOUBTS)

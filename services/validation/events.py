@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from libs.events.core import Tick
 from libs.events.registry import Catalogue
+from libs.tou_calendar import TouCalendar
 
 catalogue = Catalogue("validation")
 catalogue.reads("clock.ticked")(Tick)
@@ -39,6 +40,17 @@ class InstallationNoted:
     final: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TariffNoted:
+    """By which price list and periods a point is billed from a day on; see customers."""
+
+    from_on: str
+    region: str
+    price_list: str
+    rate_periods: dict[str, str]
+    tou_basis: str
+
+
 @catalogue.event("validation.supply_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyNoted:
@@ -55,6 +67,7 @@ class SupplyNoted:
     supplied_to_on: str
     installations: tuple[InstallationNoted, ...]
     category: str = ""
+    tariffs: tuple[TariffNoted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +103,8 @@ class HeldReading:
 @catalogue.event("validation.reading_accepted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingAccepted:
-    """A reading of the end of `day_on` that counts; registers and demands as the meter shows."""
+    """A reading of the end of `day_on` that counts; registers and demands as the meter shows;
+    clock_offset_s: meter time minus ours, None when it was not read."""
 
     usage_point: str
     meter_no: str
@@ -101,6 +115,7 @@ class ReadingAccepted:
     findings: tuple[Finding, ...]
     rule_set: str
     demands: tuple[UsageDemand, ...] = ()
+    clock_offset_s: int | None = None
 
 
 @catalogue.event("validation.reading_rejected")
@@ -133,6 +148,21 @@ class QualityFound:
     rule_set: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageBasis:
+    """What the energy by period of a day rests on.
+
+    stated, used: rate_registers or load_profile, used "" for nothing that may be used; blocked:
+    the bill must wait for a person; measured: OBIS -> Wh or varh as the registers counted, where
+    the profile stands in for the rates, {} elsewhere.
+    """
+
+    stated: str
+    used: str
+    blocked: bool
+    measured: dict[str, int] = field(default_factory=dict)
+
+
 @catalogue.event("validation.usage_established")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEstablished:
@@ -141,7 +171,8 @@ class UsageEstablished:
     quality: actual, estimated, edited; revision counts from 1; energy: OBIS -> Wh or varh after
     ratio; change: energy minus that of the revision before (all of it at revision 1); method: how
     it was estimated, "" for actual; after_exchange: a meter exchange lies in the day;
-    readings: the ids behind it (initial/METER and final/METER for those of an installation).
+    readings: the ids behind it (initial/METER and final/METER for those of an installation);
+    basis: of the energy by period, None where the point has no periods or no book is known.
     """
 
     usage_point: str
@@ -158,6 +189,7 @@ class UsageEstablished:
     readings: tuple[str, ...]
     findings: tuple[Finding, ...]
     rule_set: str
+    basis: UsageBasis | None = None
 
 
 @catalogue.event("validation.intervals_established")
@@ -215,3 +247,61 @@ class EstimateSuperseded:
     usage_point: str
     days_on: tuple[str, ...]
     reading_id: str
+
+
+@catalogue.event("validation.slot_table_noted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotTableNoted:
+    """A meter's slot table as it was read; the texts as in ingest.slot_table_read.
+
+    from_on: the day from which it is taken to hold, the last whole one before it was read.
+    """
+
+    usage_point: str
+    meter_no: str
+    reading_id: str
+    from_on: str
+    read_at: str
+    zones: tuple[str, ...]
+    day_tables: dict[str, tuple[str, ...]]
+    special_days: tuple[str, ...]
+    rest_weekdays: tuple[int, ...]
+    rest_table: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TariffBook:
+    """Of a price book what says which half hour is which period.
+
+    price_lists: code -> calendar, "" for a list without periods; until_on: the first day on which
+    it is no longer in force.
+    """
+
+    id: str
+    version: int
+    region: str
+    from_on: str
+    until_on: str
+    price_lists: dict[str, str]
+    calendars: dict[str, TouCalendar]
+    holidays_on: tuple[str, ...] = ()
+
+
+@catalogue.event("validation.calendars_adopted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarsAdopted:
+    """The calendars of a published price book became part of what this partition judges by."""
+
+    book: TariffBook
+    content_hash: str
+
+
+@catalogue.event("validation.calendars_rejected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarsRejected:
+    """A book whose calendars leave a half hour open, or under an id and version that has another
+    content already."""
+
+    book_id: str
+    content_hash: str
+    problem: str

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from libs.tou_calendar import TouCalendar
 from services.validation.events import (
     HeldReading,
     InstallationNoted,
+    SlotTableNoted,
     SupplyNoted,
+    TariffBook,
+    TariffNoted,
     UsageDemand,
     catalogue,
 )
+from services.validation.timeline import add_days, day_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,17 @@ class SuppliedMeter:
     final: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointTariff:
+    """How the energy of a point is priced from a day on."""
+
+    from_on: str
+    region: str
+    price_list: str
+    rate_periods: dict[str, str]
+    tou_basis: str = "rate_registers"
+
+
 @catalogue.reads("customers.supply_published")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyPublished:
@@ -83,6 +99,53 @@ class SupplyPublished:
     supplied_to_on: str
     installations: tuple[SuppliedMeter, ...]
     category: str = ""
+    tariffs: tuple[PointTariff, ...] = ()
+
+
+@catalogue.reads("ingest.slot_table_read")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotTableRead:
+    """The slot table of a meter, as texts; see ingest."""
+
+    reading_id: str
+    usage_point: str
+    meter_no: str
+    read_at: str
+    zones: tuple[str, ...]
+    day_tables: dict[str, tuple[str, ...]]
+    special_days: tuple[str, ...] = ()
+    rest_weekdays: tuple[int, ...] = ()
+    rest_table: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedList:
+    """A price list, as far as its periods go."""
+
+    calendar: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedBook:
+    """A price book, as far as its periods go."""
+
+    id: str
+    version: int
+    region: str
+    from_on: str
+    until_on: str
+    price_lists: dict[str, PublishedList]
+    calendars: dict[str, TouCalendar] = field(default_factory=dict)
+    holidays_on: tuple[str, ...] = ()
+
+
+@catalogue.reads("billing.book_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookPublished:
+    """A price book, written to every partition of `tariffs` in one transaction."""
+
+    book: PublishedBook
+    content_hash: str
 
 
 def supply_noted(supply: SupplyPublished) -> SupplyNoted:
@@ -111,6 +174,46 @@ def supply_noted(supply: SupplyPublished) -> SupplyNoted:
             )
             for meter in supply.installations
         ),
+        tariffs=tuple(
+            TariffNoted(
+                from_on=tariff.from_on,
+                region=tariff.region,
+                price_list=tariff.price_list,
+                rate_periods=tariff.rate_periods,
+                tou_basis=tariff.tou_basis,
+            )
+            for tariff in supply.tariffs
+        ),
+    )
+
+
+def slot_table_noted(read: SlotTableRead) -> SlotTableNoted:
+    """The own event of a slot table; BadInput when nobody can tell when it was read."""
+    return SlotTableNoted(
+        usage_point=read.usage_point,
+        meter_no=read.meter_no,
+        reading_id=read.reading_id,
+        from_on=add_days(day_of(read.read_at), -1),
+        read_at=read.read_at,
+        zones=read.zones,
+        day_tables=read.day_tables,
+        special_days=read.special_days,
+        rest_weekdays=read.rest_weekdays,
+        rest_table=read.rest_table,
+    )
+
+
+def tariff_book(book: PublishedBook) -> TariffBook:
+    """A published book in validation's own terms."""
+    return TariffBook(
+        id=book.id,
+        version=book.version,
+        region=book.region,
+        from_on=book.from_on,
+        until_on=book.until_on,
+        price_lists={code: each.calendar for code, each in book.price_lists.items()},
+        calendars=book.calendars,
+        holidays_on=book.holidays_on,
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from services.validation.events import Finding, HeldReading, SupplyNoted
+from services.validation.finding import Finding as RuleFinding
 from services.validation.instant import day_end_at, day_start, format_instant
 from services.validation.point_facts import PointDay, PointFacts, Rules, Told
 from services.validation.register_usage import Installation, parse_register
@@ -114,17 +115,16 @@ def point_day(day_on: str, ends_at: Mapping[int, tuple[str, ...]] | None = None)
 
 def as_told(findings: Iterable[Told]) -> tuple[Finding, ...]:
     """Findings as events carry them."""
-    told = []
-    for each in findings:
-        found = each.finding
-        more = {"register": each.register} if each.register else {}
-        slots = {"slots": ",".join(found.slots)} if found.slots else {}
-        told.append(
-            Finding(
-                rule=found.rule,
-                severity=found.severity,
-                text=found.text,
-                numbers={**more, **found.numbers, **slots},
-            )
-        )
-    return tuple(told)
+    return tuple(finding_noted(each.finding, each.register) for each in findings)
+
+
+def finding_noted(found: RuleFinding, register: str = "") -> Finding:
+    """A finding as events carry it; `register`: what it is about, "" for the whole point."""
+    more = {"register": register} if register else {}
+    slots = {"slots": ",".join(found.slots)} if found.slots else {}
+    return Finding(
+        rule=found.rule,
+        severity=found.severity,
+        text=found.text,
+        numbers={**more, **found.numbers, **slots},
+    )

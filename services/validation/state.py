@@ -8,6 +8,7 @@ account and one installation; it does not grow with time but for the accounts th
 keeps its estimates (150 bytes a day) until it is. A point with a load profile of 15 minutes has up
 to 31 days of intervals (0.6 KB a day stored, 3.5 KB in memory) and 10 of snapshots (1 KB, 4 KB):
 about 30 KB stored, 150 KB in memory, and no more with time.
+A point with rate periods costs more, see basis_facts.py.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from services.validation.basis_facts import BasisFacts, facts_with, measured_energy
 from services.validation.estimation import ACTUAL, DayUsage
 from services.validation.events import (
+    CalendarsAdopted,
     Finding,
     HeldReading,
     IntervalsEstablished,
@@ -27,6 +30,7 @@ from services.validation.events import (
     ReadingRejected,
     SupplyAwaited,
     SupplyNoted,
+    TariffBook,
     UsageDemand,
     UsageEstablished,
 )
@@ -67,18 +71,22 @@ LETTERS = {"actual": "a", "estimated": "e", "failed": "f", "missing": "m", "outa
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Nothing is true for all points of a partition."""
+    """The calendars of the price books adopted in this partition, by `id@version`."""
+
+    books: dict[str, TariffBook] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Established:
-    """The latest revision of a day's usage, and whom it was given to."""
+    """The latest revision of a day's usage, and whom it was given to. energy: as the registers
+    say; given: as it was given where the load profile stands in for the rates, else {}."""
 
     account_no: str
     revision: int
     quality: str
     energy: dict[str, int]
     demands: tuple[UsageDemand, ...] = ()
+    given: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +114,8 @@ class Point:
     """One usage point. supplies: by account; readings: by day from the anchor on; usage: by day
     after it; history: the actual days since, and `HISTORY_DAYS` of them before; held: readings that
     wait; doubted: the last reading that was rejected only because it stands out; profiles: the
-    intervals of the last `PROFILE_DAYS` days, by day: what anybody who needs them reads."""
+    intervals of the last `PROFILE_DAYS` days, by day: what anybody who needs them reads; basis:
+    what the time-of-use basis of its days is judged from."""
 
     supplies: dict[str, SupplyNoted] = field(default_factory=dict)
     readings: dict[str, Mark] = field(default_factory=dict)
@@ -116,11 +125,17 @@ class Point:
     doubted: HeldReading | None = None
     profiles: dict[str, ProfileDay] = field(default_factory=dict)
     anchor_on: str = ""
+    basis: BasisFacts = field(default_factory=BasisFacts)
 
 
 def evolve(state: Any, event: Any) -> Any:
-    """Fold one own event into the state of its point."""
+    """Fold one own event into the state of its point, or of the partition."""
+    if isinstance(state, Shared):
+        return _shared(state, event)
     point: Point = state or Point()
+    basis = facts_with(point.basis, event, point.supplies.values())
+    if basis is not point.basis:
+        state = point = replace(point, basis=basis)
     match event:
         case SupplyNoted():
             return replace(point, supplies={**point.supplies, event.account_no: event})
@@ -139,6 +154,14 @@ def evolve(state: Any, event: Any) -> Any:
         case UsageEstablished():
             return _established(point, event)
     return state
+
+
+def _shared(shared: Shared, event: Any) -> Shared:
+    """What is true for all points after an own event; a rejected book changes nothing."""
+    if not isinstance(event, CalendarsAdopted):
+        return shared
+    book = event.book
+    return Shared(books={**shared.books, f"{book.id}@{book.version}": book})
 
 
 def _without_held(point: Point, reading_id: str) -> Point:
@@ -162,16 +185,18 @@ def _accepted(point: Point, event: ReadingAccepted) -> Point:
 
 
 def _established(point: Point, event: UsageEstablished) -> Point:
+    measured = measured_energy(event)
     established = Established(
         account_no=event.account_no,
         revision=event.revision,
         quality=event.quality,
-        energy=event.energy,
+        energy=measured,
         demands=event.demands,
+        given=event.energy if measured != event.energy else {},
     )
     history = tuple(day for day in point.history if day.day_on != event.day_on)
     if event.quality == ACTUAL:
-        day = DayUsage(day_on=event.day_on, energy=event.energy, quality=ACTUAL)
+        day = DayUsage(day_on=event.day_on, energy=measured, quality=ACTUAL)
         history = tuple(sorted((*history, day), key=lambda found: found.day_on))
     usage = {**point.usage, event.day_on: established}
     return _pruned(replace(point, usage=usage, history=history))

@@ -22,8 +22,15 @@ DAY_TABLES = {
         ("00:00", 4), ("07:00", 3), ("11:00", 2), ("17:00", 3), ("20:00", 2), ("22:00", 3),
         ("23:00", 4),
     ],
+    "commercial_late": [
+        ("00:00", 4), ("08:00", 3), ("11:00", 2), ("17:00", 3), ("20:00", 2), ("22:00", 3),
+        ("23:00", 4),
+    ],
     "peak_valley": [("00:00", 4), ("08:00", 2), ("22:00", 4)],
 }  # fmt: skip
+"""What meters are programmed with. The first and the last are what the books say of the months that
+the demo plays; one table for all days is enough there, because the sharp months are others and no
+book treats weekends or holidays differently. `commercial_late` has the morning an hour late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,9 @@ ROLES = (
     "fixed_ratio",
 )
 RESIDENTIAL = 38
+WITH_PROFILE = 4
+MISPROGRAMMED = {WITH_PROFILE: "slot_table", 5: "slot_table_blind"}
+"""Shops whose meter's slot table contradicts the book; of the first the load profile is read."""
 
 
 def make_city(seed: int) -> City:
@@ -245,11 +255,14 @@ def _add_shop(city: City, rng: random.Random, index: int) -> None:
         accuracy_class="1",
         registers=IMPORT_RATES,
         rate_periods=TOU_RATES,
-        day_table="commercial",
+        day_table="commercial_late" if index in MISPROGRAMMED else "commercial",
+        intervals=index == WITH_PROFILE,
         initial_kwh=rng.randrange(0, 5_000),
         capacity_kw=120,
     )
     city.points.append(main)
+    if index in MISPROGRAMMED:
+        city.cast[MISPROGRAMMED[index]] = account_no
     if index == 0:
         city.cast["deducted"] = account_no
         city.points.append(

@@ -14,6 +14,15 @@ from typing import Any
 from simulators.city.memory import Memory
 from simulators.city.plan import COPIES, Plan
 from simulators.city.population import MONTHS, City
+from simulators.city.report_basis import (
+    ROUNDING_WH,
+    billed_wh,
+    days_of,
+    holder,
+    profile_wh,
+    sound_points,
+    used_by,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +353,28 @@ def bench(facts: Facts) -> Expectation:
     return _expect("failed meter", "fail, proposed, approved, refunded", found, holds)
 
 
+def slot_table(facts: Facts) -> Expectation:
+    """A meter that counts by another table: held, released, billed by its load profile."""
+    days = days_of(facts, "slot_table")
+    billed, counted = billed_wh(facts, "slot_table"), profile_wh(facts, "slot_table", days)
+    off = [abs(billed.get(name, 0) - counted.get(name, 0)) for name in {**billed, **counted}]
+    by, used = holder(facts, "slot_table"), used_by(days)
+    is_moved = any(body["basis"]["measured"] for body in days.values() if body["basis"])
+    found = f"{used['load_profile']} days by the profile, released by {by or 'nobody'}"
+    holds = used == {"load_profile": 28} and by == "clerk" and is_moved
+    holds = holds and max(off, default=ROUNDING_WH * 28) < ROUNDING_WH * 28
+    return _expect("slot table", "held; a person; by the profile", found, holds)
+
+
+def slot_table_blind(facts: Facts) -> Expectation:
+    """The same without a profile: held until a person releases what the registers say."""
+    by, used = holder(facts, "slot_table_blind"), used_by(days_of(facts, "slot_table_blind"))
+    points, blocked = sound_points(facts)
+    found = f"{used['']} days held, released by {by or 'nobody'}; others blocked: {len(blocked)}"
+    holds = used == {"": 28} and by == "clerk" and points >= 8 and not blocked
+    return _expect("slot table, no profile", "held; a person; no other point", found, holds)
+
+
 def kills(facts: Facts) -> Expectation:
     """Services that were killed on the way came back."""
     found = ", ".join(facts.plan.killed) or "none"
@@ -395,6 +426,8 @@ CHECKS: tuple[Check, ...] = (
     works,
     relay_chain,
     bench,
+    slot_table,
+    slot_table_blind,
     kills,
 )
 

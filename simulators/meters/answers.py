@@ -261,9 +261,19 @@ def _parameter(meter: Meter, di: str, at_s: int) -> bytes | None:
         return meter.status_3().to_bytes(2, "little")
     if di in BLOCKS["040005FF"]:
         return bytes(2)
+    if di == "04010000":
+        return _entry(1, 1, 1)
+    if di == "04010001":
+        return b"".join(_entry(*divmod(minute, 60), rate) for minute, rate in meter.slot_table())
+    if di == "04000801":
+        return bytes([0x7F])  # every weekday works
     numbers = {
         "04000103": 15,
+        "04000201": 1,
         "04000202": 1,
+        "04000203": len(meter.slot_table()),
+        "04000205": 0,
+        "04000802": 1,
         "04000204": meter.config.rates,
         "03300000": 0,
         "03300400": meter.times_set,
@@ -280,6 +290,11 @@ def _parameter(meter: Meter, di: str, at_s: int) -> bytes | None:
     if di == "03300D01":
         return _cover_record(meter, at_s)
     return None
+
+
+def _entry(*parts: int) -> bytes:
+    """Three BCD numbers of a table, low byte first: MMDDNN of a zone, hhmmNN of a slot."""
+    return bytes.fromhex("".join(f"{part:02d}" for part in parts))[::-1]
 
 
 def _last_switching(meter: Meter, when_s: int) -> bytes:

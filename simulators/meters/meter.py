@@ -85,6 +85,15 @@ class Meter:
                 return shown_s - drift
         return shown_s - self._drifts[0][1]
 
+    def slot_table(self) -> tuple[tuple[int, int], ...]:
+        """From which minute of a day on it counts in which rate: what its registers do."""
+        rates = self.load.rate_of_slot
+        return tuple(
+            (slot * SLOT_S // 60, rate)
+            for slot, rate in enumerate(rates)
+            if slot == 0 or rates[slot - 1] != rate
+        )
+
     # Registers
 
     def energy_wh(self, kind: int, rate: int, at_s: int) -> int:

@@ -35,6 +35,8 @@ SETTLED = frozenset(
         "paid in time",
         "stuck relay",
         "relay chain",
+        "slot table",
+        "slot table, no profile",
         "SIGKILLs",
     }
 )

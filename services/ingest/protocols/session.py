@@ -10,7 +10,7 @@ reason. Nothing here decides whether a reading is good: that is validation's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -302,6 +302,10 @@ class MeterSession:
         taken = tuple(self._exchanges)
         self._exchanges = []
         return taken
+
+    def keep_exchanges(self, before: Sequence[Exchange]) -> None:
+        """Put the evidence of earlier calls before that of the one that failed."""
+        self._exchanges[:0] = before
 
     def _ask(self, request: Frame, tries: int | None = None) -> Reply:
         try:

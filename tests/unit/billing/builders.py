@@ -6,19 +6,16 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from libs.tou_calendar import DAY_TYPES, DayPattern, SlotRange, TouCalendar
 from services.billing.agreement import AgreementTerms, PointTerms
 from services.billing.price_book import (
-    DAY_TYPES,
-    DayPattern,
     DemandRule,
     PowerFactorRule,
     PriceBook,
     PriceComponent,
     PriceList,
-    SlotRange,
     TierRule,
     TierStep,
-    TouCalendar,
     TwoPartRule,
     content_hash,
 )

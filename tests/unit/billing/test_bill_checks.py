@@ -68,6 +68,14 @@ def test_estimated_first_and_exchanged_are_hits() -> None:
     assert check_bill(marked, (), off) == ()
 
 
+def test_days_whose_time_of_use_basis_is_in_doubt_are_a_hit() -> None:
+    expected = CheckHit(check="tou_basis", observed=3, limit=0, unit="day")
+    doubtful = replace(BILL, blocked_days=3)
+    assert check_bill(doubtful, (PAST,), RULES) == (expected,)
+    assert release_of((expected,)) == ONE_PERSON
+    assert check_bill(doubtful, (PAST,), replace(RULES, tou_basis=False)) == ()
+
+
 def test_every_warning_is_a_hit_with_its_text() -> None:
     warnings = (
         Finding(rule="class_mismatch", point="P1", text="wrong class"),

@@ -9,20 +9,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
-from services.billing.calendar import (
-    day_shares,
+from libs.tou_calendar import (
+    DayPattern,
+    SlotRange,
+    TouCalendar,
+    day_periods,
     day_type_of,
-    days_between,
-    overlap,
     period_of,
-    periods_of_months,
     slot_of,
     slots_of,
 )
-from services.billing.price_book import DayPattern, SlotRange, TouCalendar
+from services.billing.calendar import (
+    day_shares,
+    days_between,
+    overlap,
+    periods_of_months,
+)
 from tests.unit.billing.builders import calendar, example
 
 NO_HOLIDAYS: frozenset[str] = frozenset()
+
+
+def test_a_whole_day_has_the_period_of_each_half_hour() -> None:
+    found = day_periods(calendar(), "2026-07-01")
+    assert len(found) == 48
+    assert list(found) == [period_of(calendar(), "2026-07-01", n, NO_HOLIDAYS) for n in range(48)]
 
 
 def test_days_between_counts_the_first_day_and_not_the_last() -> None:

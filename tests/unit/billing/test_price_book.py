@@ -8,16 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from libs.tou_calendar import DAY_TYPES, DayPattern, SlotRange, TouCalendar
 from services.billing.book_defects import defects
 from services.billing.correction import CorrectionRound, IssuedBill, RatingInput
 from services.billing.price_book import (
     BookSpan,
-    DayPattern,
     LateFeeRule,
     PriceBook,
     Rounding,
-    SlotRange,
-    TouCalendar,
     book_key,
     book_spans,
     content_hash,
@@ -26,7 +24,6 @@ from services.billing.price_book import (
 )
 from services.billing.rating import rate
 from tests.unit.billing.builders import (
-    DAY_TYPES,
     YEAR,
     book,
     calendar,
@@ -171,6 +168,7 @@ def industry(**changes: Any) -> PriceBook:
         (book(from_on="2026-1-1"), "from_on", "no date"),
         (book(from_on="20260101"), "from_on", "no date"),
         (book(until_on="soon"), "until_on", "no date"),
+        (book(holidays_on=("2026-02-17", "1 May")), "holidays_on", "no date"),
         (book(from_on="2026-01-01", until_on="2026-01-01"), "until_on", "not after from_on"),
         (book(day_basis="lunar"), "day_basis", "unknown"),
         (book(correction_price_basis="x"), "correction_price_basis", "unknown"),

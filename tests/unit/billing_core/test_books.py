@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.tou_calendar import book_on
 from services.billing.events import BookAdopted, BookNoted, BookRejected
-from services.billing.month_input import book_on, book_parts
+from services.billing.month_input import book_parts
 from services.billing.months import TermsPart, terms_parts
 from services.billing.price_book import PriceBook, book_key, content_hash
 from services.billing.reactions import agreement_noted

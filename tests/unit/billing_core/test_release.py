@@ -11,6 +11,7 @@ from services.billing.events import (
     InvoiceIssued,
     ReleaseRejected,
 )
+from services.billing.reactions import UsageBasis
 from tests.unit.billing_core.office import (
     Office,
     agreement,
@@ -64,6 +65,19 @@ def test_a_jump_and_an_exchange_hold() -> None:
     made.feed(usage("2026-01-31", 40_000, after_exchange=True))
     held = only(made.tick("2026-02-02"), BillCalculated)
     assert [hit.check for hit in held.hits] == ["after_exchange", "jump"]
+
+
+def test_a_time_of_use_basis_in_doubt_holds_the_bill() -> None:
+    made = billed_office(*month_of_usage("2026-01")[:29])
+    for day_on in ("2026-01-30", "2026-01-31"):
+        made.feed(usage(day_on, basis=UsageBasis(blocked=True)))
+    held = only(made.tick("2026-02-02"), BillCalculated)
+    assert [(hit.check, hit.observed) for hit in held.hits] == [("tou_basis", 2)]
+    made.feed(usage("2026-01-30", revision=2, basis=UsageBasis(blocked=False)))
+    again = only(made.tick("2026-02-03"), BillCalculated)
+    assert [(hit.check, hit.observed) for hit in again.hits] == [("tou_basis", 1)]
+    assert only(made.feed(release()), InvoiceIssued).total_fen == again.total_fen
+    made.check_folds()
 
 
 def test_a_late_actual_before_issue_recalculates_the_held_bill() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.customers.events import (
     AgreementPublished,
     MeterUse,
+    PointTariff,
     PointTerms,
     SwitchPoint,
     Terms,
@@ -296,3 +297,35 @@ def test_versions_rise_and_begin_with_the_day() -> None:
     assert version_after(202601010001, "2026-01-01") == 202601010002
     assert version_after(202603160004, "2026-01-01") == 202603160005
     assert version_after(202601010007, "2026-03-16") == 202603160001
+
+
+def test_the_supply_says_by_which_prices_and_periods_from_each_day_on() -> None:
+    """A list of the point's own outranks the agreement's; what says nothing new is left out."""
+    state = known(
+        [
+            *household(),
+            point("2026-03-01", "change", rate_periods="2=peak", intervals="yes"),
+            agreement("2026-04-01", "change", voltage_class="10kv"),
+            agreement("2026-05-01", "change", price_list="tou"),
+            point("2026-06-01", "change", price_list="own", tou_basis="load_profile"),
+        ]
+    )
+    (points,) = points_of(state)
+    first, second, third, last = supply_of(state, points, 1, "2026-01-05").tariffs
+    assert first == PointTariff(
+        from_on="2026-01-01",
+        region="500000",
+        price_list="residential",
+        rate_periods={},
+        tou_basis="rate_registers",
+    )
+    assert (second.from_on, second.rate_periods) == ("2026-03-01", {"2": "peak"})
+    assert (third.from_on, third.price_list, third.rate_periods) == (
+        "2026-05-01",
+        "tou",
+        {"2": "peak"},
+    )
+    assert (last.from_on, last.price_list, last.tou_basis) == ("2026-06-01", "own", "load_profile")
+    assert supply_of(state, points, 1, "2026-12-01").tariffs == (first, second, third, last)
+    bare = known([account(), point()])
+    assert supply_of(bare, points_of(bare)[0], 0, "2026-01-05").tariffs == ()

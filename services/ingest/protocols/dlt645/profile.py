@@ -29,6 +29,8 @@ class Dlt645Profile:
     load_record_separators: "all" = one AAH for every class, empty ones too; "own" = only behind
         the class asked for (both occur in the field; UNCONFIRMED which a given meter has).
     load_interval_minutes: how far apart its records are.
+    rest_day_bit: what a bit of the weekend word (04000801) is for a day of rest; 0 is rest and 1
+        work by default, bit 0 Sunday (UNCONFIRMED).
     """
 
     name: str = "standard"
@@ -43,6 +45,7 @@ class Dlt645Profile:
     load_records_per_request: int = 9
     load_record_separators: str = "all"
     load_interval_minutes: int = 15
+    rest_day_bit: int = 0
 
 
 STANDARD = Dlt645Profile()
