@@ -27,7 +27,7 @@ from services.cli.metrology_due import due, match_file
 from services.cli.metrology_judge import judge_file
 from services.cli.metrology_trails import seals, store
 from services.cli.records import known_bodies, named, open_cluster, open_records
-from services.metrology.decide import DECISIONS
+from services.metrology.cases import DECISIONS
 from services.metrology.events import (
     CaseDecided,
     CorrectionDecided,

@@ -12,7 +12,6 @@ one line of canonical JSON (services/metrology/certificate.py). With --json both
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Annotated, Any
 
 import typer
 
-from libs.events.codec import encode
 from libs.events.errors import BadInput
 from services.cli.metrology_judge import JudgedRun, day_option, judged_by, judged_runs
 from services.cli.records import named
@@ -29,6 +27,7 @@ from services.metrology.certificate import (
     decode_signed,
     encode_signed,
     make_certificate,
+    result_digest,
 )
 from services.metrology.certificate_signing import (
     BadSignature,
@@ -86,7 +85,7 @@ def sign_file(
             valid_until=judged.next_due_on,
             issued_on=day,
             issued_by=named("--by", by, "say who issues it"),
-            result_sha256=hashlib.sha256(encode(found)).hexdigest(),
+            result_sha256=result_digest(found),
         ),
         secret,
     )

@@ -118,7 +118,7 @@ def test_a_decision_is_written_where_the_meters_runs_are(broker: SimBroker, made
 
 
 def lab_with(made: Lab) -> Lab:
-    again = Lab()
+    again = Lab(bare=True)
     for key, body in made.log:
         again.fold.apply(key, body)
     return again
