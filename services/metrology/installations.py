@@ -29,16 +29,19 @@ def register_moves(meter_no: str, notes: Iterable[MeterNoted]) -> tuple[DeviceMo
     """The moves that all notes of a meter together tell, in order of time."""
     uses = [use for noted in notes for use in noted.uses]
     moves: list[DeviceMove] = []
-    point = ""
+    point, removed_at = "", ""
     for use in sorted(uses, key=lambda use: (use.from_at, use.usage_point, use.account_no)):
-        if use.usage_point != point:
-            if point:  # it cannot be at two points
-                moves.append(_move(meter_no, "remove", use.from_at, point))
-            moves.append(_move(meter_no, "install", use.from_at, use.usage_point))
-            point = use.usage_point
-        if use.removed_at:
-            moves.append(_move(meter_no, "remove", use.removed_at, point))
-            point = ""
+        if use.usage_point == point and (not removed_at or use.from_at <= removed_at):
+            removed_at = use.removed_at  # it stayed: another account, or another ratio
+            continue
+        if point:  # it cannot be at two points
+            moves.append(
+                _move(meter_no, "remove", min(removed_at or use.from_at, use.from_at), point)
+            )
+        moves.append(_move(meter_no, "install", use.from_at, use.usage_point))
+        point, removed_at = use.usage_point, use.removed_at
+    if removed_at:
+        moves.append(_move(meter_no, "remove", removed_at, point))
     return tuple(moves)
 
 

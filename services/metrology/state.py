@@ -29,6 +29,7 @@ from services.metrology.events import (
     SealMoved,
     StandardAdopted,
     StandardAwaited,
+    StandardRejected,
     VerificationDue,
     VerificationOverdue,
     VerificationUntracked,
@@ -124,6 +125,8 @@ def evolve(state: Any, event: Any) -> Any:
         standards = adopt(state.standards, event.standard)
         assert standards is not None, "what is known already is not adopted"
         return Shared(standards=dict(standards))
+    if isinstance(event, StandardRejected):
+        return state
     entry: Entry = state or Entry()
     if isinstance(event, SealMoved):
         known = entry.trail.request_ids if entry.trail else ()

@@ -283,11 +283,12 @@ def test_a_meter_and_where_it_served_the_account() -> None:
             account_no=ANNA,
             from_at="2025-12-31T16:00:00Z",
             to_at="2026-01-20T02:30:00Z",
+            removed_at="2026-01-20T02:30:00Z",
         ),
         MeterUse(usage_point="P2", account_no=ANNA, from_at="2026-01-31T16:00:00Z", to_at=""),
     )
     assert found.account_no == ANNA
-    assert found.verified_on == ""
+    assert (found.verified_on, found.capacity_va, found.voltage_class) == ("", 0, "lt1kv")
     assert meter_of(state, ANNA, "M1", "2026-03-01").verified_on == "2026-02-20"
 
 

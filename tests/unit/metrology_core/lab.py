@@ -14,9 +14,18 @@ from libs.events.codec import Codec, encode, encode_state, state_decoder
 from libs.events.core import SHARED, Item, Tick
 from libs.events.fold import Fold
 from services.metrology.core import make_core
-from services.metrology.events import CaseDecided, RunGarbled, RunMeasured, StandardRegistered
+from services.metrology.device_store import DeviceMove
+from services.metrology.events import (
+    CaseDecided,
+    MoveRequested,
+    RunGarbled,
+    RunMeasured,
+    SealReported,
+    StandardRegistered,
+)
 from services.metrology.policy import DEFAULT_POLICY, Policy
 from services.metrology.reactions import MeterPublished, MeterUse
+from services.metrology.seal_custody import SealEvent
 from services.metrology.standards_register import CertifiedStandard
 from services.metrology.state import Entry, Meter
 from tests.unit.metrology.samples import PLAN, bench_run
@@ -26,7 +35,11 @@ SLOW = tuple(replace(point, error_e4_pct=-30_000) for point in PLAN)
 
 
 def use(
-    point: str = "P1", account: str = "A1", from_on: str = "2024-01-01", to_on: str = ""
+    point: str = "P1",
+    account: str = "A1",
+    from_on: str = "2024-01-01",
+    to_on: str = "",
+    removed_on: str = "",
 ) -> MeterUse:
     """A use from the beginning of one day to the beginning of another."""
     return MeterUse(
@@ -34,6 +47,7 @@ def use(
         account_no=account,
         from_at=_begin(from_on),
         to_at=_begin(to_on) if to_on else "",
+        removed_at=_begin(removed_on) if removed_on else "",
     )
 
 
@@ -97,6 +111,45 @@ def standard(
     return StandardRegistered(
         standard=CertifiedStandard(**values), registered_by=by, registered_at=AT
     )
+
+
+def move(action: str, on: str = "2026-01-01", **changes: Any) -> MoveRequested:
+    """A move of device M1 at 10:00 of a day; the request is named by both."""
+    values: dict[str, Any] = {
+        "device_no": "M1",
+        "action": action,
+        "by": "li",
+        "at": f"{on}T02:00:00Z",
+        "place": "shelf 1",
+        "reason": "because",
+    }
+    rating = {
+        name: changes.pop(name) for name in ("accuracy_class", "connection") if name in changes
+    }
+    request_id = changes.pop("request_id", f"{action}/{on}")
+    body = DeviceMove(**{**values, **changes})
+    return MoveRequested(request_id=request_id, move=body, requested_at=AT, **rating)
+
+
+def seal(action: str, on: str = "2026-01-01", **changes: Any) -> SealReported:
+    """An entry of seal S1 at 10:00 of a day; the request is named by both."""
+    needed: dict[str, dict[str, Any]] = {
+        "issue": {"kind": "verification", "holder": "li"},
+        "hand_over": {"holder": "zhou"},
+        "apply": {"device_no": "M1", "location": "terminal cover"},
+        "break": {"device_no": "M1", "reason": "cut open", "photo": "p.jpg"},
+        "remove": {"device_no": "M1", "reason": "exchange"},
+    }
+    values: dict[str, Any] = {
+        "seal_no": "S1",
+        "action": action,
+        "by": "li",
+        "at": f"{on}T02:00:00Z",
+        **needed.get(action, {"reason": "because"}),
+    }
+    request_id = changes.pop("request_id", f"{action}/{on}")
+    entry = SealEvent(**{**values, **changes})
+    return SealReported(request_id=request_id, entry=entry, reported_at=AT)
 
 
 AT = "2026-03-01T03:00:00Z"
