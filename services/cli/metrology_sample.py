@@ -132,4 +132,4 @@ def _show(found: list[dict[str, Any]], plans: SamplePlans) -> None:
         names = ("batch_no", "batch", "n", "c", "verified", "failed", "verdict", "reason")
         table.add_row(*(str(each[name]) for name in names))
     Console().print(table)
-    print(f"{len(found)} batches, plans {plans.id} ({plans.source})")
+    print(f"{len(found)} batches, plans {plans.id}")
