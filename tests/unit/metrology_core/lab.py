@@ -209,7 +209,7 @@ class Lab:
         found = []
         for at in instants:
             item = Item("calendar", 0, "", "clock.ticked", Tick(at=at), at)
-            for key in self.fold.keys_due(at):
+            for key in self.core.concerned(self.fold, item):
                 found += self._decide(key, item)
         return found
 

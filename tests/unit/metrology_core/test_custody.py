@@ -208,6 +208,16 @@ def test_a_meter_stays_when_the_account_moves_out_or_the_ratio_changes() -> None
     ]
 
 
+def test_what_the_store_knew_already_is_no_news() -> None:
+    """The crew told it was taken away an hour before the register did."""
+    made = Lab()
+    made.feed(meter(), move("remove", "2026-01-01", at="2026-01-01T01:00:00Z"))
+    told = len(made.of(DeviceMoved))
+    made.feed(meter(use(to_on="2026-01-02", removed_on="2026-01-02"), version=2))
+    assert len(made.of(DeviceMoved)) == told
+    assert where(made) == ("removed", "shelf 1", "2026-01-01T01:00:00Z")
+
+
 def test_a_meter_that_appears_elsewhere_was_taken_away_before() -> None:
     made = Lab()
     made.feed(meter(use(to_on="2025-01-01"), use("P2", from_on="2025-03-01")))

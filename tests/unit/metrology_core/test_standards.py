@@ -100,6 +100,15 @@ def test_a_run_waits_for_bench_and_reference() -> None:
     made.check_folds()
 
 
+def test_a_run_that_waited_for_its_meter_goes_on_waiting_for_its_bench() -> None:
+    made = Lab(bare=True)
+    made.feed(run())
+    assert len(made.feed(meter())) == 2  # noted, and the register installs it
+    assert [each.run_id for each in made.meter.held] == ["B1-0001"]
+    made.feed(*STANDARDS)
+    assert len(made.of(MeterJudged)) == 1
+
+
 def test_a_certificate_that_began_after_the_run_does_not_count_for_it() -> None:
     made = Lab(bare=True)
     made.feed(meter(), standard(from_on="2026-03-02"), REFERENCE)
