@@ -142,8 +142,6 @@ def evolve_meter(meter: Meter, event: Any) -> Meter:
         case MeterNoted():
             return replace(meter, notes={**meter.notes, event.account_no: event})
         case MeterAwaited() | StandardAwaited():
-            if any(held.run_id == event.run.run_id for held in meter.held):
-                return meter
             return replace(meter, held=(*meter.held, event.run))
         case RunRejected():
             return _refused(meter, event)
