@@ -56,7 +56,7 @@ def move(
 ) -> None:
     """Ask for a move of a device in the meter store."""
     wanted = DeviceMove(
-        device_no=device_no, action=action, by=by, at=at or utc_now(), place=place, reason=reason
+        device_no=device_no, action=action, by=by, at=_done_at(at), place=place, reason=reason
     )
     request = make_move(wanted, accuracy_class, connection)
     _append(device_no, request)
@@ -93,7 +93,7 @@ def seal(
         seal_no=seal_no,
         action=action,
         by=by,
-        at=at or utc_now(),
+        at=_done_at(at),
         kind=kind,
         holder=holder,
         device_no=device,
@@ -176,6 +176,14 @@ def _checked(check: Any, body: Any) -> None:
         if wrong.field == "device_no" and isinstance(body, SealEvent):
             name = "--device"
         raise BadInput(name, wrong.problem, wrong.fix) from None
+
+
+def _done_at(at: str) -> str:
+    """Now, or the instant given: what is dated ahead would hide all that is told until then."""
+    now = utc_now()
+    if at > now:
+        raise BadInput("--at", f"{at} is after {now}", "give the instant it was done at")
+    return at or now
 
 
 def _cluster() -> Settings:
