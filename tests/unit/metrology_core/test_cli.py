@@ -365,7 +365,7 @@ def changed(arguments: list[str], before: str, after: str) -> list[str]:
         (changed(MOVE, "reserve", "paint"), "ACTION: 'paint' is unknown (use receive, accept"),
         (changed(MOVE, "reserve", "scrap"), "--reason: is empty"),
         (changed(MOVE, "shelf", ""), "--place: is empty"),
-        ([*MOVE, "--at", "2026-3-1"], "--at: '2026-3-1' is no instant"),
+        ([*MOVE, "--at", "1999-3-1"], "--at: '1999-3-1' is no instant"),
         ([*MOVE, "--at", "2999-01-01T00:00:00Z"], "--at: 2999-01-01T00:00:00Z is after 20"),
         ([*SEAL, "--at", "2999-01-01T00:00:00Z"], "--at: 2999-01-01T00:00:00Z is after 20"),
         (changed(SEAL, "apply", "paint"), "ACTION: 'paint' is unknown (use issue, hand_over"),
