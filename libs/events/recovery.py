@@ -64,13 +64,15 @@ class Recovery:
         if self.stable is None and not self._prepare():
             return False
         while True:
+            before = self.fold.own_next
             complete = self._read_on()
             if complete and self._agrees():
                 self._settle()
                 return True
             if complete and self.now() > self.deadline:
                 self._refuse()
-            if complete or self.now() >= until:
+            # An open transaction hides the rest: to read again at once would only be to wait.
+            if complete or self.fold.own_next == before or self.now() >= until:
                 return False
 
     def _prepare(self) -> bool:

@@ -1,8 +1,9 @@
 """`gridledger metrology`: what a bench measured, who holds what, what is due; and corrections.
 
-`judge`, `due`, `seals`, `store`, `match` and `certificate` work on files and need no broker; their
-formats and --json schemas stand in the modules they come from. `cases`, `decide` and `judgement`
-read the installation's own events, or an export of them.
+`judge`, `due`, `seals`, `store`, `sample`, `match` and `certificate` work on files and need no
+broker; their formats and --json schemas stand in the modules they come from. `cases`, `decide`,
+`judgement` and `certificate issued` read the installation's own events, or an export of them;
+`move`, `seal`, `register` and `decide` write a request that metrology decides.
 """
 
 from __future__ import annotations
@@ -22,17 +23,20 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.edge import EdgeProducer
 from libs.events.errors import BadInput
-from services.cli import metrology_certificate
+from services.cli import metrology_certificate, metrology_desk
 from services.cli.metrology_due import due, match_file
 from services.cli.metrology_judge import judge_file
+from services.cli.metrology_sample import sample
 from services.cli.metrology_trails import seals, store
 from services.cli.records import known_bodies, named, open_cluster, open_records
-from services.metrology.decide import DECISIONS
+from services.metrology.cases import CLOSED, DECISIONS
 from services.metrology.events import (
     CaseDecided,
     CorrectionDecided,
     CorrectionProposed,
     MeterJudged,
+    SealBrokenFound,
+    SealCaseClosed,
     catalogue,
     edge_catalogue,
 )
@@ -52,6 +56,19 @@ app.command("due", epilog="Example: gridledger metrology due devices.csv --on 20
 app.command("seals", epilog="Example: gridledger metrology seals trail.csv --json")(seals)
 app.command("store", epilog="Example: gridledger metrology store moves.csv")(store)
 app.command("match", epilog="Example: gridledger metrology match points.csv")(match_file)
+app.command("sample", epilog="Example: gridledger metrology sample batch.csv")(sample)
+app.command(
+    "move", epilog="Example: gridledger metrology move M-1 reserve --place 'shelf 7' --by li"
+)(metrology_desk.move)
+app.command(
+    "seal",
+    epilog="Example: gridledger metrology seal S-1 break --device M-1 --by zhou --reason cut",
+)(metrology_desk.seal)
+app.command(
+    "register",
+    epilog="Example: gridledger metrology register bench B1 --certificate Z-7 "
+    "--accuracy-class 0.05 --from-on 2026-01-01 --due-on 2027-12-31 --by li",
+)(metrology_desk.register)
 app.add_typer(metrology_certificate.app, name="certificate")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FromFiles = Annotated[
@@ -60,9 +77,17 @@ FromFiles = Annotated[
 
 
 @app.command(epilog="Example: gridledger metrology cases --json")
-def cases(from_files: FromFiles = None, as_json: AsJson = False) -> None:
-    """List the corrections that a failed meter proposes and nobody decided yet."""
-    found = open_cases(*open_records(from_files))
+def cases(
+    from_files: FromFiles = None,
+    seals: Annotated[bool, typer.Option("--seals", help="Broken seals instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the corrections that a failed meter proposes, or broken seals, that nobody decided."""
+    reader, partitions = open_records(from_files)
+    if seals:
+        _show_broken(open_seal_cases(reader, partitions), as_json)
+        return
+    found = open_cases(reader, partitions)
     if as_json:
         print(json.dumps([to_document(case) for case in found], ensure_ascii=False, indent=1))
         return
@@ -80,25 +105,46 @@ def cases(from_files: FromFiles = None, as_json: AsJson = False) -> None:
     Console().print(table)
 
 
+def _show_broken(found: list[SealBrokenFound], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([to_document(case) for case in found], ensure_ascii=False, indent=1))
+        return
+    table = Table("case", "meter", "point", "account", "found at", "by", "where", "what")
+    for case in found:
+        broken = case.broken
+        table.add_row(
+            case.case_id,
+            broken.device_no,
+            case.usage_point or "-",
+            case.account_no or "-",
+            broken.found_at,
+            broken.found_by,
+            broken.location,
+            broken.reason,
+        )
+    Console().print(table)
+
+
 @app.command(
     epilog="Example: gridledger metrology decide B1-0007/P-0001/2024-01-01 --decision approved "
     "--by 'head of lab' --reason 'certificate 4711'"
 )
 def decide(
     case_id: Annotated[str, typer.Argument(help="The case, of `cases`.", metavar="CASE_ID")],
-    decision: Annotated[str, typer.Option(help="approved or refused.")],
+    decision: Annotated[str, typer.Option(help="approved or refused; closed for a seal.")],
     by: Annotated[str, typer.Option(help="Who decides.")],
     reason: Annotated[str, typer.Option(help="Why.")],
     as_json: AsJson = False,
 ) -> None:
-    """Approve or refuse a proposed correction, once; billing corrects an approved one."""
+    """Approve or refuse a proposed correction, once, which billing then makes; or close the case
+    of a broken seal, saying what it was."""
     request = make_request(case_id, decision, by, reason)
     settings = load_settings().settings
-    case = find_case(open_cluster(settings), settings.partitions, case_id)
+    meter_no = find_case(open_cluster(settings), settings.partitions, case_id, decision)
     with closing(open_producer(settings, SOURCE, edge_catalogue)) as producer:
-        send_request(producer, case, request)
+        send_request(producer, meter_no, request)
     if as_json:
-        print(json.dumps(to_document(request) | {"meter_no": case.meter_no}, ensure_ascii=False))
+        print(json.dumps(to_document(request) | {"meter_no": meter_no}, ensure_ascii=False))
         return
     print(f"{case_id}: {decision} by {request.decided_by} recorded; metrology decides")
 
@@ -153,29 +199,41 @@ def _bodies(reader: Reader, partitions: int, *kinds: type) -> Iterator[Any]:
                 yield body
 
 
-def all_cases(
-    reader: Reader, partitions: int
-) -> tuple[dict[str, CorrectionProposed], dict[str, str]]:
-    """Every case as it was last proposed, and how those that were decided were."""
-    proposed: dict[str, CorrectionProposed] = {}
+Cases = dict[str, CorrectionProposed | SealBrokenFound]
+
+
+def all_cases(reader: Reader, partitions: int) -> tuple[Cases, dict[str, str]]:
+    """Every case as it was last told, and how those that were decided were."""
+    told: Cases = {}
     decided: dict[str, str] = {}
-    for body in _bodies(reader, partitions, CorrectionProposed, CorrectionDecided):
-        if isinstance(body, CorrectionProposed):
-            proposed[body.case_id] = body
+    kinds = (CorrectionProposed, CorrectionDecided, SealBrokenFound, SealCaseClosed)
+    for body in _bodies(reader, partitions, *kinds):
+        if isinstance(body, CorrectionProposed | SealBrokenFound):
+            told[body.case_id] = body
         else:
-            decided[body.case_id] = body.decision
-    return proposed, decided
+            decided[body.case_id] = getattr(body, "decision", CLOSED)
+    return told, decided
 
 
 def open_cases(reader: Reader, partitions: int) -> list[CorrectionProposed]:
     """The cases that nobody decided, by account."""
-    proposed, decided = all_cases(reader, partitions)
-    found = [case for case in proposed.values() if case.case_id not in decided]
+    told, decided = all_cases(reader, partitions)
+    cases = [case for case in told.values() if isinstance(case, CorrectionProposed)]
+    found = [case for case in cases if case.case_id not in decided]
     return sorted(found, key=lambda case: (case.account_no, case.case_id))
 
 
-def find_case(reader: Reader, partitions: int, case_id: str) -> CorrectionProposed:
-    """A case that is open; BadInput when there is none, or it was decided already."""
+def open_seal_cases(reader: Reader, partitions: int) -> list[SealBrokenFound]:
+    """The broken seals that nobody looked at, by meter."""
+    told, decided = all_cases(reader, partitions)
+    cases = [case for case in told.values() if isinstance(case, SealBrokenFound)]
+    found = [case for case in cases if case.case_id not in decided]
+    return sorted(found, key=lambda case: (case.broken.device_no, case.case_id))
+
+
+def find_case(reader: Reader, partitions: int, case_id: str, decision: str) -> str:
+    """The meter of a case that is open; BadInput when there is none, it was decided already, or
+    the decision is none of its kind."""
     proposed, decided = all_cases(reader, partitions)
     if case_id not in proposed:
         fix = "see `gridledger metrology cases`"
@@ -183,7 +241,12 @@ def find_case(reader: Reader, partitions: int, case_id: str) -> CorrectionPropos
     if case_id in decided:
         fix = "a case is decided once"
         raise BadInput("CASE_ID", f"{case_id!r} was {decided[case_id]} already", fix)
-    return proposed[case_id]
+    case = proposed[case_id]
+    is_seal = isinstance(case, SealBrokenFound)
+    if is_seal != (decision == CLOSED):
+        fix = f"use {CLOSED}" if is_seal else f"use {' or '.join(DECISIONS)}"
+        raise BadInput("--decision", f"{decision!r} is none of {case_id!r}", fix)
+    return case.broken.device_no if isinstance(case, SealBrokenFound) else case.meter_no
 
 
 def find_judgement(reader: Reader, partitions: int, run_id: str) -> MeterJudged:
@@ -197,8 +260,8 @@ def find_judgement(reader: Reader, partitions: int, run_id: str) -> MeterJudged:
 
 def make_request(case_id: str, decision: str, by: str, reason: str) -> CaseDecided:
     """A person's decision, not yet of a meter; BadInput names the option that is wrong."""
-    if decision not in DECISIONS:
-        fix = f"use {' or '.join(DECISIONS)}"
+    if decision not in (*DECISIONS, CLOSED):
+        fix = f"use {', '.join(DECISIONS)} or {CLOSED}"
         raise BadInput("--decision", f"{decision!r} is no decision", fix)
     return CaseDecided(
         case_id=case_id,
@@ -209,6 +272,6 @@ def make_request(case_id: str, decision: str, by: str, reason: str) -> CaseDecid
     )
 
 
-def send_request(producer: EdgeProducer, case: CorrectionProposed, request: CaseDecided) -> int:
+def send_request(producer: EdgeProducer, meter_no: str, request: CaseDecided) -> int:
     """Write the decision where the meter's runs are; its offset. Raises Unavailable."""
-    return producer.append(BENCH, case.meter_no, replace(request, meter_no=case.meter_no))
+    return producer.append(BENCH, meter_no, replace(request, meter_no=meter_no))

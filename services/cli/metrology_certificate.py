@@ -1,10 +1,12 @@
-"""`gridledger metrology certificate sign|verify`: a judgement as a signed file, checked offline.
+"""`gridledger metrology certificate sign|issued|verify`: signed files, checked offline.
 
     openssl genpkey -algorithm ed25519 -out lab.pem
     openssl pkey -in lab.pem -pubout -out lab.pub.pem
 
-`sign` judges the run itself, so that nothing can be certified that was not measured. The file is
-one line of canonical JSON (services/metrology/certificate.py). With --json both print one object:
+`sign` judges a run of a file itself, so that nothing can be certified that was not measured;
+`issued` signs what the installation issued (`metrology.certificate_issued`): the core tells content
+and hash, the key stays with whoever signs. A file is one line of canonical JSON
+(services/metrology/certificate.py). With --json all print one object:
 
     file, valid (true or false), problem ("" when valid), key_id, certificate (its members; null
     when it is not valid)
@@ -12,7 +14,6 @@ one line of canonical JSON (services/metrology/certificate.py). With --json both
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -20,15 +21,18 @@ from typing import Annotated, Any
 
 import typer
 
-from libs.events.codec import encode
+from libs.events.audit import Reader
+from libs.events.codec import Codec
 from libs.events.errors import BadInput
 from services.cli.metrology_judge import JudgedRun, day_option, judged_by, judged_runs
-from services.cli.records import named
+from services.cli.records import known_bodies, named, open_records
 from services.metrology.certificate import (
     SignedCertificate,
+    content_digest,
     decode_signed,
     encode_signed,
     make_certificate,
+    result_digest,
 )
 from services.metrology.certificate_signing import (
     BadSignature,
@@ -37,6 +41,7 @@ from services.metrology.certificate_signing import (
     read_public_key,
     sign,
 )
+from services.metrology.events import CertificateIssued, catalogue
 
 app = typer.Typer(no_args_is_help=True, help="Certificates of verification: sign, verify.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -86,12 +91,50 @@ def sign_file(
             valid_until=judged.next_due_on,
             issued_on=day,
             issued_by=named("--by", by, "say who issues it"),
-            result_sha256=hashlib.sha256(encode(found)).hexdigest(),
+            result_sha256=result_digest(found),
         ),
         secret,
     )
     out.write_bytes(encode_signed(signed))
     _say(out, signed, "", as_json)
+
+
+@app.command(
+    "issued",
+    epilog="Example: gridledger metrology certificate issued B1-M1-20260301T020000Z --key lab.pem "
+    "--out C-1.json",
+)
+def sign_issued(
+    run_id: Annotated[str, typer.Argument(help="The bench's run.", metavar="RUN_ID")],
+    key: Annotated[Path, typer.Option(help="Private Ed25519 key in PEM.", metavar="PEM")],
+    out: Annotated[Path, typer.Option(help="Where to write it.", metavar="FILE")],
+    from_files: Annotated[
+        Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign the certificate (or notice of result) that metrology issued for a run."""
+    secret = read_private_key(key)
+    if out.exists():
+        raise BadInput("--out", f"{out} is there already", "a certificate is never overwritten")
+    issued = find_issued(*open_records(from_files), run_id)
+    signed = sign(issued.certificate, secret)
+    out.write_bytes(encode_signed(signed))
+    _say(out, signed, "", as_json)
+
+
+def find_issued(reader: Reader, partitions: int, run_id: str) -> CertificateIssued:
+    """What was issued for a run; BadInput when nothing was, or it is not what was hashed."""
+    codec = Codec(catalogue)
+    for partition in range(partitions):
+        for body in known_bodies(reader, codec, "metrology.events", partition):
+            if isinstance(body, CertificateIssued) and body.certificate.run_id == run_id:
+                if content_digest(body.certificate) != body.sha256:
+                    fix = "`gridledger audit verify` shows what else was changed"
+                    raise BadInput("RUN_ID", f"the certificate of {run_id!r} was changed", fix)
+                return body
+    fix = "see `metrology judgement`: what was not judged gets none"
+    raise BadInput("RUN_ID", f"nothing was issued for {run_id!r}", fix)
 
 
 def _one(file: str, run: str, on: str, standards: Path | None) -> JudgedRun:

@@ -88,18 +88,20 @@ def due(
     """List verifications, rotations and checks that are due, and the coverage of each.
 
     Status 1 when something is overdue, or has no day to count from. Devices come
-    one at a time: memory stays flat.
+    one at a time; only their numbers are kept, since each may stand there once.
     """
     day = day_option(on)
     if edition not in EDITIONS:
         raise BadInput("--edition", f"{edition!r} is unknown", f"use {' or '.join(EDITIONS)}")
     counts: Counter[tuple[str, str]] = Counter()
-    devices = 0
+    devices: set[str] = set()
 
     def found() -> Iterator[Obligation]:
-        nonlocal devices
         for row in watched(read_rows(file, DUE_COLUMNS, DUE_OPTIONAL), "devices"):
-            devices += 1
+            name = f"{row.text('kind')} {row.text('device_no')}"
+            if name in devices:
+                raise row.wrong("device_no", f"{name} stands there twice", "give each device once")
+            devices.add(name)
             for each in _obligations(row, day, notice, EDITIONS[edition]):
                 counts[each.duty, each.status] += 1
                 if as_json:
@@ -111,7 +113,7 @@ def due(
     if not devices:
         name = "standard input" if file == "-" else file
         raise BadInput(name, "has no device", "give one device a line after the header")
-    _tell_due(day, devices, counts, urgent, edition, as_json)
+    _tell_due(day, len(devices), counts, urgent, edition, as_json)
     late = sum(count for (_, status), count in counts.items() if status in {OVERDUE, UNTRACKED})
     return 1 if late else 0
 

@@ -325,13 +325,15 @@ class SupplyPublished:
 class MeterUse:
     """Where a meter served the account, from an instant to an instant ("" open).
 
-    The installation cut to the days in which the account was supplied at the point.
+    The installation cut to the days in which the account was supplied at the point. removed_at:
+    when the meter was taken away, "" while it hangs there, whoever is supplied.
     """
 
     usage_point: str
     account_no: str
     from_at: str
     to_at: str
+    removed_at: str = ""
 
 
 @catalogue.event("customers.meter_published")
@@ -341,7 +343,9 @@ class MeterPublished:
 
     Readers merge by (meter, account): the highest version of each has all uses of that account.
     uses: of this account alone, in order of time, none when a correction took the last away;
-    accuracy_class: 0.2S, 0.5S, 1, 2; connection: direct or ct; verified_on: the last verification.
+    accuracy_class: 0.2S, 0.5S, 1, 2; connection: direct or ct; verified_on: the last verification;
+    capacity_va: of the account's transformers in use, 0 without any; voltage_class: of the last
+    point that the meter was at.
     """
 
     meter_no: str
@@ -352,3 +356,5 @@ class MeterPublished:
     connection: str
     verified_on: str
     uses: tuple[MeterUse, ...]
+    capacity_va: int = 0
+    voltage_class: str = ""

@@ -35,6 +35,9 @@ VERSIONS_PER_DAY = 10_000
 """Supply and meter versions begin with a day (20260316 0001), so that a later account's are above
 an earlier one's; see `version_after`."""
 
+VA_PER_KVA = 1_000
+IN_USE = "in_use"
+
 
 class Publication(NamedTuple):
     """What is new: the facts with their versions, and the own event that notes them."""
@@ -284,14 +287,20 @@ def _tariffs(
 def meter_of(state: Account, account_no: str, meter_no: str, day_on: str) -> MeterPublished:
     """A meter as it stands on a day and where it served the account, without a version."""
     row: MeterRow = in_force(timeline(state.meters, meter_no), day_on)
-    uses = [
-        MeterUse(
-            usage_point=points[0].usage_point, account_no=account_no, from_at=from_at, to_at=to_at
-        )
-        for points in points_with(state, meter_no)
-        for stay, from_at, to_at in supplied_stays(state, points)
-        if stay.meter_no == meter_no
-    ]
+    uses = []
+    voltages = {}
+    for points in points_with(state, meter_no):
+        for stay, from_at, to_at in supplied_stays(state, points):
+            if stay.meter_no == meter_no:
+                use = MeterUse(
+                    usage_point=points[0].usage_point,
+                    account_no=account_no,
+                    from_at=from_at,
+                    to_at=to_at,
+                    removed_at=stay.to_at,
+                )
+                uses.append(use)
+                voltages[from_at] = _voltage_class(state, in_force(points, day_on), day_on)
     return MeterPublished(
         meter_no=meter_no,
         version=0,
@@ -301,6 +310,19 @@ def meter_of(state: Account, account_no: str, meter_no: str, day_on: str) -> Met
         connection=row.connection,
         verified_on=row.verified_on,
         uses=tuple(sorted(uses, key=lambda use: (use.from_at, use.usage_point))),
+        capacity_va=_capacity_va(state, day_on),
+        voltage_class=voltages[max(voltages)] if voltages else "",
+    )
+
+
+def _capacity_va(state: Account, day_on: str) -> int:
+    """What the transformers that are in use on a day can carry together."""
+    return VA_PER_KVA * sum(
+        each.kva
+        for each in _transformers(state)
+        if each.state == IN_USE
+        and each.from_on <= day_on
+        and (not each.to_on or day_on < each.to_on)
     )
 
 

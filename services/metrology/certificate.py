@@ -11,12 +11,13 @@ The signature itself is made and checked in `certificate_signing`, the only modu
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from libs.events.errors import BadInput
-from services.metrology.judgement import FAILED, PASSED
+from services.metrology.judgement import FAILED, PASSED, Judgement
 from services.metrology.verification_cycle import parse_day
 
 FORMAT = "gridledger-certificate/1"
@@ -86,6 +87,39 @@ def make_certificate(**fields: str) -> Certificate:
 def signed_bytes(certificate: Certificate) -> bytes:
     """The bytes that the signature is made over."""
     return _canonical(asdict(certificate))
+
+
+def content_digest(certificate: Certificate) -> str:
+    """SHA-256 (hex) of the bytes that are signed: what the core told is what was signed."""
+    return hashlib.sha256(signed_bytes(certificate)).hexdigest()
+
+
+def certificate_of(judgement: Judgement, measured_on: str, due_on: str, by: str) -> Certificate:
+    """The certificate (or notice of result) of a meter's judgement, numbered by its run.
+
+    It bears the day of the measurement, which is when the laboratory found what it says; the same
+    judgement gives the same bytes. BadInput as in `make_certificate`.
+    """
+    return make_certificate(
+        certificate_no=f"C-{judgement.run_id}",
+        device_no=judgement.meter_no,
+        device="meter",
+        accuracy_class=judgement.accuracy_class,
+        run_id=judgement.run_id,
+        verdict=judgement.verdict,
+        rules=judgement.rules,
+        limits=judgement.limits,
+        measured_on=measured_on,
+        valid_until=due_on,
+        issued_on=measured_on,
+        issued_by=by,
+        result_sha256=result_digest(judgement),
+    )
+
+
+def result_digest(judgement: Any) -> str:
+    """SHA-256 (hex) of a judgement's canonical bytes: what `result_sha256` is."""
+    return hashlib.sha256(_canonical(asdict(judgement))).hexdigest()
 
 
 def encode_signed(signed: SignedCertificate) -> bytes:

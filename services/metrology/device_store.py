@@ -120,6 +120,22 @@ def move(device: StoredDevice | None, event: DeviceMove) -> StoredDevice:
     )
 
 
+def follow_register(device: StoredDevice | None, event: DeviceMove) -> StoredDevice:
+    """The device after an installation or removal that the register of meters tells.
+
+    It happened, so nothing refuses it: a running utility's meters hang before its store is kept,
+    and a crew may take one from the shelf that nobody reserved. `DeviceMoved` names the state
+    before, so that what the table does not have can be found.
+    """
+    return StoredDevice(
+        device_no=event.device_no,
+        state=INSTALLED if event.action == "install" else REMOVED,
+        place=event.place,
+        since_at=event.at,
+        moves=device.moves + 1 if device else 1,
+    )
+
+
 def action_after(state: str, verdict: str) -> str:
     """What a verdict (pass, fail, not_judged) does to a device: an action of `TRANSITIONS`, or ""
     where it moves nothing."""

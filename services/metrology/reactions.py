@@ -9,12 +9,13 @@ from services.metrology.events import MeterNoted, UseNoted, catalogue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterUse:
-    """Where a meter served an account."""
+    """Where a meter served an account, and when it was taken away from there ("" not yet)."""
 
     usage_point: str
     account_no: str
     from_at: str
     to_at: str
+    removed_at: str = ""
 
 
 @catalogue.reads("customers.meter_published")
@@ -29,6 +30,8 @@ class MeterPublished:
     connection: str
     verified_on: str
     uses: tuple[MeterUse, ...]
+    capacity_va: int = 0
+    voltage_class: str = ""
 
 
 def meter_noted(meter: MeterPublished) -> MeterNoted:
@@ -46,7 +49,10 @@ def meter_noted(meter: MeterPublished) -> MeterNoted:
                 account_no=use.account_no,
                 from_at=use.from_at,
                 to_at=use.to_at,
+                removed_at=use.removed_at,
             )
             for use in meter.uses
         ),
+        capacity_va=meter.capacity_va,
+        voltage_class=meter.voltage_class,
     )

@@ -8,6 +8,9 @@
      "noise_e4_pct": 200, "tests": {"start": "pass", "creep": "pass", "constant": "pass"},
      "misbehaviours": ["garbled_line"]}
 
+`bench_no`, `reference_meter_no` and `reference_due_on` let the meter be placed on another bench
+than the configured one, such as one that is out of date and does not say so.
+
 A curve gives the error (1e-4 per cent) at multiples of the base current, straight between two knots
 and level beyond them. The noise of a point is drawn from the seed, the run and the point, so the
 same placement gives the same errors, in whatever order and however often it is measured.
@@ -16,7 +19,7 @@ same placement gives the same errors, in whatever order and however often it is 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from random import Random
 from typing import Literal
@@ -83,10 +86,20 @@ class Placement(Strict):
     noise_e4_pct: int = Field(default=0, ge=0)
     tests: dict[str, Literal["pass", "fail", "not_done"]] = Field(default_factory=dict)
     misbehaviours: tuple[Misbehaviour, ...] = ()
+    bench_no: str | None = Field(default=None, min_length=1)
+    reference_meter_no: str | None = Field(default=None, min_length=1)
+    reference_due_on: date | None = None
+
+
+def bench_of(config: BenchConfig, placement: Placement) -> BenchConfig:
+    """The bench that a meter is placed on: the configured one, unless the placement says so."""
+    names = {"bench_no", "reference_meter_no", "reference_due_on"}
+    return config.model_copy(update=placement.model_dump(include=names, exclude_none=True))
 
 
 def run_id(config: BenchConfig, placement: Placement) -> str:
     """The id of a run: the same meter at the same instant on the same bench is the same run."""
+    config = bench_of(config, placement)
     stamp = placement.measured_at.replace("-", "").replace(":", "")
     return f"{config.bench_no}-{placement.meter_no}-{stamp}"
 
@@ -94,6 +107,7 @@ def run_id(config: BenchConfig, placement: Placement) -> str:
 def measure(config: BenchConfig, placement: Placement) -> BenchRun:
     """What the bench measures and claims, its misbehaviours included (those of the line are done
     when it is sent). BadInput for a point without a curve or a current that is none."""
+    config = bench_of(config, placement)
     wrong = placement.misbehaviours
     points = [_measured(config, placement, place) for place in placement.points]
     if "missing_point" in wrong:

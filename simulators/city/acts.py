@@ -22,6 +22,7 @@ from services.billing import books
 from services.billing.api import SOURCE, decide_release, publish_book
 from services.billing.events import edge_catalogue as billing_edge
 from services.billing.price_book_file import load_book
+from services.cli import metrology_desk
 from services.cli.payments import make_request
 from services.control.accounts import add_account
 from services.customers.api import submit
@@ -32,6 +33,8 @@ from services.ingest.api import enter_reading
 from services.ingest.events import edge_catalogue as ingest_edge
 from services.metrology.events import CaseDecided
 from services.metrology.events import edge_catalogue as metrology_edge
+from services.metrology.seal_custody import SealEvent
+from services.metrology.standards_register import CertifiedStandard
 from services.payments.events import edge_catalogue as payments_edge
 from services.payments.order_number import make_order_number
 from services.settings import Settings
@@ -66,6 +69,7 @@ class Acts:
     orders: int = 0
     producers: dict[str, EdgeProducer] = field(default_factory=dict)
     writer: TransactionalWriter | None = None
+    lab_writer: TransactionalWriter | None = None
 
     def producer(self, source: str, catalogue: Any) -> EdgeProducer:
         """One producer per edge."""
@@ -169,6 +173,19 @@ class Acts:
         )
         producer = self.producer("metrology.edge", metrology_edge)
         insist(lambda: producer.append("metrology.bench", meter_no, body))
+
+    def register_standard(self, standard: CertifiedStandard) -> None:
+        """The lab registers the certificate of a bench or reference, on every partition."""
+        if self.lab_writer is None:
+            self.lab_writer = TransactionalWriter(self.settings.kafka(), metrology_desk.SOURCE)
+        writer, body = self.lab_writer, metrology_desk.make_registration(standard, "lab head")
+        insist(lambda: metrology_desk.send_registration(writer, body, self.settings.partitions))
+
+    def report_seal(self, entry: SealEvent) -> None:
+        """Somebody reports what was done with a seal."""
+        body = metrology_desk.make_entry(entry)
+        producer = self.producer("metrology.edge", metrology_edge)
+        insist(lambda: metrology_desk.send(producer, entry.seal_no, body))
 
     # -- switching ---------------------------------------------------------------------------
 

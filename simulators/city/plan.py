@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from simulators.city import lab
 from simulators.city.acts import Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -301,15 +302,25 @@ class Plan:
     # -- the lab ----------------------------------------------------------------------------
 
     def _lab(self, day: date) -> None:
-        if (day.month, day.day) == (4, 8):
-            self._bench_run(day)
+        sealed = self.point("spike").meter_no
+        if day == lab.SEALED_ON:
+            for standard in lab.standards():
+                self.acts.register_standard(standard)
+            for entry in lab.sealing(sealed, instant(day, "09:00")):
+                self.acts.report_seal(entry)
+        elif day == lab.BROKEN_ON:
+            for entry in lab.breaking(sealed, instant(day, "14:00")):
+                self.acts.report_seal(entry)
+        elif (day.month, day.day) == (4, 8):
+            self._bench_run(day, "09:00", [], bench_no=lab.LATE_BENCH)
+            self._bench_run(day, "10:00", ["garbled_line"])
         elif (day.month, day.day) == (4, 10):
             for case in self.memory.of("metrology.correction_proposed"):
                 self.acts.decide_case(case["case_id"], case["meter_no"], "approved")
             self.rest()
 
-    def _bench_run(self, day: date) -> None:
-        """A meter that runs 3 % fast, class 2; one damaged line on the way."""
+    def _bench_run(self, day: date, hhmm: str, wrong: list[str], **bench: str) -> None:
+        """A meter that runs 3 % fast, class 2, on the configured bench or another one."""
         point = self.point("bench")
         places = ("0.05Ib 1.0", "0.2Ib 1.0", "1Ib 1.0", "Imax 1.0", "0.2Ib 0.5L", "1Ib 0.5L")
         self.acts.bench.ask(
@@ -317,7 +328,7 @@ class Plan:
             placement={
                 "meter_no": point.meter_no,
                 "accuracy_class": point.accuracy_class,
-                "measured_at": instant(day, "10:00"),
+                "measured_at": instant(day, hhmm),
                 "base": "Ib",
                 "imax_multiple": "12",
                 "curve": [
@@ -336,7 +347,8 @@ class Plan:
                 ],
                 "noise_e4_pct": 0,
                 "tests": {"start": "pass", "creep": "pass", "constant": "pass"},
-                "misbehaviours": ["garbled_line"],
+                "misbehaviours": wrong,
+                **bench,
             },
         )
         self._wait_bench()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from simulators.city import lab
 from simulators.city.memory import Memory
 from simulators.city.plan import COPIES, Plan
 from simulators.city.population import MONTHS, City
@@ -375,6 +376,34 @@ def slot_table_blind(facts: Facts) -> Expectation:
     return _expect("slot table, no profile", "held; a person; no other point", found, holds)
 
 
+def late_bench(facts: Facts) -> Expectation:
+    """A bench that is out of date judges nothing and certifies nothing; the proper one does."""
+    refused = facts.of("metrology.run_rejected", "bench", rule="bench_standing")
+    reasons = [reason for body in refused for reason in body["reasons"]]
+    judged = facts.of("metrology.meter_judged", "bench")
+    benches = {body["bench_no"] for body in judged}
+    issued = facts.of("metrology.certificate_issued", "bench")
+    found = (
+        f"{'; '.join(reasons) or 'not refused'}; judged by {', '.join(sorted(benches)) or '-'}, "
+        f"{len(issued)} certified"
+    )
+    holds = reasons == [
+        f"bench {lab.LATE_BENCH} was due on {lab.LATE_DUE_ON}, measured on 2026-04-08"
+    ] and (benches, len(judged), len(issued)) == ({"B1"}, 1, 1)
+    return _expect("bench out of date", "refused, then judged by B1", found, holds)
+
+
+def broken_seal(facts: Facts) -> Expectation:
+    """A seal found broken is a case of its meter and account, and is never used again."""
+    cases = facts.of("metrology.seal_broken_found", "spike")
+    again = facts.memory.of("metrology.seal_rejected", rule="used_again")
+    by = cases[0]["broken"]["found_by"] if cases else "nobody"
+    account = cases[0]["account_no"] if cases else "-"
+    found = f"{len(cases)} case, found by {by}, account {account}; put back: refused {len(again)} x"
+    holds = (len(cases), len(again)) == (1, 1) and account == facts.city.cast["spike"]
+    return _expect("broken seal", "one case, not used again", found, holds)
+
+
 def kills(facts: Facts) -> Expectation:
     """Services that were killed on the way came back."""
     found = ", ".join(facts.plan.killed) or "none"
@@ -428,6 +457,8 @@ CHECKS: tuple[Check, ...] = (
     bench,
     slot_table,
     slot_table_blind,
+    late_bench,
+    broken_seal,
     kills,
 )
 

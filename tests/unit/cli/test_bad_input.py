@@ -25,6 +25,19 @@ BIND = ["payments", "bind", "--suspense", "a:1", "--to", "1000000042=1", "--by",
 BIND += ["--reason", "slip"]
 RELEASE = ["bill", "release", "1000000001-2026-01", "--by", "li", "--reason", "checked"]
 DECIDE = ["metrology", "decide", "C", "--decision", "approved", "--by", "x", "--reason", "y"]
+MOVE = ["metrology", "move", "M-1", "reserve", "--place", "7", "--by", "li"]
+SEAL = ["metrology", "seal", "S-1", "lose", "--by", "li", "--reason", "gone"]
+REGISTER = [
+    "metrology",
+    "register",
+    "bench",
+    "B1",
+    "--certificate",
+    "Z",
+    "--accuracy-class",
+    "0.05",
+]
+REGISTER += ["--from-on", "2026-01-01", "--due-on", "2027-12-31", "--by", "li"]
 GBK = os.fsdecode("张三".encode("gbk"))
 FROM_EXPORT = (
     ["bill", "explain", "1000000001-2026-01"],
@@ -40,6 +53,9 @@ ON_CLUSTER = (
     BIND,
     RELEASE,
     DECIDE,
+    MOVE,
+    SEAL,
+    REGISTER,
     *FROM_EXPORT,
     ["bill", "held"],
     ["payments", "suspense"],

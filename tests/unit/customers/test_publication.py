@@ -284,12 +284,32 @@ def test_a_meter_and_where_it_served_the_account() -> None:
             account_no=ANNA,
             from_at="2025-12-31T16:00:00Z",
             to_at="2026-01-20T02:30:00Z",
+            removed_at="2026-01-20T02:30:00Z",
         ),
         MeterUse(usage_point="P2", account_no=ANNA, from_at="2026-01-31T16:00:00Z", to_at=""),
     )
     assert found.account_no == ANNA
-    assert found.verified_on == ""
+    assert (found.verified_on, found.capacity_va, found.voltage_class) == ("", 0, "lt1kv")
     assert meter_of(state, ANNA, "M1", "2026-03-01").verified_on == "2026-02-20"
+
+
+def test_a_meter_bears_what_the_transformers_in_use_can_carry() -> None:
+    rows = [
+        *household(),
+        transformer(no=ANNA),
+        transformer("2026-02-01", "change", no=ANNA, state="suspended"),
+        transformer("2026-01-10", no=ANNA, transformer_no="T2", kva="400"),
+    ]
+    found = [
+        meter_of(known(rows), ANNA, "M1", on).capacity_va
+        for on in ("2025-12-31", "2026-01-05", "2026-01-15", "2026-02-15")
+    ]
+    assert found == [0, 630_000, 1_030_000, 400_000]
+
+
+def test_a_meter_that_is_nowhere_has_no_voltage() -> None:
+    rows = [*household(), meter("M7", "2026-01-01")]
+    assert meter_of(known(rows), ANNA, "M7", "2026-01-15").voltage_class == ""
 
 
 def test_versions_rise_and_begin_with_the_day() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
+from services.billing.meter_correction import excess_wh
 from services.metrology.correction_energy import (
     correction_period,
     meter_error_correction,
@@ -243,3 +244,10 @@ def test_a_class_without_a_cycle_and_a_wrong_date_are_named() -> None:
         parse_day("2026-W05-6", "on")
     with pytest.raises(BadInput, match=r"^on: '2026-02-30' is no date"):
         parse_day("2026-02-30", "on")
+
+
+@given(st.integers(0, 10**13), st.integers(-999_999, 1_000_000))
+def test_billing_corrects_by_the_same_rule(recorded_wh: int, error_e4_pct: int) -> None:
+    """Services never import each other; what billing takes off the half is what the rule says."""
+    correction = meter_error_correction(recorded_wh, error_e4_pct, Fraction(1))
+    assert correction.correction_wh == -excess_wh(recorded_wh, error_e4_pct)

@@ -14,9 +14,20 @@ from libs.events.codec import Codec, encode, encode_state, state_decoder
 from libs.events.core import SHARED, Item, Tick
 from libs.events.fold import Fold
 from services.metrology.core import make_core
-from services.metrology.events import CaseDecided, RunGarbled, RunMeasured
+from services.metrology.device_store import DeviceMove
+from services.metrology.events import (
+    CaseDecided,
+    MoveRequested,
+    RunGarbled,
+    RunMeasured,
+    SealReported,
+    StandardRegistered,
+)
+from services.metrology.policy import DEFAULT_POLICY, Policy
 from services.metrology.reactions import MeterPublished, MeterUse
-from services.metrology.state import Meter
+from services.metrology.seal_custody import SealEvent
+from services.metrology.standards_register import CertifiedStandard
+from services.metrology.state import Entry, Meter
 from tests.unit.metrology.samples import PLAN, bench_run
 
 FAST = tuple(replace(point, error_e4_pct=30_000) for point in PLAN)
@@ -24,7 +35,11 @@ SLOW = tuple(replace(point, error_e4_pct=-30_000) for point in PLAN)
 
 
 def use(
-    point: str = "P1", account: str = "A1", from_on: str = "2024-01-01", to_on: str = ""
+    point: str = "P1",
+    account: str = "A1",
+    from_on: str = "2024-01-01",
+    to_on: str = "",
+    removed_on: str = "",
 ) -> MeterUse:
     """A use from the beginning of one day to the beginning of another."""
     return MeterUse(
@@ -32,6 +47,7 @@ def use(
         account_no=account,
         from_at=_begin(from_on),
         to_at=_begin(to_on) if to_on else "",
+        removed_at=_begin(removed_on) if removed_on else "",
     )
 
 
@@ -79,39 +95,129 @@ def decision(
     )
 
 
-class Lab:
-    """One partition of the core. `feed` gives the own events, `told` what went to billing."""
+def standard(
+    kind: str = "bench", number: str = "B1", by: str = "li", **changes: Any
+) -> StandardRegistered:
+    """A certificate of bench B1 or reference R1, as `bench_run` states the latter."""
+    values: dict[str, Any] = {
+        "kind": kind,
+        "standard_no": number,
+        "certificate_no": f"Z-{number}",
+        "accuracy_class": "0.05",
+        "from_on": "2024-01-01",
+        "due_on": "2026-12-31",
+        **changes,
+    }
+    return StandardRegistered(
+        standard=CertifiedStandard(**values), registered_by=by, registered_at=AT
+    )
 
-    def __init__(self) -> None:
-        self.core = make_core("test")
+
+def move(action: str, on: str = "2026-01-01", **changes: Any) -> MoveRequested:
+    """A move of device M1 at 10:00 of a day; the request is named by both."""
+    values: dict[str, Any] = {
+        "device_no": "M1",
+        "action": action,
+        "by": "li",
+        "at": f"{on}T02:00:00Z",
+        "place": "shelf 1",
+        "reason": "because",
+    }
+    rating = {
+        name: changes.pop(name) for name in ("accuracy_class", "connection") if name in changes
+    }
+    request_id = changes.pop("request_id", f"{action}/{on}")
+    body = DeviceMove(**{**values, **changes})
+    return MoveRequested(request_id=request_id, move=body, requested_at=AT, **rating)
+
+
+def seal(action: str, on: str = "2026-01-01", **changes: Any) -> SealReported:
+    """An entry of seal S1 at 10:00 of a day; the request is named by both."""
+    needed: dict[str, dict[str, Any]] = {
+        "issue": {"kind": "verification", "holder": "li"},
+        "hand_over": {"holder": "zhou"},
+        "apply": {"device_no": "M1", "location": "terminal cover"},
+        "break": {"device_no": "M1", "reason": "cut open", "photo": "p.jpg"},
+        "remove": {"device_no": "M1", "reason": "exchange"},
+    }
+    values: dict[str, Any] = {
+        "seal_no": "S1",
+        "action": action,
+        "by": "li",
+        "at": f"{on}T02:00:00Z",
+        **needed.get(action, {"reason": "because"}),
+    }
+    request_id = changes.pop("request_id", f"{action}/{on}")
+    entry = SealEvent(**{**values, **changes})
+    return SealReported(request_id=request_id, entry=entry, reported_at=AT)
+
+
+AT = "2026-03-01T03:00:00Z"
+STANDARDS = (standard(), standard("reference_meter", "R1"))
+
+
+class Lab:
+    """One partition of the core. `feed` gives the own events, `told` what went to billing; its
+    bench and reference are registered unless it is `bare`."""
+
+    def __init__(self, policy: Policy = DEFAULT_POLICY, *, bare: bool = False) -> None:
+        self.core = make_core("test", policy=policy)
         self.fold = Fold(self.core, 0)
         self.codec = Codec(self.core.catalogue)
         self.log: list[tuple[str, Any]] = []
         self.told: list[tuple[str, Any]] = []
+        if not bare:
+            self.feed(*STANDARDS)
 
     def feed(self, *bodies: Any, key: str = "M1") -> list[Any]:
         found = []
         for body in bodies:
             kind = self.core.catalogue.type_of(body)
             read = self.codec.decode(kind.full_name, encode(body))
-            item = Item("input", len(self.log), key, kind.name, read, "2026-03-01T03:00:00Z")
-            for emit in self.core.decide(self.fold, key, item):
-                name = self.core.catalogue.type_of(emit.body).full_name
-                assert self.codec.decode(name, encode(emit.body)) == emit.body
-                if emit.topic:
-                    assert emit.topic == "metrology.findings"
-                    self.told.append((emit.key, emit.body))
-                    continue
+            item = Item("input", len(self.log), key, kind.name, read, AT)
+            for concerned in sorted(set(self._concerned(key, item))):
+                found += self._decide(concerned, item)
+        return found
+
+    def _concerned(self, key: str, item: Item) -> Any:
+        """As the loop asks; but a tick is put to the key, due or not."""
+        if isinstance(item.body, Tick):
+            return (key,)
+        return self.core.concerned(self.fold, item)
+
+    def _decide(self, key: str, item: Item) -> list[Any]:
+        found = []
+        again: list[tuple[str, Any]] = []
+        for emit in self.core.decide(self.fold, key, item):
+            name = self.core.catalogue.type_of(emit.body).full_name
+            assert self.codec.decode(name, encode(emit.body)) == emit.body
+            if emit.topic == "metrology.custody":
+                again.append((emit.key, emit.body))
+            elif emit.topic:
+                assert emit.topic == "metrology.findings"
+                self.told.append((emit.key, emit.body))
+            else:
                 self.log.append((key, emit.body))
                 self.fold.apply(key, emit.body)
                 found.append(emit.body)
+        for other, body in again:
+            self.feed(body, key=other)
+        return found
+
+    def ticks(self, *instants: str) -> list[Any]:
+        """What the loop decides at these ticks: only what is due."""
+        found = []
+        for at in instants:
+            item = Item("calendar", 0, "", "clock.ticked", Tick(at=at), at)
+            for key in self.core.concerned(self.fold, item):
+                found += self._decide(key, item)
         return found
 
     @property
     def meter(self) -> Meter:
         state = self.fold.get("M1")
-        assert isinstance(state, Meter)
-        return state
+        assert isinstance(state, Entry)
+        return state.meter
 
     def of(self, kind: type) -> list[Any]:
         return [body for _, body in self.log if isinstance(body, kind)]

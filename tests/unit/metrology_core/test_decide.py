@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from services.metrology.events import (
     CaseRejected,
+    CertificateIssued,
     CorrectionDecided,
     CorrectionProposed,
+    DeviceMoved,
     MeterAwaited,
     MeterJudged,
     MeterNoted,
@@ -23,7 +25,6 @@ from tests.unit.metrology.samples import PLAN, TESTS, measured
 from tests.unit.metrology_core.lab import (
     FAST,
     SLOW,
-    Lab,
     a_tick,
     decision,
     fast,
@@ -32,6 +33,17 @@ from tests.unit.metrology_core.lab import (
     run,
     use,
 )
+from tests.unit.metrology_core.lab import (
+    Lab as WholeLab,
+)
+
+
+class Lab(WholeLab):
+    """The lab without what its own tests look at: certificates and moves of devices."""
+
+    def feed(self, *bodies: Any, key: str = "M1") -> list[Any]:
+        found = super().feed(*bodies, key=key)
+        return [body for body in found if not isinstance(body, CertificateIssued | DeviceMoved)]
 
 
 def names(bodies: list[Any]) -> list[str]:
@@ -98,8 +110,8 @@ def test_what_the_bench_was_not_entitled_to_is_not_judged_and_proposes_nothing()
     made = known_lab()
     (judged,) = made.feed(fast(accuracy_class="2"))
     assert judged.judgement.verdict == "not_judged"
-    (judged,) = made.feed(fast(run_id="B1-0002", reference_due_on="2026-02-28"))
-    assert judged.judgement.verdict == "not_judged"
+    (rejected,) = made.feed(fast(run_id="B1-0002", reference_due_on="2026-02-28"))
+    assert rejected.rule == "bench_standing"
     (judged,) = made.feed(run(run_id="B1-0003", points=PLAN[:5]))
     assert judged.judgement.verdict == "not_judged"
     assert made.meter.failures == ()
@@ -172,8 +184,8 @@ def test_a_garbled_run_is_rejected_with_its_problem() -> None:
     assert made.meter == before
 
 
-def test_a_tick_changes_nothing() -> None:
-    made = known_lab()
+def test_a_tick_changes_nothing_of_a_meter_that_is_tracked() -> None:
+    made = known_lab(verified_on="2025-01-01")
     assert made.feed(a_tick()) == []
 
 

@@ -169,3 +169,19 @@ def test_a_wrong_configuration_is_named(tmp_path: Path, content: str, problem: s
 def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"absent.json: No such file or directory"):
         load_config(tmp_path / "absent.json")
+
+
+def test_a_meter_may_be_placed_on_a_bench_that_is_out_of_date_and_does_not_say_so() -> None:
+    late = placement(bench_no="B2", reference_meter_no="R9", reference_due_on="2026-02-27")
+    run = measure(CONFIG, late)
+    assert run.run_id.startswith("B2-")
+    assert (run.bench_no, run.reference_meter_no, run.reference_due_on) == (
+        "B2",
+        "R9",
+        "2026-02-27",
+    )
+    own = measure(CONFIG, placement())
+    assert (own.bench_no, own.reference_due_on) == (
+        CONFIG.bench_no,
+        CONFIG.reference_due_on.isoformat(),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -271,3 +272,91 @@ def test_wrong_points_are_named(
     before: str, after: str, said: str, put: Callable[..., str], capsys: Capsys
 ) -> None:
     assert refused(capsys, "match", put(POINTS.replace(before, after))).startswith(said)
+
+
+def test_a_device_stands_in_the_due_list_once(put: Callable[..., str], capsys: Capsys) -> None:
+    rows = "device_no,kind,accuracy_class,verified_on\nM1,meter,1,2020-01-01\n"
+    twice = rows + "M2,meter,1,2020-01-01\nM1,meter,1,2021-01-01\n"
+    said = refused(capsys, "due", put(twice), "--on", ON)
+    assert said.startswith("file line 4 device_no: meter M1 stands there twice (give each device")
+    # A bench may bear the number of a meter.
+    status, found = as_json(capsys, "due", put(rows + "M1,bench,,2025-01-01\n"), "--on", ON)
+    assert (status, found[-1]["devices"]) == (0, 2)
+
+
+SAMPLE = """batch_no,batch,device_no,verdict
+D1,3,M1,pass
+D1,3,M2,pass
+D1,3,M3,pass
+D2,600,M4,fail
+D2,600,M5,not_judged
+"""
+
+
+def test_samples(put: Callable[..., str], capsys: Capsys) -> None:
+    status, found = as_json(capsys, "sample", put(SAMPLE))
+    assert status == 0
+    assert found[0] == {
+        "type": "batch",
+        "batch_no": "D1",
+        "batch": 3,
+        "n": 3,
+        "c": 0,
+        "verified": 3,
+        "failed": 0,
+        "verdict": "accepted",
+        "reason": "0 failed of 3, at most 0 may",
+        "failed_devices": [],
+    }
+    assert (found[1]["verdict"], found[1]["reason"]) == ("incomplete", "1 of 80 are verified")
+    assert found[1]["failed_devices"] == ["M4"]
+    assert found[2] == {
+        "type": "summary",
+        "batches": 2,
+        "verdicts": {"accepted": 1, "incomplete": 1},
+        "plans": "gb-2828.1-II-aql-1.0",
+    }
+    status, out = call(capsys, "sample", put(SAMPLE.replace("M2,pass", "M2,fail")))
+    assert status == 1
+    assert "rejected" in out
+
+
+def test_a_utility_has_its_own_plans(
+    put: Callable[..., str], capsys: Capsys, tmp_path: Path
+) -> None:
+    plans = tmp_path / "plans.csv"
+    plans.write_text("batch,n,c\n1000,2,1\n", "utf-8")
+    status, found = as_json(capsys, "sample", put(SAMPLE), "--plans", str(plans))
+    assert status == 0
+    assert [(each["n"], each["c"], each["verdict"]) for each in found[:2]] == [
+        (2, 1, "accepted"),
+        (2, 1, "incomplete"),
+    ]
+    for text, said in (
+        ("batch,n,c\n", "has no plan"),
+        ("batch,n,c\n9,2,1\n9,2,1\n", "line 3 batch: is 9"),
+        ("batch,n,c\n9,2,2\n", "line 2 c: is 2 of n = 2"),
+        ("batch,n,c\n9,two,1\n", "line 2 n: 'two' is no whole number"),
+    ):
+        plans.write_text(text, "utf-8")
+        assert said in refused(capsys, "sample", put(SAMPLE), "--plans", str(plans))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (SAMPLE, "", "file: is empty"),
+        (SAMPLE, SAMPLE.splitlines()[0] + "\n", "file: has no device"),
+        ("D1,3,M2", "D1,4,M2", "file line 3 batch: is 4, a line above says 3"),
+        ("D1,3,M2", "D1,3,M1", "file line 3 device_no: M1 stands there twice"),
+        ("D1,3,M1", "D1,0,M1", "file line 2 batch: is 0"),
+        ("D1,3,M1", "D1,999999,M1", "file line 2 batch: is 999999, larger than any plan"),
+        ("M1,pass", "M1,good", "file line 2 verdict: 'good' is not known"),
+        ("D1,3,M1", ",3,M1", "file line 2 batch_no: is empty"),
+        ("D2,600,M4", "D1,3,M4", "file line 5 device_no: more than 3 devices"),
+    ],
+)
+def test_wrong_samples_are_named(
+    before: str, after: str, said: str, put: Callable[..., str], capsys: Capsys
+) -> None:
+    assert refused(capsys, "sample", put(SAMPLE.replace(before, after))).startswith(said)
