@@ -127,12 +127,13 @@ class DlmsReader:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        connection = package("connection")
+        package("connection")
         structlog = importlib.import_module("structlog")
         # the package logs every APDU; evidence is the caller's, and a command's output is its own
-        connection.LOG = structlog.wrap_logger(
-            None, wrapper_class=structlog.make_filtering_bound_logger(50)
-        )
+        for name in ("connection", "state"):
+            package(name).LOG = structlog.wrap_logger(
+                None, wrapper_class=structlog.make_filtering_bound_logger(50)
+            )
         self._connection: Any = None
 
     def get(self, interface: int, obis: str, attribute: int) -> bytes:

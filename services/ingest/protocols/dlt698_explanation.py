@@ -8,25 +8,21 @@ An APDU that the package refuses inside a good frame is told with its reason, ne
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from libs.events.quantities import format_scaled
 from services.ingest.protocols.dlt645.values import Quantity
-from services.ingest.protocols.dlt698 import package, quantities, reraise_unknown
+from services.ingest.protocols.dlt698 import civil_time_of, package, quantities, reraise_unknown
+from services.ingest.protocols.dlt698_frames import (
+    LEAD_BYTES,
+    LENGTH_MASK,
+    Found,
+    FrameReader,
+)
 from services.ingest.protocols.explanation import Explained, Part, StreamExplainer
-from services.ingest.protocols.framing import INCOMPLETE, NOISE, StreamReader
 
 PROTOCOL = "dlt698"
-END = 0x16
-LEAD_BYTES = b"\xfe"
-SHORTEST_BYTES, LONGEST_BYTES = 12, 2048
-LENGTH_MASK = 0x3FFF
-_CANDIDATE = re.compile(rb"\x68")
 SERVICES = {0x05: "GET request", 0x85: "GET response"}
-REASONS = {"checksum_header": "checksum", "checksum_frame": "checksum"}
 
 
 def make_explainer() -> Dlt698Explainer:
@@ -35,44 +31,16 @@ def make_explainer() -> Dlt698Explainer:
     return Dlt698Explainer()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A frame whose lengths and checksums are right."""
-
-    raw: bytes
-
-
 class Dlt698Explainer(StreamExplainer[Found]):
     """Finds 698.45 frames in a stream; a candidate that is none costs one byte."""
 
     def __init__(self) -> None:
         super().__init__(
             PROTOCOL,
-            StreamReader(_judge, _CANDIDATE, lead=LEAD_BYTES),
+            FrameReader(),
             lambda found, offset: explain_frame(found.raw, offset),
             lead=LEAD_BYTES,
         )
-
-
-def _judge(buffer: bytes, start: int) -> Found | str:
-    """The frame that begins at `start`, or why there is none."""
-    if len(buffer) < start + 3:
-        return INCOMPLETE
-    size = (int.from_bytes(buffer[start + 1 : start + 3], "little") & LENGTH_MASK) + 2
-    if size < SHORTEST_BYTES or size > LONGEST_BYTES:
-        return "length"
-    if len(buffer) < start + size:
-        return INCOMPLETE
-    if buffer[start + size - 1] != END:
-        return "end"
-    raw = buffer[start : start + size]
-    try:
-        package().decode_frame(raw)
-    except Exception as error:
-        reraise_unknown(error)
-        code = getattr(error, "code", None)
-        return REASONS.get(getattr(code, "name", ""), NOISE)
-    return Found(raw)
 
 
 def explain_frame(raw: bytes, offset: int = 0) -> Explained:
@@ -199,14 +167,10 @@ def _explain_results(
 
 def _text(data: Any) -> str:
     """A value that is no measured number: a time as ISO 8601, bytes in hex, else as it is."""
-    kind, value = data.type.name, data.value
-    if kind == "date_time_s":
-        high, low, *rest = value
-        try:
-            return datetime(high << 8 | low, *rest).isoformat()  # noqa: DTZ001 (the meter's clock)
-        except ValueError:
-            return str(value)
-    return value.hex() if isinstance(value, bytes) else str(value)
+    civil = civil_time_of(data)
+    if civil is not None:
+        return civil.isoformat()
+    return data.value.hex() if isinstance(data.value, bytes) else str(data.value)
 
 
 def _oad_name(raw: bytes) -> str:
