@@ -256,7 +256,7 @@ class AccountOpened:
 class Installation:
     """Which meter a usage point has from an instant to an instant ("" open).
 
-    ratio: CT x VT as an exact decimal; protocol: dlt645_2007, modbus_sdm630, dlt698, dlms, manual; line: how to
+    ratio: CT x VT as an exact decimal; protocol: dlt645_2007, modbus_sdm630, manual; line: how to
     reach it (tcp:HOST:PORT or serial:PATH); address: on that line; digits: integer digits of its
     registers; initial and final: register (OBIS) -> Wh or varh as the meter shows, at from_at and
     at to_at; capacity_w: what the connection can carry, for plausibility.

@@ -34,7 +34,7 @@ class RegistersRead:
     """Registers of one meter at one moment.
 
     kind: daily_freeze (the state at 24:00 of `day_on`, whatever stamp the protocol uses), current,
-    manual; source: dlt645_2007, modbus_sdm630, dlt698, dlms, manual; registers: OBIS (1-0:1.8.0) -> Wh or varh;
+    manual; source: dlt645_2007, modbus_sdm630, manual; registers: OBIS (1-0:1.8.0) -> Wh or varh;
     flaws: OBIS -> why a register has no value (non_bcd, no_value); voltages: OBIS -> 0.1 V;
     clock_offset_s: meter time minus ours, None when not read; relay: open, closed, button, "";
     frames: the raw frames in hexadecimal: > sent, < received, ? no frame; where password bytes are

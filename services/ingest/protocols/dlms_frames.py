@@ -93,8 +93,19 @@ def _judge(buffer: bytes, start: int) -> Packet | str:
     raw = buffer[start : start + WRAPPER_BYTES + size]
     if len(raw) < WRAPPER_BYTES + size:
         return INCOMPLETE
+    if not _may_be_apdu(raw[WRAPPER_BYTES:]):
+        return NOISE
     source, destination = (str(int.from_bytes(head[n : n + 2], "big")) for n in (2, 4))
     return Packet(raw, source, destination, -1, raw[WRAPPER_BYTES:], WRAPPER_BYTES)
+
+
+def _may_be_apdu(apdu: bytes) -> bool:
+    """What a wrapper has instead of a check sum: an APDU whose first bytes can be right."""
+    if 0x60 <= apdu[0] <= 0x63:  # BER: its length is that of the rest
+        return len(apdu) > 1 and (apdu[1] >= 0x80 or apdu[1] == len(apdu) - 2)
+    if 0xC0 <= apdu[0] <= 0xC7 and apdu[0] != 0xC2:
+        return len(apdu) > 3 and 1 <= apdu[1] <= 4
+    return True
 
 
 def _hdlc_at(buffer: bytes, start: int) -> Packet | str:
