@@ -3,8 +3,8 @@
     lines = Lines(digest_key=b"...")
     with lines.taken("tcp:192.0.2.7:6001", Priority.RELAY) as turn: ...
 
-A line is named `tcp:HOST:PORT`, `serial:PATH` or `serial:PATH:BAUD`; Modbus TCP meters have the
-line `tcp:HOST:PORT` too and their unit as address. What a name does not say of a line stands in
+A line is named `tcp:HOST:PORT`, `serial:PATH` or `serial:PATH:BAUD`; Modbus meters (TCP or RTU) have
+such a line too and their unit as address. What a name does not say of a line stands in
 the file of lines (services/ingest/line_file.py).
 
 A turn is one conversation with one meter. A relay command keeps its turn until the read-back; a
@@ -112,6 +112,10 @@ class Turn:
         """A conversation in another protocol than DL/T 645 on the same wire, as `Talk` has it."""
         line = self._line
         return Talk(line.port, line.settings, reader, line.counts, aside, gap_s, self._give_way)
+
+    def hang_up(self) -> None:
+        """End the connection; the next use opens it again."""
+        self._line.close()
 
     @property
     def baud(self) -> int:

@@ -35,6 +35,10 @@ def read_dlms(order: ReadingOrdered, turn: Turn, clock: Callable[[], str], keep:
         shown_at = session.clock()
     finally:
         keep(session.exchanges)
+        turn.hang_up()
+    if all(each.value is None for each in found):
+        problem = f"the meter gives none of {', '.join(order.registers)}"
+        return Shown(cause="refused", detail=problem)
     offset_s = None
     if shown_at is not None:
         offset_s = int((shown_at - parse_instant(clock())).total_seconds())

@@ -65,15 +65,17 @@ class DlmsServer:
                 for found in reader.feed(data):
                     if not isinstance(found, Packet) or found.destination != str(self._device):
                         continue
-                    is_request = found.apdu[0] == 0x60
-                    associated = associated or (is_request and not self._rejects)
-                    if is_request or associated:
+                    if found.apdu[0] == 0x60:  # one association a connection
+                        accepted = not (associated or self._rejects)
+                        answer = self._association(found.apdu, accepted=accepted)
+                        associated = associated or accepted
+                    elif associated:
                         answer = self._answer(found.apdu)
-                        connection.sendall(wrapped(answer, self._device, int(found.source)))
+                    else:
+                        continue
+                    connection.sendall(wrapped(answer, self._device, int(found.source)))
 
     def _answer(self, apdu: bytes) -> bytes:
-        if apdu[0] == 0x60:
-            return self._association(apdu)
         xdlms = package("protocol.xdlms")
         asked = xdlms.GetRequestFactory.from_bytes(apdu)
         number = asked.invoke_id_and_priority
@@ -101,7 +103,7 @@ class DlmsServer:
         answer = kind(data=piece, block_number=block, invoke_id_and_priority=number)
         return bytes(answer.to_bytes())
 
-    def _association(self, apdu: bytes) -> bytes:
+    def _association(self, apdu: bytes, *, accepted: bool) -> bytes:
         acse, xdlms, enums = (
             package(name) for name in ("protocol.acse", "protocol.xdlms", "enumerations")
         )
@@ -109,7 +111,7 @@ class DlmsServer:
         result = enums.AssociationResult
         granted = package("protocol.xdlms.conformance").Conformance(get=True)
         answer = acse.ApplicationAssociationResponse(
-            result=result.REJECTED_PERMANENT if self._rejects else result.ACCEPTED,
+            result=result.ACCEPTED if accepted else result.REJECTED_PERMANENT,
             result_source_diagnostics=enums.AcseServiceUserDiagnostics.NULL,
             user_information=acse.UserInformation(
                 content=xdlms.InitiateResponse(

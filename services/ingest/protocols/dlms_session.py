@@ -4,8 +4,8 @@
     session.registers(("1-0:1.8.0",)); session.clock()
 
 The client is the public one (port 16) without security; the meter's logical device is its address.
-The association is asked for before the first question, and left by closing nothing: the next
-session asks anew, and a meter lets the older one go.
+The association is asked for before the first question, and ends with the connection, which the
+caller closes: a meter refuses a second association on the same one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from libs.events.errors import BadInput
-from services.ingest.protocols.dlms import DlmsReader, decode_data, package
+from services.ingest.protocols.dlms import DlmsReader, Refusal, decode_data, package
 from services.ingest.protocols.dlms_frames import LONGEST_APDU_BYTES, Packet, PacketReader, wrapped
-from services.ingest.protocols.dlt645.values import Quantity
+from services.ingest.protocols.dlt645.values import NO_VALUE, Quantity
 from services.ingest.protocols.failures import BadReply, Exchange
 from services.ingest.protocols.framing import StreamReader
 from services.ingest.protocols.talk import Talk
@@ -51,9 +51,16 @@ class DlmsSession:
         return tuple(self._talk.exchanges)
 
     def registers(self, codes: Sequence[str]) -> tuple[Quantity, ...]:
-        """Registers as they are now, in the order of the codes; BadReply when one is refused."""
+        """Registers as they are now, in the order of the codes; one that the meter does not give
+        has no value."""
         self._associate()
-        return tuple(self._reader.register(code) for code in codes)
+        return tuple(map(self._register, codes))
+
+    def _register(self, code: str) -> Quantity:
+        try:
+            return self._reader.register(code)
+        except Refusal:
+            return Quantity(obis=code, name=code, unit="", scale=1, value=None, bad=NO_VALUE)
 
     def clock(self) -> datetime | None:
         """The instant (naive UTC) that the meter's clock shows; None when it shows none."""

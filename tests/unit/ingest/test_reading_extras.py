@@ -208,13 +208,26 @@ def test_the_clock_of_a_dlms_meter(clock: str, offset: int | None) -> None:
     assert found.clock_offset_s == offset
 
 
+def test_a_dlms_meter_is_read_twice_over_the_same_line() -> None:
+    pytest.importorskip("dlms_cosem")
+    lines = Lines(b"key", QUICK)
+    with DlmsServer(REGISTERS) as server:
+        asked = order("dlms", f"tcp:127.0.0.1:{server.port}", "1")
+        for _ in range(2):
+            assert isinstance(read_order(asked, lines, AT), RegistersRead)
+    lines.close()
+
+
 def test_what_a_dlms_meter_does_not_give() -> None:
     pytest.importorskip("dlms_cosem")
     with DlmsServer(REGISTERS) as server:
         line = f"tcp:127.0.0.1:{server.port}"
         export = failure(order("dlms", line, "1", "1-0:2.8.0"))
-        assert export.cause == "bad_reply"
-        assert "1-0:2.8.0 attribute 3: object_undefined" in export.detail
+        assert (export.cause, export.detail) == ("refused", "the meter gives none of 1-0:2.8.0")
+        partly = carried_out(order("dlms", line, "1", "1-0:1.8.0", "1-0:2.8.0"))
+        assert isinstance(partly, RegistersRead)
+        assert partly.registers == {"1-0:1.8.0": 1_234_560}
+        assert partly.flaws == {"1-0:2.8.0": "no_value"}
         late = failure(order("dlms", line, "1"), "2026-01-31T18:00:00Z")
         assert (late.cause, late.frames) == ("not_held", ())
         assert "120 min ago" in late.detail
