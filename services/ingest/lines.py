@@ -3,9 +3,9 @@
     lines = Lines(digest_key=b"...")
     with lines.taken("tcp:192.0.2.7:6001", Priority.RELAY) as turn: ...
 
-A line is named `tcp:HOST:PORT`, `serial:PATH` or `serial:PATH:BAUD`; Modbus meters (TCP or RTU) have
-such a line too and their unit as address. What a name does not say of a line stands in
-the file of lines (services/ingest/line_file.py).
+A line is named `tcp:HOST:PORT`, `serial:PATH` or `serial:PATH:BAUD`; Modbus meters have
+such a line too, and their unit as address. What a name does not say of a line stands in the file of
+lines (services/ingest/line_file.py).
 
 A turn is one conversation with one meter. A relay command keeps its turn until the read-back; a
 reader gives its turn up between two exchanges as soon as somebody more urgent waits, and goes on
