@@ -153,9 +153,10 @@ def replay_command(
 ) -> None:
     """Decide every recorded input again, silent ones too, and compare byte for byte.
 
-    IDENTICAL: all is as decided. DIFFERENT: something is not. NOT PROVEN: other releases decided
-    some of it, and their wheels are missing. The status is 0 for IDENTICAL only. What was
-    decided by a policy file is proven with the same file.
+    IDENTICAL: all is as decided. DIFFERENT: something is not. NOT PROVEN: other
+    releases decided some of it, and their wheels are missing. The status is 0 for
+    IDENTICAL only. What was decided by a policy file is proven with the same
+    file.
     """
     names = _replayed(core)
     policy_file = policy

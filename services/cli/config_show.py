@@ -27,8 +27,8 @@ def show(
 ) -> None:
     """List the settings with value and source; secrets are masked.
 
-    A source is environment, .env, gridledger.yaml, local installation (one that `gridledger local
-    up` started in the data directory) or default.
+    A source is environment, .env, gridledger.yaml, local installation (one that
+    `gridledger local up` started in the data directory) or default.
     """
     rows = setting_rows(load_settings())
     if as_json:
@@ -50,8 +50,8 @@ def policy(
 ) -> None:
     """List what every core decides by: value, meaning and source, by GRIDLEDGER_POLICY_FILE.
 
-    A value that differs from its default is followed by the default. UNCONFIRMED marks what no
-    source settles: the utility must confirm it.
+    A value that differs from its default is followed by the default. UNCONFIRMED
+    marks what no source settles: the utility must confirm it.
     """
     if example:
         typer.echo(example_text(), nl=False)

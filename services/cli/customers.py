@@ -69,9 +69,10 @@ def import_rows(
 ) -> None:
     """Send the good rows of accounts, agreements, points, meters and so on; name the bad ones.
 
-    The files and their columns are described in services/customers/README.md. The same import
-    again changes nothing. Status 2 when a row was bad, 1 when the core rejected a row or has not
-    answered in time, 0 when all of it is known now. With --no-wait only the files count.
+    The files and their columns are described in services/customers/README.md. The
+    same import again changes nothing. Status 2 when a row was bad, 1 when the
+    core rejected a row or has not answered in time, 0 when all of it is known
+    now. With --no-wait only the files count.
     """
     found = read_import(directory, by or _user_name())
     sent, answer = 0, ImportAnswer()
@@ -151,10 +152,11 @@ def open_positions(
 ) -> None:
     """Take last billed readings, debts, prepayments and holds of a running utility.
 
-    All or nothing: status 2 and nothing is sent when a row is bad, a control total differs, or the
-    core would refuse an account. Then all accounts are sent in one transaction and followed to
-    their answers. Status 0 when every account is open and the control totals match, else 1. The
-    same command again changes nothing.
+    All or nothing: status 2 and nothing is sent when a row is bad, a control
+    total differs, or the core would refuse an account. Then all accounts are sent
+    in one transaction and followed to their answers. Status 0 when every account
+    is open and the control totals match, else 1. The same command again changes
+    nothing.
     """
     found = read_opening(directory, by or _user_name())
     facts: dict[str, Any] = {

@@ -15,10 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.events.errors import BadInput
+from services.cli.local_lines import line_rows, lines_table
 from services.local import control_socket, files, installation
 from services.local.installation import UpOptions
 from services.settings import load_settings
 
+FIELD = "ingest-field"
+"""The service that talks on meter lines."""
 app = typer.Typer(no_args_is_help=True, help="A whole installation on this machine.")
 Data = Annotated[
     Path | None,
@@ -68,12 +71,20 @@ def down(data: Data = None) -> None:
 
 
 @app.command(epilog="Example: gridledger local status --json | jq '.services[].lag_records'")
-def status(data: Data = None, as_json: AsJson = False) -> None:
+def status(
+    data: Data = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Also what every meter line was asked.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show every server and service: pid, restarts, partitions, lag, recovery.
 
     `health` is the port of its /live, /ready and /metrics.
     """
     answer = control_socket.ask(_data_dir(data), {"command": "status"})
+    if lines:
+        answer["lines"] = _line_rows(answer["services"])
     if as_json:
         typer.echo(json.dumps(answer, indent=1, ensure_ascii=False))
         return
@@ -86,6 +97,8 @@ def status(data: Data = None, as_json: AsJson = False) -> None:
             why = row.get("last_error") or "see its log"
             name = f"{row['service']}-{row['ordinal']}"
             typer.echo(f"{name} ended with {row['last_exit']}: {why}")
+    if lines:
+        Console().print(lines_table(answer["lines"]))
 
 
 @app.command(epilog="Example: gridledger local logs billing --lines 50 --follow")
@@ -159,6 +172,15 @@ def _progress(text: str) -> None:
 
 def _data_dir(given: Path | None) -> Path:
     return load_settings(data_dir=given).settings.data_dir.resolve()
+
+
+def _line_rows(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of the one process that talks on them; BadInput when it does not run."""
+    for row in services:
+        port = (row.get("report") or {}).get("health_port")
+        if row["service"] == FIELD and port:
+            return line_rows(port)
+    raise BadInput("--lines", f"{FIELD} does not run", "gridledger local scale ingest-field 1")
 
 
 def _status_table(rows: Iterable[dict[str, Any]]) -> Table:

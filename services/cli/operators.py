@@ -58,8 +58,8 @@ def add(
 ) -> None:
     """Add a person to the operators file, which is made when there is none.
 
-    The password is asked for twice at the terminal. A person has one role: three roles mean three
-    people. Only the owner of the file can read it.
+    The password is asked for twice at the terminal. A person has one role: three
+    roles mean three people. Only the owner of the file can read it.
     """
     if role not in get_args(Role):
         raise BadInput("--role", f"{role} is no role", f"one of {ROLES}")

@@ -57,8 +57,8 @@ def bind(
 ) -> None:
     """Ask for money in suspense to be bound to accounts: once, and exactly all of it.
 
-    Whether it was is decided by payments: see `gridledger payments suspense`, and the events
-    suspense_bound or binding_rejected with the request's id.
+    Whether it was is decided by payments: see `gridledger payments suspense`, and
+    the events suspense_bound or binding_rejected with the request's id.
     """
     request = make_request(suspense, to, by, reason, request_id or secrets.token_hex(8))
     from services.settings import load_settings

@@ -163,7 +163,8 @@ def plan_command(as_json: AsJson = False) -> None:
 def apply_command(as_json: AsJson = False) -> None:
     """Create the topics that are missing, and set what would lose records on those that are there.
 
-    Refused, and nothing is touched, when a topic has lost order or data already or would.
+    Refused, and nothing is touched, when a topic has lost order or data already
+    or would.
     """
     _print_changes(apply(load_settings().settings), as_json)
 

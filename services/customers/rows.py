@@ -39,7 +39,7 @@ RELATIONS = (
 WITH_PARENT = ("deducted", "fixed_ratio", "fixed_quantity", "transferred")
 ACCURACY_CLASSES = ("0.2S", "0.5S", "1", "2")
 CONNECTIONS = ("direct", "ct")
-PROTOCOLS = ("dlt645_2007", "modbus_sdm630", "manual")
+PROTOCOLS = ("dlt645_2007", "modbus_sdm630", "dlt698", "dlms", "manual")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@
     lines = Lines(digest_key=b"...")
     with lines.taken("tcp:192.0.2.7:6001", Priority.RELAY) as turn: ...
 
-A line is named `tcp:HOST:PORT`, `serial:PATH` or `serial:PATH:BAUD`; Modbus TCP meters have the
-line `tcp:HOST:PORT` too and their unit as address. What a name does not say of a line stands in
-the file of lines (services/ingest/line_file.py).
+A line is named `tcp:HOST:PORT`, `serial:PATH` or `serial:PATH:BAUD`; Modbus meters have
+such a line too, and their unit as address. What a name does not say of a line stands in the file of
+lines (services/ingest/line_file.py).
 
 A turn is one conversation with one meter. A relay command keeps its turn until the read-back; a
 reader gives its turn up between two exchanges as soon as somebody more urgent waits, and goes on
@@ -28,6 +28,8 @@ from services.ingest.line_file import LineBook, LineName, open_port, parse_line
 from services.ingest.line_queue import LineQueue, Priority
 from services.ingest.protocols.dlt645.frame import Frame
 from services.ingest.protocols.drivers import Exchanged, Expect, Line, LineCounts
+from services.ingest.protocols.framing import F, StreamReader
+from services.ingest.protocols.talk import Talk
 
 MakeLine = Callable[[LineName], Line]
 
@@ -95,15 +97,38 @@ class Turn:
         forgets the rest of a long answer while a command goes to it fails this reading only.
         """
         is_reader = self._ticket.priority > Priority.RELAY
-        if is_reader and self._asked:
-            self._lines.give_way(self._ticket)
-        elif not self._asked and self._ticket.priority is Priority.RETRY:
-            self._line.counts.retried += 1
-        self._asked = True
+        self._give_way()
         silent_tries = 1 if is_reader and not self._answered else None
         found = self._line.exchange(request, expect, timeout_s, tries, silent_tries)
         self._answered = True
         return found
+
+    def talk(
+        self,
+        reader: Callable[[], StreamReader[F]],
+        aside: Callable[[F], bytes] = lambda _: b"",
+        gap_s: float = 0.0,
+    ) -> Talk[F]:
+        """A conversation in another protocol than DL/T 645 on the same wire, as `Talk` has it."""
+        line = self._line
+        return Talk(line.port, line.settings, reader, line.counts, aside, gap_s, self._give_way)
+
+    def hang_up(self) -> None:
+        """End the connection; the next use opens it again."""
+        self._line.close()
+
+    @property
+    def baud(self) -> int:
+        """The bit rate of the wire."""
+        return self._line.settings.baud
+
+    def _give_way(self) -> None:
+        """Before an exchange: whoever is more urgent than a reader, but not before its first."""
+        if self._ticket.priority > Priority.RELAY and self._asked:
+            self._lines.give_way(self._ticket)
+        elif not self._asked and self._ticket.priority is Priority.RETRY:
+            self._line.counts.retried += 1
+        self._asked = True
 
 
 class Lines:

@@ -25,7 +25,7 @@ from services.ingest.events import (
 )
 from services.ingest.line_file import parse_line
 from services.ingest.line_queue import Priority
-from services.ingest.lines import Lines
+from services.ingest.lines import Lines, Turn
 from services.ingest.protocols.dlt645.profile import STANDARD, Dlt645Profile
 from services.ingest.protocols.dlt645.values import Quantity
 from services.ingest.protocols.failures import (
@@ -36,9 +36,13 @@ from services.ingest.protocols.failures import (
     ProtocolError,
 )
 from services.ingest.protocols.modbus import RegisterMap, shipped_maps
+from services.ingest.protocols.modbus_rtu import ModbusRtuSession
 from services.ingest.protocols.modbus_tcp import ModbusSession
 from services.ingest.protocols.session import ClockResult, MeterSession, RelayStatus
 from services.ingest.protocols.slot_table import read_slot_table
+from services.ingest.reading_dlms import read_dlms
+from services.ingest.reading_dlt698 import read_dlt698
+from services.ingest.reading_shown import Reader, Shown
 
 VOLTAGES_DI = "0201FF00"
 MODBUS = "modbus_"
@@ -59,6 +63,8 @@ FREEZE_PARTS = {
 """Which part of a daily freeze (DI1 of 0506xxnn) holds which registers."""
 
 Wall = Callable[[], str]
+EXTRA_READERS: dict[str, Reader] = {"dlt698": read_dlt698, "dlms": read_dlms}
+"""Protocols whose packages are optional extras, by the names of installations."""
 CAUSES = {NoReply: "no_reply", BadReply: "bad_reply", LineDown: "line_down"}
 Outcome = RegistersRead | ProfileRead | SlotTableRead | ReadFailed
 
@@ -94,13 +100,21 @@ def read_order(
     clock: Wall = wall or (lambda: ordered_at)
     try:
         priority = Priority.RETRY if before else Priority.SCHEDULED
+        if order.kind == "slot_table" and order.protocol != "dlt645_2007":
+            return _failed(order, "not_held", "the meter says no slot table", ordered_at, [])
         if order.protocol.startswith(MODBUS):
             wanted = (shipped_maps() if maps is None else maps).get(order.protocol)
             if wanted is None:
                 problem = f"there is no register map {order.protocol} (GRIDLEDGER_MODBUS_MAPS_DIR)"
                 return _failed(order, "refused", problem, ordered_at, [])
-            with lines.taken(order.line, priority):
-                return _read_modbus(order, wanted, evidence, ordered_at, clock)
+            with lines.taken(order.line, priority) as turn:
+                asked = _modbus_session(order, wanted, turn)
+                return _read_modbus(order, asked, evidence, ordered_at, clock)
+        extra = EXTRA_READERS.get(order.protocol)
+        if extra is not None:
+            with lines.taken(order.line, priority) as turn:
+                shown = extra(order, turn, clock, evidence.add)
+            return _shown_outcome(order, shown, evidence, ordered_at)
         if order.protocol != "dlt645_2007":
             problem = f"nobody reads {order.protocol} remotely"
             return _failed(order, "refused", problem, ordered_at, [])
@@ -274,22 +288,36 @@ def _read_slot_table(
     )
 
 
+def _modbus_session(
+    order: ReadingOrdered, registers: RegisterMap, turn: Turn
+) -> ModbusSession | ModbusRtuSession:
+    line = parse_line(order.line)
+    if not order.address.isdecimal():
+        raise BadInput("address", f"{order.address!r} is no Modbus unit", "use 1 to 247")
+    if line.kind == "tcp":
+        return ModbusSession(line.place, line.port, int(order.address), registers, tries=2)
+    return ModbusRtuSession(
+        lambda reader, gap_s: turn.talk(reader, gap_s=gap_s),
+        turn.baud,
+        int(order.address),
+        registers,
+    )
+
+
 def _read_modbus(
-    order: ReadingOrdered, registers: RegisterMap, evidence: Evidence, now_at: str, clock: Wall
+    order: ReadingOrdered,
+    session: ModbusSession | ModbusRtuSession,
+    evidence: Evidence,
+    now_at: str,
+    clock: Wall,
 ) -> Outcome:
     """What the meter shows now, as that of 24:00: it keeps no freeze and no profile."""
     if order.kind == "profile":
         return _failed(order, "not_held", "the meter keeps no profile", now_at, [])
-    if order.kind == "slot_table":
-        return _failed(order, "not_held", "the meter says no slot table", now_at, [])
     late_min = (parse_instant(clock()) - parse_instant(day_end(order.day_on))).total_seconds() / 60
     if late_min > MODBUS_LATEST_MIN:
         problem = f"the meter keeps no freeze, and 24:00 was {int(late_min)} min ago"
         return _failed(order, "not_held", problem, now_at, [])
-    line = parse_line(order.line)
-    if line.kind != "tcp" or not order.address.isdecimal():
-        raise BadInput("line", f"{order.line!r} with unit {order.address!r}", "tcp:HOST:PORT")
-    session = ModbusSession(line.place, line.port, int(order.address), registers, tries=2)
     try:
         result = session.read()
     except ProtocolError as error:
@@ -319,6 +347,33 @@ def _read_modbus(
             for q in result.quantities
             if q.unit == "V" and q.value is not None
         },
+        frames=tuple(evidence.frames),
+    )
+
+
+def _shown_outcome(order: ReadingOrdered, shown: Shown, evidence: Evidence, now_at: str) -> Outcome:
+    """What a reader of an optional protocol brought, as the event that it is."""
+    if shown.cause:
+        return _failed(order, shown.cause, shown.detail, now_at, evidence.frames)
+    registers, flaws, demands = _sort(shown.registers)
+    return RegistersRead(
+        reading_id=_reading_id(order, evidence.frames),
+        usage_point=order.usage_point,
+        meter_no=order.meter_no,
+        kind="daily_freeze",
+        source=order.protocol,
+        day_on=order.day_on,
+        read_at=now_at,
+        order_id=order.order_id,
+        registers=registers,
+        flaws=flaws,
+        demands=demands,
+        voltages={
+            found.obis: found.value * 10 // found.scale
+            for found in shown.present
+            if found.unit == "V" and found.value is not None
+        },
+        clock_offset_s=shown.clock_offset_s,
         frames=tuple(evidence.frames),
     )
 

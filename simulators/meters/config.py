@@ -104,10 +104,11 @@ class MeterConfig(_Model):
 
 
 class LineConfig(_Model):
-    """tcp: one listening port, meters by address. pty: a pseudo-terminal. modbus_tcp: units."""
+    """tcp: one listening port, meters by address. pty: a pseudo-terminal. modbus_tcp: units;
+    modbus_rtu: units on a pseudo-terminal."""
 
     name: str
-    kind: Literal["tcp", "pty", "modbus_tcp"]
+    kind: Literal["tcp", "pty", "modbus_tcp", "modbus_rtu"]
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     meters: list[MeterConfig]
@@ -159,7 +160,7 @@ def load_config(path: Path) -> SimulatorConfig:
 
 def _check_meter(config: SimulatorConfig, line: LineConfig, meter: MeterConfig) -> None:
     where = f"lines.{line.name}.{meter.name}"
-    if line.kind == "modbus_tcp":
+    if line.kind.startswith("modbus_"):
         if not 1 <= meter.unit <= 247:
             raise BadInput(f"{where}.unit", f"{meter.unit} is no Modbus unit", "use 1 to 247")
     elif not is_meter_address(meter.address):

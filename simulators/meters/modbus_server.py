@@ -1,4 +1,5 @@
-"""The Modbus TCP side: a small server of the real protocol (MBAP, function 4), SDM630 map.
+"""The Modbus side: a small server of the real protocol (function 4), SDM630 map, on TCP (MBAP) and
+on a serial line (CRC).
 
 Written out here because the point is to test the client against something that is not the client's
 own library. Faults: silent, slow, no_value (NaN), truncated, wrong_address (another unit answers).
@@ -7,10 +8,11 @@ own library. Faults: silent, slow, no_value (NaN), truncated, wrong_address (ano
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from services.ingest.protocols.dlt645.values import from_epoch_s
 from services.ingest.protocols.modbus import READ_INPUT_REGISTERS, SDM630, encode_float32
+from services.ingest.protocols.modbus_frames import crc16
 from simulators.meters.bus import DEFAULT_DELAY_S, DEFAULT_KEEP_BYTES, Clock, TimedReply
 from simulators.meters.energy import TOTAL
 from simulators.meters.journal import Journal
@@ -20,6 +22,7 @@ MBAP = struct.Struct(">HHHB")
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 MAX_WORDS = SDM630.max_words
 MAX_PACKET_BYTES = 260
+RTU_REQUEST_BYTES = 8
 _NAN = (0x7FC0, 0)
 _BY_ADDRESS = {register.address: register for register in SDM630.registers}
 _LAST_ADDRESS = max(_BY_ADDRESS) + 1
@@ -51,11 +54,18 @@ class ModbusBus:
                 break
             packet = bytes(reader[: 6 + length])
             del reader[: 6 + length]
-            replies.extend(self._hear(packet))
+            transaction, _, _, unit = MBAP.unpack_from(packet)
+
+            def sealed(unit: int, answer: bytes, transaction: int = transaction) -> bytes:
+                return MBAP.pack(transaction, 0, len(answer) + 1, unit) + answer
+
+            replies.extend(self.hear(packet, unit, packet[MBAP.size :], sealed))
         return replies
 
-    def _hear(self, packet: bytes) -> list[TimedReply]:
-        transaction, _, _, unit = MBAP.unpack_from(packet)
+    def hear(
+        self, packet: bytes, unit: int, request: bytes, sealed: Callable[[int, bytes], bytes]
+    ) -> list[TimedReply]:
+        """The replies of a unit to one request; `sealed` makes its answer a packet."""
         at_s = self._clock.now_s()
         named = [m for m in self.meters if m.config.unit == unit and m.is_installed(at_s)]
         if not named:
@@ -64,8 +74,8 @@ class ModbusBus:
         faults = meter.faults.names()
         replies: list[TimedReply] = []
         if not meter.faults.take("silent"):
-            answer = self._answer(meter, packet[MBAP.size :], at_s)
-            replies = [self._spoil(meter, transaction, unit, answer)]
+            answer = self._answer(meter, request, at_s)
+            replies = [self._spoil(meter, unit, answer, sealed)]
         self._journal.note(
             from_epoch_s(at_s),
             self.name,
@@ -77,10 +87,12 @@ class ModbusBus:
         )
         return replies
 
-    def _spoil(self, meter: Meter, transaction: int, unit: int, answer: bytes) -> TimedReply:
+    def _spoil(
+        self, meter: Meter, unit: int, answer: bytes, sealed: Callable[[int, bytes], bytes]
+    ) -> TimedReply:
         if meter.faults.take("wrong_address"):
             unit = unit % 247 + 1
-        data = MBAP.pack(transaction, 0, len(answer) + 1, unit) + answer
+        data = sealed(unit, answer)
         if cut := meter.faults.take("truncated"):
             data = data[: int(cut.options.get("keep", DEFAULT_KEEP_BYTES))]
         slow = meter.faults.take("slow")
@@ -104,6 +116,29 @@ class ModbusBus:
         for place in range(address, address + count, 2):
             words.extend(_NAN if no_value else _words(meter, place, at_s))
         return struct.pack(f">BB{count}H", function, 2 * count, *words)
+
+
+class ModbusRtuBus(ModbusBus):
+    """The units on one serial line. A frame that is none, or for nobody here, is heard in silence;
+    a request has eight bytes."""
+
+    def feed(self, reader: bytearray, data: bytes) -> list[TimedReply]:
+        """The replies to the whole requests received so far."""
+        reader += data
+        replies = []
+        while len(reader) >= RTU_REQUEST_BYTES:
+            packet = bytes(reader[:RTU_REQUEST_BYTES])
+            if crc16(packet[:-2]) != int.from_bytes(packet[-2:], "little"):
+                del reader[:1]
+                continue
+            del reader[:RTU_REQUEST_BYTES]
+            replies.extend(self.hear(packet, packet[0], packet[1:-2], _with_crc))
+        return replies
+
+
+def _with_crc(unit: int, answer: bytes) -> bytes:
+    body = bytes((unit,)) + answer
+    return body + crc16(body).to_bytes(2, "little")
 
 
 def _words(meter: Meter, address: int, at_s: int) -> tuple[int, int]:

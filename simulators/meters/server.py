@@ -28,9 +28,10 @@ from simulators.meters.control import Control
 from simulators.meters.energy import Load, parse_day_table
 from simulators.meters.journal import Journal
 from simulators.meters.meter import Meter
-from simulators.meters.modbus_server import ModbusBus
+from simulators.meters.modbus_server import ModbusBus, ModbusRtuBus
 
 AnyBus = Bus | ModbusBus
+MODBUS: dict[str, type[ModbusBus]] = {"modbus_tcp": ModbusBus, "modbus_rtu": ModbusRtuBus}
 READ_BYTES = 4096
 MAX_CONTROL_LINE_BYTES = 65_536
 
@@ -57,8 +58,8 @@ class _Terminal:
     The slave stays open here too: a driver that goes away leaves the line as it is.
     """
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, bus: AnyBus) -> None:
+        self._bus: Any = bus
         self._reader = bus.reader()
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -153,7 +154,7 @@ class Simulator:
         for line in config.lines:
             meters = make_meters(config, line)
             by_name.update({meter.config.name: meter for meter in meters})
-            kind = ModbusBus if line.kind == "modbus_tcp" else Bus
+            kind = MODBUS.get(line.kind, Bus)
             self._buses.append((line, kind(line.name, meters, self._clock, self._journal)))
         self._control = Control(by_name, self._clock, self._stopped.set)
 
@@ -184,7 +185,7 @@ class Simulator:
             "kind": line.kind,
             "meters": [meter.name for meter in line.meters],
         }
-        if isinstance(bus, Bus) and line.kind == "pty":
+        if line.kind in ("pty", "modbus_rtu"):
             terminal = _Terminal(bus)
             terminal.start(asyncio.get_running_loop())
             self._terminals.append(terminal)

@@ -24,6 +24,7 @@ EXPLAINERS: dict[str, str] = {
     "dlt645-1997": "services.ingest.protocols.dlt645.edition_1997:explainer_1997",
     "modbus": "services.ingest.protocols.modbus_explanation:make_explainer",
     "dlt698": "services.ingest.protocols.dlt698_explanation:make_explainer",
+    "dlms": "services.ingest.protocols.dlms_explanation:DlmsExplainer",
     "qgdw376": "services.ingest.protocols.qgdw376.explaining:explainer",
 }
 BUILDERS: dict[str, str] = {

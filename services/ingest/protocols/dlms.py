@@ -99,6 +99,10 @@ def _length(raw: bytes) -> tuple[int, bytes]:
     return int.from_bytes(body, "big"), rest
 
 
+class Refusal(BadReply):
+    """The meter answered, and does not give the attribute."""
+
+
 def package(name: str) -> Any:
     """A module of the package; BadInput when it is not installed."""
     try:
@@ -127,12 +131,13 @@ class DlmsReader:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        connection = package("connection")
+        package("connection")
         structlog = importlib.import_module("structlog")
         # the package logs every APDU; evidence is the caller's, and a command's output is its own
-        connection.LOG = structlog.wrap_logger(
-            None, wrapper_class=structlog.make_filtering_bound_logger(50)
-        )
+        for name in ("connection", "state"):
+            package(name).LOG = structlog.wrap_logger(
+                None, wrapper_class=structlog.make_filtering_bound_logger(50)
+            )
         self._connection: Any = None
 
     def get(self, interface: int, obis: str, attribute: int) -> bytes:
@@ -156,8 +161,10 @@ class DlmsReader:
                 apdus.GetResponseNormal | apdus.GetResponseWithBlock | apdus.GetResponseLastBlock,
             ):
                 error = getattr(answer, "error", None)
-                why = error.name.lower() if error is not None else type(answer).__name__
-                raise BadReply(f"{obis} attribute {attribute}: {why}")
+                what = f"{obis} attribute {attribute}"
+                if error is not None:
+                    raise Refusal(f"{what}: {error.name.lower()}")
+                raise BadReply(f"{what}: {type(answer).__name__}")
             data += bytes(answer.data)
             if not isinstance(answer, apdus.GetResponseWithBlock):
                 return data

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from libs.events.errors import BadInput
@@ -59,28 +60,37 @@ def parse_oad(text: str) -> Any:
 def get_request(address: str, oads: Sequence[str], client: int = 0, piid: int = 0) -> bytes:
     """A GET of one attribute, or of several in one frame, to one meter."""
     native = package()
-    if not is_meter_address(address):
-        raise BadInput("address", f"{address!r} is no meter address", "give 12 digits")
     if not oads or not 0 <= client <= 0xFF or not 0 <= piid <= 0x3F:
         fix = "give an OAD, a client of 0 to 255 and a piid of 0 to 63"
         raise BadInput("oad", f"{len(oads)} OADs, client {client}, piid {piid}", fix)
     asked = native.GetRequest(
         attributes=[parse_oad(each) for each in oads], list=len(oads) > 1, piid=piid
     )
+    return request_frame(address, native.encode_apdu(asked), client)
+
+
+def request_frame(address: str, apdu: bytes, client: int = 0) -> bytes:
+    """An APDU in a frame to one meter; BadInput when the address names none."""
+    native = package()
+    if not is_meter_address(address):
+        raise BadInput("address", f"{address!r} is no meter address", "give 12 digits")
     wire = bytes.fromhex(address)[::-1]  # low byte first
     server = native.ServerAddress(bytes=wire, type=native.AddressType.single)
-    frame = native.Frame(
-        client=client,
-        control=REQUEST_CONTROL,
-        payload=native.encode_apdu(asked),
-        server=server,
-    )
+    frame = native.Frame(client=client, control=REQUEST_CONTROL, payload=apdu, server=server)
     return bytes(native.encode_frame(frame))
 
 
 def quantities(oad: Any, data: Any) -> tuple[Quantity, ...]:
-    """A numeric value of the package as exact quantities; empty for what is no measured value."""
+    """A numeric value of the package as exact quantities; empty for what is no measured value.
+
+    Energies are taken one by one, since the package knows meters of four rates only."""
     native = package()
+    if oad.oi in ENERGY and oad.index == 0 and data.type.name == "array":
+        found: list[Quantity] = []
+        for place, element in enumerate(data.value, start=1):
+            one = native.Oad(oi=oad.oi, attribute=oad.attribute, index=place)
+            found += quantities(one, element)
+        return tuple(found)
     definition = native.find_object(oad.oi)
     name = definition.name if definition is not None else f"{oad.oi:04X}H"
     try:
@@ -88,14 +98,14 @@ def quantities(oad: Any, data: Any) -> tuple[Quantity, ...]:
     except Exception as error:
         reraise_unknown(error)
         return ()
-    found = []
+    measured: list[Quantity] = []
     for place, number in enumerate(numbers):
         symbol = native.unit_symbol(number.scaling.unit)
         unit, thousands = UNITS.get(symbol, (symbol, 0))
         power = number.scaling.scaler + thousands
         raw = int(number.raw)
         element = place if oad.index == 0 else oad.index - 1
-        found.append(
+        measured.append(
             Quantity(
                 obis=obis_of(oad.oi, element),
                 name=name,
@@ -104,7 +114,18 @@ def quantities(oad: Any, data: Any) -> tuple[Quantity, ...]:
                 value=raw * 10**power if power >= 0 else raw,
             )
         )
-    return tuple(found)
+    return tuple(measured)
+
+
+def civil_time_of(data: Any) -> datetime | None:
+    """The meter's wall clock in a date_time_s; None when it is none."""
+    if data.type.name != "date_time_s":
+        return None
+    high, low, *rest = data.value
+    try:
+        return datetime(high << 8 | low, *rest)  # noqa: DTZ001 (the meter's clock)
+    except ValueError:
+        return None
 
 
 def read_tcp(host: str, port: int, oads: Sequence[str]) -> dict[str, tuple[Quantity, ...] | int]:

@@ -8,22 +8,21 @@ An APDU that the package refuses inside a good frame is told with its reason, ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from libs.events.quantities import format_scaled
 from services.ingest.protocols.dlt645.values import Quantity
-from services.ingest.protocols.dlt698 import package, quantities, reraise_unknown
-from services.ingest.protocols.explanation import Explained, Part, Unexplained
+from services.ingest.protocols.dlt698 import civil_time_of, package, quantities, reraise_unknown
+from services.ingest.protocols.dlt698_frames import (
+    LEAD_BYTES,
+    LENGTH_MASK,
+    Found,
+    FrameReader,
+)
+from services.ingest.protocols.explanation import Explained, Part, StreamExplainer
 
 PROTOCOL = "dlt698"
-START, END = 0x68, 0x16
-SHORTEST_BYTES, LONGEST_BYTES = 12, 2048
-LENGTH_MASK = 0x3FFF
 SERVICES = {0x05: "GET request", 0x85: "GET response"}
-REASONS = {"checksum_header": "checksum", "checksum_frame": "checksum"}
 
 
 def make_explainer() -> Dlt698Explainer:
@@ -32,74 +31,16 @@ def make_explainer() -> Dlt698Explainer:
     return Dlt698Explainer()
 
 
-@dataclass(slots=True)
-class Dlt698Explainer:
+class Dlt698Explainer(StreamExplainer[Found]):
     """Finds 698.45 frames in a stream; a candidate that is none costs one byte."""
 
-    protocol: str = PROTOCOL
-    _buffer: bytearray = field(default_factory=bytearray)
-    _offset: int = 0
-
-    def feed(self, data: bytes) -> Iterator[Explained | Unexplained]:
-        """What is certain with these bytes."""
-        self._buffer += data
-        yield from self._scan(final=False)
-
-    def end(self) -> Iterator[Explained | Unexplained]:
-        """What is left."""
-        yield from self._scan(final=True)
-
-    def _scan(self, *, final: bool) -> list[Explained | Unexplained]:
-        data = bytes(self._buffer)
-        found: list[Explained | Unexplained] = []
-        position = begun = 0
-        reason = ""
-        while position < len(data):
-            verdict = _frame_at(data, position)
-            if verdict == "incomplete" and not final:
-                break
-            if isinstance(verdict, str):
-                reason = reason or verdict
-                position += 1
-                continue
-            self._skip(found, data[begun:position], begun, reason)
-            found.append(explain_frame(verdict, self._offset + position))
-            position = begun = position + len(verdict)
-            reason = ""
-        self._skip(found, data[begun:position], begun, reason)
-        del self._buffer[:position]
-        self._offset += position
-        return found
-
-    def _skip(
-        self, found: list[Explained | Unexplained], raw: bytes, start: int, reason: str
-    ) -> None:
-        if raw:
-            reason = "lead" if not raw.strip(b"\xfe") else reason
-            found.append(Unexplained(offset=self._offset + start, raw_hex=raw.hex(), reason=reason))
-
-
-def _frame_at(data: bytes, start: int) -> bytes | str:
-    """The bytes of the frame that begins at `start`, or why there is none."""
-    if data[start] != START:
-        return "noise"
-    if len(data) < start + 3:
-        return "incomplete"
-    size = (int.from_bytes(data[start + 1 : start + 3], "little") & LENGTH_MASK) + 2
-    if size < SHORTEST_BYTES or size > LONGEST_BYTES:
-        return "length"
-    raw = data[start : start + size]
-    if len(raw) < size:
-        return "incomplete"
-    if raw[-1] != END:
-        return "end"
-    try:
-        package().decode_frame(raw)
-    except Exception as error:
-        reraise_unknown(error)
-        code = getattr(error, "code", None)
-        return REASONS.get(getattr(code, "name", ""), "noise")
-    return raw
+    def __init__(self) -> None:
+        super().__init__(
+            PROTOCOL,
+            FrameReader(),
+            lambda found, offset: explain_frame(found.raw, offset),
+            lead=LEAD_BYTES,
+        )
 
 
 def explain_frame(raw: bytes, offset: int = 0) -> Explained:
@@ -226,14 +167,10 @@ def _explain_results(
 
 def _text(data: Any) -> str:
     """A value that is no measured number: a time as ISO 8601, bytes in hex, else as it is."""
-    kind, value = data.type.name, data.value
-    if kind == "date_time_s":
-        high, low, *rest = value
-        try:
-            return datetime(high << 8 | low, *rest).isoformat()  # noqa: DTZ001 (the meter's clock)
-        except ValueError:
-            return str(value)
-    return value.hex() if isinstance(value, bytes) else str(value)
+    civil = civil_time_of(data)
+    if civil is not None:
+        return civil.isoformat()
+    return data.value.hex() if isinstance(data.value, bytes) else str(data.value)
 
 
 def _oad_name(raw: bytes) -> str:

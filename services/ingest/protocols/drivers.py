@@ -32,7 +32,6 @@ from services.ingest.protocols.dlt645.frame import (
     WRITE,
     Frame,
     FrameReader,
-    Skipped,
     address_matches,
     encode_frame,
 )
@@ -44,6 +43,7 @@ from services.ingest.protocols.dlt645.masking import (
     masked_noise,
 )
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
+from services.ingest.protocols.framing import Skipped
 from services.ingest.protocols.ports import Port
 
 BITS_PER_BYTE = 11

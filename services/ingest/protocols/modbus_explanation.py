@@ -9,13 +9,11 @@ capture too, words get their address, and with a map their name, value, unit and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.events.errors import BadInput
 from libs.events.quantities import format_scaled
-from services.ingest.protocols.explanation import Explained, Part, Unexplained
+from services.ingest.protocols.explanation import Explained, Part, StreamExplainer
 from services.ingest.protocols.modbus import load_maps, shipped_maps
 from services.ingest.protocols.modbus_frames import (
     EXCEPTION,
@@ -26,9 +24,9 @@ from services.ingest.protocols.modbus_frames import (
     WRITE_MANY,
     WRITE_ONE,
     Packet,
+    PacketReader,
     is_reply,
     is_request,
-    packet_at,
 )
 from services.ingest.protocols.modbus_registers import Register, RegisterMap, decode_words
 
@@ -51,55 +49,15 @@ def make_explainer(protocol: str = PROTOCOL, directory: Path | None = None) -> M
     return ModbusExplainer(maps[protocol])
 
 
-@dataclass(slots=True)
-class ModbusExplainer:
+class ModbusExplainer(StreamExplainer[Packet]):
     """Finds packets in a stream and remembers the last question to each unit."""
 
-    map: RegisterMap | None = None
-    protocol: str = PROTOCOL
-    _buffer: bytearray = field(default_factory=bytearray)
-    _offset: int = 0
-    _asked: dict[tuple[str, int, int], Asked] = field(default_factory=dict)
+    def __init__(self, registers: RegisterMap | None = None) -> None:
+        super().__init__(PROTOCOL, PacketReader(), self._told)
+        self.map = registers
+        self._asked: dict[tuple[str, int, int], Asked] = {}
 
-    def feed(self, data: bytes) -> Iterator[Explained | Unexplained]:
-        """What is certain with these bytes."""
-        self._buffer += data
-        yield from self._scan(final=False)
-
-    def end(self) -> Iterator[Explained | Unexplained]:
-        """What is left."""
-        yield from self._scan(final=True)
-
-    def _scan(self, *, final: bool) -> list[Explained | Unexplained]:
-        data = bytes(self._buffer)
-        found: list[Explained | Unexplained] = []
-        position = skipped_from = 0
-        reason = ""
-        while position < len(data):
-            verdict = packet_at(data, position)
-            if isinstance(verdict, str):
-                if verdict == "incomplete" and not final:
-                    break
-                reason = reason or verdict
-                position += 1
-                continue
-            self._skip(found, data[skipped_from:position], skipped_from, reason)
-            found.append(self._explain(verdict, self._offset + position))
-            position = skipped_from = position + len(verdict.raw)
-            reason = ""
-        self._skip(found, data[skipped_from:position], skipped_from, reason)
-        del self._buffer[:position]
-        self._offset += position
-        return found
-
-    def _skip(
-        self, found: list[Explained | Unexplained], raw: bytes, start: int, reason: str
-    ) -> None:
-        if raw:
-            offset = self._offset + start
-            found.append(Unexplained(offset=offset, raw_hex=raw.hex(), reason=reason))
-
-    def _explain(self, packet: Packet, offset: int) -> Explained:
+    def _told(self, packet: Packet, offset: int) -> Explained:
         key = (packet.framing, packet.unit, packet.transaction)
         asked = self._asked.pop(key, None)
         pdu = packet.pdu

@@ -11,7 +11,10 @@ than an MBAP header, whose only fixed bytes are two zeros; such a packet must fi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from services.ingest.protocols.framing import INCOMPLETE, NOISE, StreamReader
 
 READ_BITS = (1, 2)
 READ_WORDS = (3, 4)
@@ -44,6 +47,11 @@ MBAP_BYTES = 7
 MAX_PDU_BYTES = 253
 _LAST_UNIT = 247
 _SHORTEST_RTU, _SHORTEST_TCP = 5, 9
+_CANDIDATE = re.compile(
+    rb"[\x00-\xf7](?:[\x01-\x06\x0f\x10\x81-\x86\x8f\x90]|\Z)"  # a unit and its function
+    rb"|..\x00\x00\x00[\x03-\xfe]|..\x00{0,3}\Z|.\Z",  # transaction, protocol 0, a length
+    re.DOTALL,
+)
 _CRC_START, _CRC_POLYNOMIAL = 0xFFFF, 0xA001
 
 
@@ -77,17 +85,27 @@ class Packet:
     pdu_offset: int
 
 
+class PacketReader(StreamReader[Packet]):
+    """Finds packets in a stream, of both framings (`framing.StreamReader`). Any two bytes
+    may begin a serial frame, so only a gap that begins with one is told as a broken one."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(packet_at, _CANDIDATE, first_only=True)
+
+
 def packet_at(data: bytes, start: int) -> Packet | str:
     """The packet that begins at `start`; "incomplete" when more bytes may make one, else why not:
     "checksum" (its length fits, its CRC does not) or "noise"."""
-    refused = "noise"
+    refused = NOISE
     lengths: list[tuple[int, str]] = [(size, "rtu") for size in _rtu_lengths(data, start)]
     mbap = _mbap_length(data, start)
     if mbap:
         lengths.append((mbap, "tcp"))
     for size, framing in sorted(lengths):
         if start + size > len(data):
-            return "incomplete"
+            return INCOMPLETE
         raw = data[start : start + size]
         if framing == "rtu":
             if crc16(raw[:-2]) == int.from_bytes(raw[-2:], "little"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Iterator
@@ -45,6 +46,13 @@ def test_every_command_has_help_with_an_example(
     assert command.help.strip().splitlines()[0].endswith(".")
     assert f"Example: gridledger {' '.join(path)}" in " ".join(shown.split())
     assert "completion" not in shown
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
+def test_help_does_not_break_in_the_middle_of_lines(path: tuple[str, ...], command: Any) -> None:
+    """Line ends below the first paragraph stay in the output: at 80 columns 78 fit."""
+    _, *paragraphs = inspect.cleandoc(command.callback.__doc__).split("\n\n")
+    assert [line for each in paragraphs for line in each.splitlines() if len(line) > 78] == []
 
 
 def test_the_list_of_commands_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,7 @@ def test_a_relay_command_goes_before_all_readings() -> None:
     assert lines.priority is Priority.RELAY
 
 
-@pytest.mark.parametrize("protocol", ["dlt645_2007", "modbus_sdm630"])
+@pytest.mark.parametrize("protocol", ["dlt645_2007", "modbus_sdm630", "dlt698", "dlms"])
 def test_a_reading_takes_its_line_whatever_the_meter_speaks(protocol: str) -> None:
     """One master a line: a Modbus meter behind the same terminal waits its turn too."""
     lines = NotingLines(b"key")
@@ -102,14 +102,6 @@ def test_a_reading_takes_its_line_whatever_the_meter_speaks(protocol: str) -> No
     assert (lines.taken_count, lines.priority) == (1, Priority.SCHEDULED)
     read_order(asked, lines, at(0), None, (">68",))
     assert lines.priority is Priority.RETRY
-
-
-def test_a_modbus_meter_is_not_looked_for_behind_a_serial_port() -> None:
-    asked = replace(order(1, "serial:/dev/null:9600"), protocol="modbus_sdm630", address="1")
-    found = read_order(asked, Lines(b"key"), "2026-02-01T16:10:00Z")
-    assert isinstance(found, ReadFailed)
-    assert (found.cause, found.frames) == ("refused", ())
-    assert "tcp:HOST:PORT" in found.detail
 
 
 def test_the_passwords_are_those_of_the_file(tmp_path: Path) -> None:

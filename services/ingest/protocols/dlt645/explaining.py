@@ -10,15 +10,13 @@ one are `xx`, and so is the checksum then (see `masking`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from services.ingest.protocols.dlt645.frame import FUNCTION, Frame, FrameReader, Skipped
+from services.ingest.protocols.dlt645.frame import FUNCTION, LEAD, Frame, FrameReader
 from services.ingest.protocols.dlt645.values import HIDDEN, Quantity
-from services.ingest.protocols.explanation import Explained, Part, Unexplained
+from services.ingest.protocols.explanation import Explained, Part, StreamExplainer
 
-GAP_BYTES_MAX = 65_536
-"""So many bytes without a frame are given out before one is found: memory stays flat."""
 _HEADER_BYTES = 10
 _SHOWN_VALUES = 3
 
@@ -60,49 +58,16 @@ class Edition:
     secret: Callable[[Frame], frozenset[int]]
 
 
-class FrameExplainer:
+class FrameExplainer(StreamExplainer[Frame]):
     """The `Explainer` of one edition; see `protocols.explanation`."""
 
     def __init__(self, edition: Edition) -> None:
-        self.protocol = edition.protocol
-        self._edition = edition
-        self._reader = FrameReader(keep_lead=True)
-        self._offset = 0
-        self._gap = bytearray()
-        self._gap_reason = "noise"
-
-    def feed(self, data: bytes) -> Iterator[Explained | Unexplained]:
-        """What is certain with these bytes."""
-        return self._explain(self._reader.feed(data))
-
-    def end(self) -> Iterator[Explained | Unexplained]:
-        """What is left: the stream is over."""
-        yield from self._explain(self._reader.finish())
-        yield from self._close_gap()
-
-    def _explain(self, found: Iterable[Frame | Skipped]) -> Iterator[Explained | Unexplained]:
-        for item in found:
-            if isinstance(item, Frame):
-                yield from self._close_gap()
-                yield explain_frame(self._edition, item, self._offset)
-                self._offset += len(item.raw)
-                continue
-            # A gap is one finding, however the stream was cut; its reason is the first real one.
-            self._gap += item.raw
-            if self._gap_reason == "noise" and item.reason != "lead":
-                self._gap_reason = item.reason
-            if len(self._gap) > GAP_BYTES_MAX:
-                yield from self._close_gap()
-
-    def _close_gap(self) -> Iterator[Unexplained]:
-        gap = bytes(self._gap)
-        noise = gap.rstrip(b"\xfe")
-        for raw, reason in ((noise, self._gap_reason), (gap[len(noise) :], "lead")):
-            if raw:
-                yield Unexplained(offset=self._offset, raw_hex=raw.hex(), reason=reason)
-                self._offset += len(raw)
-        self._gap.clear()
-        self._gap_reason = "noise"
+        super().__init__(
+            edition.protocol,
+            FrameReader(keep_lead=True),
+            lambda frame, offset: explain_frame(edition, frame, offset),
+            lead=bytes((LEAD,)),
+        )
 
 
 def explain_frame(edition: Edition, frame: Frame, offset: int) -> Explained:

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from zlib import adler32
 
 from libs.events.errors import BadInput
+from services.ingest.protocols.framing import INCOMPLETE, StreamReader
+from services.ingest.protocols.frozen import draft_of
 
 START = 0x68
 END = 0x16
@@ -55,6 +58,8 @@ _OPEN_FUNCTIONS = frozenset({READ, READ_FOLLOW_UP, READ_ADDRESS, FREEZE, TIME_SY
 _ADD = bytes((n + 0x33) & 0xFF for n in range(256))
 _SUBTRACT = bytes((n - 0x33) & 0xFF for n in range(256))
 _WILDCARD_ADDRESS = re.compile(r"(AA){1,6}(\d\d){0,5}")
+_CANDIDATE = re.compile(rb"\x68(?:.{6}\x68|.{0,6}\Z)", re.DOTALL)
+_LEAD = bytes((LEAD,))
 _HEADER_BYTES = 10
 _FRAME_BYTES = 12
 
@@ -92,12 +97,7 @@ class Frame:
         return bool(self.control & MORE)
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Bytes that were no frame; reason: noise, lead, checksum, end, length, address, incomplete."""
-
-    raw: bytes
-    reason: str
+_FrameDraft = draft_of(Frame)
 
 
 def is_meter_address(address: str) -> bool:
@@ -148,90 +148,38 @@ def encode_frame(frame: Frame, lead: int = 0) -> bytes:
     return b"\xfe" * lead + body + bytes((sum(body) & 0xFF, END))
 
 
-class FrameReader:
-    """Finds frames in a stream: `feed` what came, `finish` when the line went quiet.
+class FrameReader(StreamReader[Frame]):
+    """Finds frames in a stream (`framing.StreamReader`). Lead bytes and an idle line are left out,
+    unless `keep_lead`."""
 
-    A candidate that is no frame costs one byte, then the search goes on behind it, so a good frame
-    inside what looked like a longer one is found. The buffer never holds more than one frame.
-    Lead bytes and idle line are left out, unless `keep_lead`: then all that is given back, in
-    order, is what was fed.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_buffer", "_keep_lead", "_max_data")
+    def __init__(self, *, keep_lead: bool = False) -> None:
+        super().__init__(_judge, _CANDIDATE, lead=_LEAD, keep_lead=keep_lead)
 
-    def __init__(self, max_data_bytes: int = MAX_DATA_BYTES, *, keep_lead: bool = False) -> None:
-        self._buffer = b""
-        self._max_data = max_data_bytes
-        self._keep_lead = keep_lead
 
-    @property
-    def pending(self) -> int:
-        """How many bytes wait for the rest of their frame."""
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> list[Frame | Skipped]:
-        """What the bytes so far make, in the order it came."""
-        self._buffer += data
-        return self._scan(final=False)
-
-    def finish(self) -> list[Frame | Skipped]:
-        """The line went quiet: an incomplete candidate never becomes complete; look behind it."""
-        return self._scan(final=True)
-
-    def _scan(self, *, final: bool) -> list[Frame | Skipped]:
-        buffer = self._buffer
-        found: list[Frame | Skipped] = []
-        position = noise_from = 0
-        reason = "noise"
-        while (start := buffer.find(b"\x68", position)) >= 0:
-            verdict = self._judge(buffer, start)
-            if type(verdict) is Frame:
-                if start > noise_from:
-                    self._note_skipped(found, buffer[noise_from:start], reason)
-                found.append(verdict)
-                position = noise_from = start + len(verdict.raw)
-                reason = "noise"
-                continue
-            if verdict == "incomplete" and not final:
-                break
-            if reason == "noise":
-                reason = str(verdict)
-            position = start + 1
-        keep_from = len(buffer) if start < 0 else start
-        self._note_skipped(found, buffer[noise_from:keep_from], reason)
-        self._buffer = buffer[keep_from:]
-        return found
-
-    def _judge(self, buffer: bytes, start: int) -> Frame | str:
-        """The frame that begins at `start`, or why there is none."""
-        have = len(buffer) - start
-        if have > 7 and buffer[start + 7] != START:
-            return "noise"
-        if have < _HEADER_BYTES:
-            return "incomplete"
-        length = buffer[start + 9]
-        if length > self._max_data:
-            return "length"
-        size = _FRAME_BYTES + length
-        if have < size:
-            return "incomplete"
-        raw = buffer[start : start + size]
-        if raw[-1] != END:
-            return "end"
-        checksum = raw[-2]
-        if (sum(raw) - checksum - END) & 0xFF != checksum:
-            return "checksum"
-        address = raw[6:0:-1].hex()
-        if not address.isdecimal():
-            address = address.upper()
-            if not is_wildcard(address):
-                return "address"
-        return Frame(address, raw[8], raw[10:-2].translate(_SUBTRACT), raw)
-
-    def _note_skipped(self, found: list[Frame | Skipped], raw: bytes, reason: str) -> None:
-        """Report what lies before a frame, unless it is only lead bytes or line idle."""
-        noise = raw.rstrip(b"\xfe")
-        if noise:
-            found.append(Skipped(noise, reason))
-        if self._keep_lead and len(noise) < len(raw):
-            found.append(Skipped(raw[len(noise) :], "lead"))
+def _judge(buffer: bytes, start: int) -> Frame | str:
+    """The frame that begins at `start`, or why there is none."""
+    have = len(buffer) - start
+    if have < _HEADER_BYTES:
+        return INCOMPLETE
+    length = buffer[start + 9]
+    if length > MAX_DATA_BYTES:
+        return "length"
+    size = _FRAME_BYTES + length
+    if have < size:
+        return INCOMPLETE
+    raw = buffer[start : start + size]
+    if raw[-1] != END:
+        return "end"
+    # The low half of adler32 is 1 + the sum of the bytes, modulo 65521, which a frame never reaches
+    if (adler32(raw[:-2]) - 1) & 0xFF != raw[-2]:
+        return "checksum"
+    address = raw[6:0:-1].hex()
+    if not address.isdecimal():
+        address = address.upper()
+        if not is_wildcard(address):
+            return "address"
+    found = _FrameDraft(address, raw[8], raw[10:-2].translate(_SUBTRACT), raw)
+    found.__class__ = Frame
+    return found  # type: ignore[no-any-return]  # it is a Frame now

@@ -115,15 +115,23 @@ def masked_noise(raw: bytes) -> str:
     >>> masked_noise(trip[:-4])  # vector f48, cut short
     '68611001301215681c10xxxxxxxxxxxxxxxxxxxxxxxxxxxx'
     """
-    hidden = bytearray(len(raw))
-    for place in range(len(raw) - 2):
-        if raw[place] != _START or raw[place + _FROM_CONTROL : place + _FROM_CONTROL + 1] == b"h":
-            continue  # the 68H before an address; the one behind it comes
-        data = raw[place + 3 : place + 3 + _NO_FRAME_DATA]
+    pairs = raw.hex()
+    shown: list[str] = []
+    told = place = 0
+    while 0 <= (place := raw.find(_START, place)) < len(raw) - 2:
+        at = place + 3
+        data = raw[at : at + _NO_FRAME_DATA]
         control = raw[place + 1]
-        if control in _SECRET_CONTROLS or _tells_password(control, data):
-            hidden[place + 3 : place + 3 + len(data)] = b"x" * len(data)
-    return "".join("xx" if hide else f"{byte:02x}" for byte, hide in zip(raw, hidden, strict=True))
+        # a 68H six bytes before another is the one before an address; the one behind it comes
+        if raw[place + _FROM_CONTROL : place + _FROM_CONTROL + 1] != b"h" and (
+            control in _SECRET_CONTROLS or _tells_password(control, data)
+        ):
+            shown.append(pairs[2 * told : 2 * max(at, told)])
+            shown.append("xx" * (at + len(data) - max(at, told)))
+            told = at + len(data)
+        place += 1
+    shown.append(pairs[2 * told :])
+    return "".join(shown)
 
 
 def _tells_password(control: int, data: bytes) -> bool:

@@ -10,6 +10,7 @@ block stay usable.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from libs.events.quantities import truncate_div
@@ -38,6 +39,7 @@ from services.ingest.protocols.dlt645.values import (
     encode_bcd,
     encode_stamp,
     instant,
+    quantity,
 )
 from services.ingest.protocols.failures import BadReply
 
@@ -50,13 +52,35 @@ _SHAPES = {
 """Times without a zone or a year, as people write them; behind "=" is what begins there."""
 
 
+Layout = tuple[tuple[Item, Format | None, int], ...]
+Number = tuple[str, str, str, int, int, int, int, bool]
+"""obis, name, unit, scale and factor of a number, where its digits begin and end, and whether its
+first digit has the sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What every decoding of one DI and length needs. `numbers`: all its items, where they are
+    nothing but digits; then the payload is turned into digits once, and cut."""
+
+    layout: Layout
+    numbers: tuple[Number, ...]
+
+
 @lru_cache(maxsize=4096)
-def _sized_layout(
-    di: str, size: int, extra_items: tuple[Item, ...]
-) -> tuple[tuple[Item, Format | None, int], ...]:
-    """The layout with what every decoding needs of it: number format and size of each item."""
+def _plan(di: str, size: int, extra_items: tuple[Item, ...]) -> _Plan:
     items = layout_of(di, size, extra_items)
-    return tuple((item, FORMATS.get(item.format), item_size(item)) for item in items)
+    layout = tuple((item, FORMATS.get(item.format), item_size(item)) for item in items)
+    numbers: list[Number] = []
+    last = 2 * size  # low byte first: the first item has the last digits
+    for item, known, item_bytes in layout:
+        if known is None or known.stamp:
+            return _Plan(layout, ())
+        first = last - 2 * item_bytes
+        head = item.obis, item.name, item.unit, known.scale, known.factor
+        numbers.append((*head, first, last, known.signed))
+        last = first
+    return _Plan(layout, tuple(numbers))
 
 
 def decode_payload(
@@ -66,16 +90,34 @@ def decode_payload(
 
     Raises BadReply when the length is wrong, BadInput when nobody knows the DI.
     """
-    layout = _sized_layout(di, len(payload), profile.extra_items)
-    if not layout:
+    plan = _plan(di, len(payload), profile.extra_items)
+    if not plan.layout:
         raise BadReply(f"{di} answered with {len(payload)} bytes, which it never has")
+    if plan.numbers:
+        found = _plain_numbers(plan.numbers, payload)
+        if found:
+            return found
     quantities = []
     offset = 0
-    for item, known, size in layout:
+    for item, known, size in plan.layout:
         end = offset + size
         quantities.append(_decode_item(item, known, payload[offset:end], profile))
         offset = end
     return tuple(quantities)
+
+
+def _plain_numbers(numbers: tuple[Number, ...], payload: bytes) -> tuple[Quantity, ...]:
+    """The numbers of a payload of digits; none when one is negative or no number, which takes a
+    closer look."""
+    digits = payload[::-1].hex()
+    if not digits.isdecimal():
+        return ()
+    found = []
+    for obis, name, unit, scale, factor, first, last, signed in numbers:
+        if signed and digits[first] > "7":
+            return ()
+        found.append(quantity(obis, name, unit, scale, int(digits[first:last]) * factor))
+    return tuple(found)
 
 
 def decode_items(
@@ -108,14 +150,7 @@ def _decode_item(item: Item, known: Format | None, raw: bytes, profile: Dlt645Pr
                 return _bad(item, known.scale, civil.reason)
         else:
             at = instant(civil, profile.zone_minutes)
-    return Quantity(
-        obis=item.obis,
-        name=item.name,
-        unit=item.unit,
-        scale=known.scale,
-        value=number * known.factor,
-        at=at,
-    )
+    return quantity(item.obis, item.name, item.unit, known.scale, number * known.factor, at=at)
 
 
 def _bad(item: Item, scale: int, reason: str) -> Quantity:

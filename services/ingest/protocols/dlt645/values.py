@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from libs.events.errors import BadInput
+from services.ingest.protocols.frozen import draft_of
 
 NON_BCD = "non_bcd"
 NO_VALUE = "no_value"
@@ -60,6 +62,25 @@ class Quantity:
     text: str = ""
 
 
+_QuantityDraft = draft_of(Quantity)
+
+
+def quantity(
+    obis: str,
+    name: str,
+    unit: str,
+    scale: int,
+    value: int | None,
+    bad: str = "",
+    at: str = "",
+    text: str = "",
+) -> Quantity:
+    """A `Quantity`, four times as fast as by its own name: for what decodes streams."""
+    made = _QuantityDraft(obis, name, unit, scale, value, bad, at, text)
+    made.__class__ = Quantity
+    return made  # type: ignore[no-any-return]  # it is a Quantity now
+
+
 def bad_value(reason: str, raw: bytes) -> BadValue:
     """A `BadValue`, naming "no value" where the bytes say so."""
     if raw and (not raw.strip(b"\xff") or not raw.strip(b"\xee")):
@@ -96,7 +117,12 @@ def civil_time(at: str, zone_minutes: int) -> datetime:
 
 def instant(civil: datetime, zone_minutes: int) -> str:
     """The instant in UTC at which a meter's wall clock shows `civil`."""
-    return format_instant(civil - timedelta(minutes=zone_minutes))
+    return format_instant(civil - _zone(zone_minutes))
+
+
+@lru_cache(maxsize=64)
+def _zone(minutes: int) -> timedelta:
+    return timedelta(minutes=minutes)
 
 
 def parse_instant(at: str) -> datetime:

@@ -8,13 +8,12 @@ are `xx` and have the reason "secret" instead of a value (see `masking`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from services.ingest.protocols.dlt645.edition_2007 import explainer_2007
-from services.ingest.protocols.dlt645.frame import Skipped
 from services.ingest.protocols.dlt645.values import HIDDEN
-from services.ingest.protocols.explanation import Explained, Part, Unexplained
+from services.ingest.protocols.explanation import Explained, Part, StreamExplainer
 from services.ingest.protocols.qgdw376.bodies import METER_FRAME, Piece, body_pieces
 from services.ingest.protocols.qgdw376.frame import (
     AFN_NAMES,
@@ -31,61 +30,23 @@ from services.ingest.protocols.qgdw376.masking import BODY_OFFSET, masked_pairs
 from services.ingest.protocols.qgdw376.profile import STANDARD, ConcentratorProfile
 
 PROTOCOL = "qgdw376"
-GAP_BYTES_MAX = 65_536
-"""So many bytes without a frame are given out before one is found: memory stays flat."""
 
 
-class Qgdw376Explainer:
+class Qgdw376Explainer(StreamExplainer[Frame]):
     """Finds and explains frames in a stream, however it is cut."""
 
-    protocol = PROTOCOL
-
     def __init__(self, layouts: Layouts, profile: ConcentratorProfile = STANDARD) -> None:
-        self._reader = FrameReader()
+        super().__init__(PROTOCOL, FrameReader(), self._told)
         self._layouts = layouts
         self._profile = profile
-        self._offset = 0
-        self._gap = bytearray()
-        self._gap_reason = "noise"
 
-    def feed(self, data: bytes) -> Iterator[Explained | Unexplained]:
-        """What is certain with these bytes."""
-        return self._explain(self._reader.feed(data))
-
-    def end(self) -> Iterator[Explained | Unexplained]:
-        """What is left: the stream is over."""
-        yield from self._explain(self._reader.finish())
-        yield from self._close_gap()
-
-    def _explain(self, found: Iterable[Frame | Skipped]) -> Iterator[Explained | Unexplained]:
-        for item in found:
-            if isinstance(item, Frame):
-                yield from self._close_gap()
-                yield self._told(item)
-                self._offset += len(item.raw)
-                continue
-            # A gap is one finding, however the stream was cut; its reason is the first real one.
-            self._gap += item.raw
-            if self._gap_reason == "noise":
-                self._gap_reason = item.reason
-            if len(self._gap) > GAP_BYTES_MAX:
-                yield from self._close_gap()
-
-    def _close_gap(self) -> Iterator[Unexplained]:
-        if self._gap:
-            raw_hex = self._gap.hex()
-            yield Unexplained(offset=self._offset, raw_hex=raw_hex, reason=self._gap_reason)
-            self._offset += len(self._gap)
-        self._gap.clear()
-        self._gap_reason = "noise"
-
-    def _told(self, frame: Frame) -> Explained:
+    def _told(self, frame: Frame, offset: int) -> Explained:
         pieces = body_pieces(frame, self._layouts, load_event_names(), self._profile)
         pairs = masked_pairs(frame)
         parts = (*_head(frame), *_body_parts(frame, pieces), *_tail(frame))
         return Explained(
             protocol=PROTOCOL,
-            offset=self._offset,
+            offset=offset,
             raw_hex="".join(pairs),
             summary=_summary(frame),
             parts=tuple(_masked(part, pairs) for part in parts),

@@ -16,10 +16,11 @@ Which AFN carry a password (PW) downlink is as two independent readers have it:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from libs.events.errors import BadInput
-from services.ingest.protocols.dlt645.frame import Skipped
+from services.ingest.protocols.framing import INCOMPLETE, StreamReader
 
 START = 0x68
 END = 0x16
@@ -57,6 +58,7 @@ _FROM_TERMINAL, _STARTER, _FCB_ACD, _FCV, _FUNCTION = 0x80, 0x40, 0x20, 0x10, 0x
 _TPV, _FIR, _FIN, _CON, _PSEQ = 0x80, 0x40, 0x20, 0x10, 0x0F
 HEAD_BYTES = 8
 """C, A (5), AFN and SEQ: the least that user data has."""
+_CANDIDATE = re.compile(rb"\x68(?:.{4}\x68|.{0,4}\Z)", re.DOTALL)
 _AROUND_BYTES = 8
 """68 L L 68, CS and 16."""
 
@@ -224,81 +226,35 @@ def decode_time_tag(raw: bytes) -> TimeTag:
     return TimeTag(raw[0], f"{day} {hour}:{minute}:{second}", raw[5])
 
 
-class FrameReader:
-    """Finds frames in a stream: `feed` what came, `finish` when the stream is over.
+class FrameReader(StreamReader[Frame]):
+    """Finds frames in a stream (`framing.StreamReader`)."""
 
-    A candidate that is no frame costs one byte, then the search goes on behind it, so a good frame
-    inside what looked like a longer one is found. The raw bytes of all that comes back, in order,
-    are the stream. max_user_bytes: longer candidates are no frames.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_buffer", "_max_user")
+    def __init__(self) -> None:
+        super().__init__(_judge, _CANDIDATE)
 
-    def __init__(self, max_user_bytes: int = MAX_USER_BYTES) -> None:
-        self._buffer = bytearray()
-        self._max_user = max_user_bytes
 
-    @property
-    def pending(self) -> int:
-        """How many bytes wait for the rest of their frame."""
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> list[Frame | Skipped]:
-        """What the bytes so far make, in the order it came."""
-        self._buffer += data
-        return self._scan(final=False)
-
-    def finish(self) -> list[Frame | Skipped]:
-        """The stream is over: an incomplete candidate never becomes complete; look behind it."""
-        return self._scan(final=True)
-
-    def _scan(self, *, final: bool) -> list[Frame | Skipped]:
-        buffer = self._buffer
-        found: list[Frame | Skipped] = []
-        position = noise_from = 0
-        reason = "noise"
-        while (start := buffer.find(START, position)) >= 0:
-            verdict = self._judge(start)
-            if isinstance(verdict, Frame):
-                if start > noise_from:
-                    found.append(Skipped(bytes(buffer[noise_from:start]), reason))
-                found.append(verdict)
-                position = noise_from = start + len(verdict.raw)
-                reason = "noise"
-                continue
-            if verdict == "incomplete" and not final:
-                break
-            if reason == "noise":
-                reason = verdict
-            position = start + 1
-        keep_from = len(buffer) if start < 0 else start
-        if keep_from > noise_from:
-            found.append(Skipped(bytes(buffer[noise_from:keep_from]), reason))
-        del buffer[:keep_from]
-        return found
-
-    def _judge(self, start: int) -> Frame | str:
-        """The frame that begins at `start`, or why there is none."""
-        head = bytes(self._buffer[start : start + 6])
-        if len(head) > 5 and head[5] != START:
-            return "noise"
-        if len(head) < 6:
-            return "incomplete"
-        if head[1:3] != head[3:5]:
-            return "length"
-        field_value = int.from_bytes(head[1:3], "little")
-        size = field_value >> 2
-        if field_value & 3 != PROTOCOL_ID or not HEAD_BYTES <= size <= self._max_user:
-            return "length"
-        end = start + _AROUND_BYTES + size
-        if len(self._buffer) < end:
-            return "incomplete"
-        raw = bytes(self._buffer[start:end])
-        if raw[-1] != END:
-            return "end"
-        if sum(raw[6:-2]) & 0xFF != raw[-2]:
-            return "checksum"
-        return _frame_of(raw)
+def _judge(buffer: bytes, start: int) -> Frame | str:
+    """The frame that begins at `start`, or why there is none."""
+    head = buffer[start : start + 6]
+    if len(head) < 6:
+        return INCOMPLETE
+    if head[1:3] != head[3:5]:
+        return "length"
+    field_value = int.from_bytes(head[1:3], "little")
+    size = field_value >> 2
+    if field_value & 3 != PROTOCOL_ID or size < HEAD_BYTES:
+        return "length"
+    end = start + _AROUND_BYTES + size
+    if len(buffer) < end:
+        return INCOMPLETE
+    if buffer[end - 1] != END:
+        return "end"
+    raw = buffer[start:end]
+    if sum(raw[6:-2]) & 0xFF != raw[-2]:
+        return "checksum"
+    return _frame_of(raw)
 
 
 def _frame_of(raw: bytes) -> Frame | str:

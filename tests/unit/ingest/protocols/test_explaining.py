@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.ingest.protocols.catalogue import EXPLAINERS, open_explainer
 from services.ingest.protocols.dlt645.address import MeterAddress
 from services.ingest.protocols.dlt645.edition_2007 import explainer_2007
-from services.ingest.protocols.dlt645.explaining import GAP_BYTES_MAX, quantity_fields, value_text
+from services.ingest.protocols.dlt645.explaining import quantity_fields, value_text
 from services.ingest.protocols.dlt645.frame import Frame, encode_frame
 from services.ingest.protocols.dlt645.identifiers import di_bytes
 from services.ingest.protocols.dlt645.load_records import encode_load_record
@@ -22,7 +22,7 @@ from services.ingest.protocols.dlt645.requests import (
     write_request,
 )
 from services.ingest.protocols.dlt645.values import Quantity, decode_stamp
-from services.ingest.protocols.explanation import Explained, Part, Unexplained
+from services.ingest.protocols.explanation import GAP_BYTES_MAX, Explained, Part, Unexplained
 from tests.unit.ingest.protocols.mutants import check_explanation, same_bytes
 from tests.unit.ingest.protocols.vectors import DOCUMENT, IN_SCOPE, raw, wire
 

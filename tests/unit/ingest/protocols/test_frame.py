@@ -11,10 +11,10 @@ from services.ingest.protocols.dlt645.address import MeterAddress, parse_address
 from services.ingest.protocols.dlt645.frame import (
     Frame,
     FrameReader,
-    Skipped,
     address_matches,
     encode_frame,
 )
+from services.ingest.protocols.framing import Skipped
 from tests.unit.ingest.protocols.vectors import (
     DOCUMENT,
     IN_SCOPE,

@@ -23,7 +23,7 @@ from services.ingest.protocols.dlt645.identifiers import (
     item_size,
     layout_of,
 )
-from services.ingest.protocols.dlt645.payloads import decode_payload, encode_quantity
+from services.ingest.protocols.dlt645.payloads import decode_items, decode_payload, encode_quantity
 from services.ingest.protocols.dlt645.profile import Dlt645Profile
 from services.ingest.protocols.dlt645.status import STATUS_BITS, relay_state, status_bits
 from services.ingest.protocols.failures import BadReply
@@ -346,3 +346,19 @@ def test_every_row_of_the_tables_can_be_read() -> None:
         size = sum(map(item_size, record.items))
         found_all = decode_payload(pattern.replace("NN", "01"), bytes(size))
         assert [quantity.name for quantity in found_all] == [item.name for item in record.items]
+
+
+DIGITS = st.integers(0, 99).map(lambda two: bytes.fromhex(f"{two:02d}"))
+BYTES = st.one_of(DIGITS, DIGITS, DIGITS, st.sampled_from([b"\x80", b"\x7f", b"\xff", b"\x92"]))
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["00010000", "0001FF00", "00030000", "0203FF00", "02010100", "02800002"]),
+    st.lists(BYTES, min_size=20, max_size=20),
+)
+def test_the_short_way_and_the_long_way_give_the_same(di: str, data: list[bytes]) -> None:
+    """Numbers cut from the digits of a payload are those that each item gives by itself."""
+    size = {"00010000": 4, "0001FF00": 20, "00030000": 4, "0203FF00": 12}.get(di, 2)
+    payload = b"".join(data)[:size]
+    assert decode_payload(di, payload) == decode_items(layout_of(di, size), payload)

@@ -10,9 +10,8 @@ import pytest
 from libs.events.errors import BadInput
 from services.cli import main as cli
 from services.ingest.protocols.catalogue import open_builder, open_explainer
-from services.ingest.protocols.explanation import Explained, Unexplained
+from services.ingest.protocols.explanation import GAP_BYTES_MAX, Explained, Unexplained
 from services.ingest.protocols.qgdw376.archive import ArchiveEntry
-from services.ingest.protocols.qgdw376.explaining import GAP_BYTES_MAX
 from services.ingest.protocols.qgdw376.forwarding import encode_forwarded
 from services.ingest.protocols.qgdw376.masking import kept, masked_hex
 from services.ingest.protocols.qgdw376.requests import archive_setting
