@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from libs.events.errors import BadInput
 from libs.events.policy import Term, check_ranges
+from services.validation.edit_rules import EDIT_TERMS, EditRules
 from services.validation.rule_set import (
     DEFAULT_RULE_SET,
     OFF,
@@ -33,6 +34,7 @@ class Policy:
 
     grace_min: int = 8 * 60
     rule_set: RuleSet = field(default_factory=lambda: DEFAULT_RULE_SET)
+    edits: EditRules = field(default_factory=EditRules)
 
     def __post_init__(self) -> None:
         try:
@@ -149,6 +151,7 @@ TERMS: dict[str, Term] = {
     "rule_set.version": Term("raise it when you change your rules", "DESIGN 3", 1, 1_000_000),
     "rule_set.valid_from_on": Term("the day from which they were agreed on", "DESIGN 3"),
     **_rule_terms(),
+    **EDIT_TERMS,
 }
 """What each value means and where it comes from."""
 
