@@ -78,9 +78,8 @@ def test_an_approved_edit_of_a_billed_day_corrects_the_bill() -> None:
     (bill,) = round_1.correction.bills
     # 446 kWh were 436: 10 kWh less of the third tier, at 0.82 CNY.
     assert bill.total_fen == -820
-    assert explain_correction("A0-K001", round_1.cause, bill.total_fen, "en").startswith(
-        "Correction A0-K001: a person corrected the usage"
-    )
+    text = explain_correction("A0-K001", round_1.cause, bill.total_fen, "en")
+    assert "a person corrected the usage" in text
 
 
 def test_what_nobody_else_approved_corrects_nothing() -> None:

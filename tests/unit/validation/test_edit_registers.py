@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from libs.events.codec import encode_state
+from libs.events.errors import BadInput
 from services.validation.edit_events import EditHeld, EditTaken
+from services.validation.edit_rules import EditRules
 from services.validation.state import HISTORY_DAYS
 from tests.unit.validation.desk import RATES, Desk, meter, only, opened, peak, reading, supply
-from tests.unit.validation.samples import IMPORT, day_on
+from tests.unit.validation.samples import IMPORT, at, day_on
 from tests.unit.validation.test_edits import decision, request, settled, why
 
 
@@ -96,3 +102,25 @@ def test_an_approval_counts_only_for_the_edit_it_names() -> None:
     desk.take(decision(two))
     assert [desk.quality()[day_on(day)] for day in (0, 1)] == ["actual", "edited"]
     assert [held.edit for held in desk.point.edits.waiting] == [one]
+
+
+def test_an_edit_of_days_that_the_registers_do_not_tell_stands_by_itself() -> None:
+    """Final registers below the last reading: nobody can tell the days between."""
+    desk = settled()
+    desk.tick(at(5, 8))
+    assert desk.quality()[day_on(3)] == "estimated"
+    desk.take(supply(meter(to_at=at(4, 6), final={IMPORT: 29_000}), version=2))
+    own = desk.take(request(3, 4_000))
+    assert [type(event).__name__ for event in own] == ["EditTaken", "UsageEstablished"]
+    assert (desk.quality()[day_on(3)], desk.energy()[day_on(3)]) == ("edited", 4_000)
+    assert desk.summed() == desk.energy()
+
+
+@pytest.mark.parametrize(
+    ("rules", "field"),
+    [({"outranking": ("mood",)}, "outranking"), ({"second_person": "never"}, "second_person")],
+)
+def test_rules_that_contradict_themselves_are_refused(rules: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadInput) as wrong:
+        EditRules(**rules)
+    assert wrong.value.field == field
