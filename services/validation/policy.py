@@ -92,6 +92,8 @@ _MEANINGS: dict[str, tuple[str, int, int]] = {
         0,
         1_000_000,
     ),
+    "rate_sum.tolerance_permille": ("or by so much of the total; 1/1000, 10 is 1 %", 0, 1_000),
+    "interval_sum.tolerance_permille": ("or by so much of the day; 1/1000, 10 is 1 %", 0, 1_000),
     "voltage_band.single_phase_high_permille": ("220 V: allowed above nominal; 1/1000", 0, 1_000),
     "voltage_band.single_phase_low_permille": ("220 V: allowed below nominal; 1/1000", 0, 1_000),
     "voltage_band.three_phase_permille": (

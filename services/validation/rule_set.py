@@ -51,8 +51,8 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
     "rollover": frozenset({"capacity_margin_permille"}),
     "meter_exchange": frozenset(),
     "spike": frozenset({"tolerance_pct", "floor_wh", "history_days"}),
-    "rate_sum": frozenset({"tolerance_register_wh"}),
-    "interval_sum": frozenset({"tolerance_register_wh"}),
+    "rate_sum": frozenset({"tolerance_register_wh", "tolerance_permille"}),
+    "interval_sum": frozenset({"tolerance_register_wh", "tolerance_permille"}),
     "voltage_band": frozenset(
         {
             "single_phase_high_permille",
@@ -95,14 +95,18 @@ DEFAULT_RULE_SET = RuleSet(
             },
         ),
         "rate_sum": RuleSettings(
-            parameters={"tolerance_register_wh": 40},
+            parameters={"tolerance_register_wh": 40, "tolerance_permille": 0},
             sources={
-                "tolerance_register_wh": f"{UNCONFIRMED}: one step of 0.01 kWh for each of 4 rates"
+                "tolerance_register_wh": f"{UNCONFIRMED}: one step of 0.01 kWh for each of 4 rates",
+                "tolerance_permille": f"{UNCONFIRMED}: register steps only; others take 1 %",
             },
         ),
         "interval_sum": RuleSettings(
-            parameters={"tolerance_register_wh": 1000},
-            sources={"tolerance_register_wh": f"{UNCONFIRMED}: one multiplier unit (1-2 usual)"},
+            parameters={"tolerance_register_wh": 1000, "tolerance_permille": 0},
+            sources={
+                "tolerance_register_wh": f"{UNCONFIRMED}: one multiplier unit (1-2 usual)",
+                "tolerance_permille": f"{UNCONFIRMED}: register steps only; others take 1 %",
+            },
         ),
         "voltage_band": RuleSettings(
             severity=WARN,

@@ -37,12 +37,22 @@ def edit_estimate(acts: Acts, memory: Memory, usage_point: str, day: date, passw
         usage_point=usage_point,
         day_on=day_on,
         based_on=seen["revision"],
-        after={IMPORT: seen["energy"][IMPORT] // 2},
+        after=halved(seen["energy"]),
         reason_code="field_evidence",
         reason=REASON,
     )
     producer = acts.producer("validation.edge", edge_catalogue)
     insist(lambda: submit_edit(producer, Staff(staff.person, staff.role), wanted))
+
+
+def halved(energy: dict[str, int]) -> dict[str, int]:
+    """Half of the import by rate, and the total that the rates then add up to."""
+    rates = {
+        name: wh // 2
+        for name, wh in energy.items()
+        if name.startswith("1-0:1.8.") and name != IMPORT
+    }
+    return {**rates, IMPORT: sum(rates.values()) if rates else energy[IMPORT] // 2}
 
 
 def latest_usage(memory: Memory, usage_point: str, day_on: str) -> dict[str, Any]:
