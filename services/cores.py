@@ -32,6 +32,7 @@ EDGES: dict[str, str] = {
     "clock": "services.clock.events:catalogue",
     "customers.edge": "services.customers.events:catalogue",
     "ingest.edge": "services.ingest.events:edge_catalogue",
+    "validation.edge": "services.validation.edit_events:edge_catalogue",
     "billing.edge": "services.billing.events:edge_catalogue",
     "payments.edge": "services.payments.events:edge_catalogue",
     "control.edge": "services.control.events:edge_catalogue",

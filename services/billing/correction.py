@@ -22,7 +22,14 @@ from services.billing.rating import rate_parts
 from services.billing.tiers import TierPosition, position_at
 from services.billing.usage import AccountUsage, PointUsage
 
-CAUSES = ("late_actual", "metrology", "book_superseded", "rebinding", "wrong_agreement")
+CAUSES = (
+    "late_actual",
+    "usage_edited",
+    "metrology",
+    "book_superseded",
+    "rebinding",
+    "wrong_agreement",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ BASIS_PHRASES = {
 
 CAUSE_NAMES = {
     "late_actual": ("实抄读数迟到", "an actual reading came late"),
+    "usage_edited": ("电量经人工修正", "a person corrected the usage"),
     "metrology": ("电表检定不合格", "the meter failed its verification"),
     "book_superseded": ("价目表有新版本", "a newer version of the price book"),
     "rebinding": ("款项改认领", "a payment was bound anew"),

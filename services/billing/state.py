@@ -180,7 +180,8 @@ def _used(account: Account, event: UsageNoted) -> Account:
     account = replace(account, months=months)
     if (known.days, known.energy, known.demands) != (changed.days, changed.energy, changed.demands):
         reference = f"{event.usage_point}/{event.day_on}/{event.revision}"
-        return _changed(account, month, Reason(cause="late_actual", reference=reference))
+        cause = "usage_edited" if event.quality == "edited" else "late_actual"
+        return _changed(account, month, Reason(cause=cause, reference=reference))
     return replace(account, news=account.news or month == month_to_bill(account))
 
 

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
     "metrology": ("services.cli.metrology:app", "Verification, seals, due lists, corrections."),
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
-    "vee": ("services.cli.vee:app", "Readings in files: check, estimate, edit."),
+    "vee": ("services.cli.vee:app", "Readings: check, estimate, edit; edits by people."),
     "reading": ("services.cli.reading:app", "Enter what a person read at a meter."),
     "decode": ("services.cli.decode:app", "Frames in a capture, every byte explained."),
     "encode": ("services.cli.encode:app", "Any request to a meter, as hex."),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from textwrap import fill
 from typing import Annotated, Any
@@ -37,6 +37,7 @@ from services.cli.metrology_runs import (
     scaled,
 )
 from services.cli.row_file import read_rows
+from services.cli.row_values import today_on
 from services.metrology.bench_standing import (
     BENCH,
     REFERENCE,
@@ -126,15 +127,10 @@ class JudgedBy:
     functions: FunctionRules
 
 
-def today() -> str:
-    """The day in the utility's zone."""
-    return (datetime.now(UTC) + timedelta(minutes=UTC_OFFSET_MIN)).date().isoformat()
-
-
 def day_option(text: str, name: str = "--on") -> str:
     """A day given as an option; today when it is none."""
     if not text:
-        return today()
+        return today_on()
     try:
         if date.fromisoformat(text).isoformat() == text:
             return text

@@ -6,10 +6,9 @@ past_day(row, "day_on"); yes_or_no(row, "has_pv"); between(row, "attempts", 1, 9
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 from rich.cells import set_cell_size
 
@@ -91,7 +90,7 @@ def read_rules(path: Path | None, kind: type[R]) -> R:
     document = read_json(path)
     if not isinstance(document, dict):
         raise BadInput(str(path), "is no JSON object", 'write it like {"rounding": "half_up"}')
-    known = {field.name: type(field.default) for field in fields(kind)}  # type: ignore[arg-type]
+    known = get_type_hints(kind)
     for name, value in document.items():
         if name not in known:
             raise BadInput(f"{path} {name}", "is not known", f"one of {', '.join(known)}")

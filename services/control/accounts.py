@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from libs.events.errors import BadInput
 
-Role = Literal["requester", "reviewer", "unit_head", "server", "viewer"]
+Role = Literal["requester", "reviewer", "unit_head", "server", "viewer", "editor", "approver"]
 PASSWORD_LENGTH_LEAST = 10
 PASSWORD_LENGTH_MOST = 256
 CONCURRENT_CHECKS = 2

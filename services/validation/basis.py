@@ -38,6 +38,7 @@ from services.validation.events import (
 )
 from services.validation.finding import FAIL
 from services.validation.finding import Finding as RuleFinding
+from services.validation.interval_series import EDITED
 from services.validation.policy import Policy
 from services.validation.reactions import (
     BookPublished,
@@ -245,6 +246,8 @@ def _outcome(point: Point, shared: Shared, usage: UsageEstablished, policy: Poli
     """What a day's usage is by all that is known now."""
     measured = measured_energy(usage)
     findings = tuple(each for each in usage.findings if each.rule not in BASIS_RULES)
+    if usage.quality == EDITED:
+        return _Outcome(measured, findings, None)  # a person said what stands
     tariff = _tariff_on(point, usage.day_on)
     calendar = _calendar_on(shared, tariff, usage.day_on) if tariff is not None else None
     if tariff is None or calendar is None:

@@ -3,6 +3,7 @@
     customers.supply -> supply_noted, and what waited for it or follows from it
     ingest.readings  -> reading_accepted | reading_rejected | supply_awaited, quality_found,
                         usage_established, intervals_established
+    validation.requests -> edit_held | edit_taken | edit_rejected | edit_refused (edits.py)
     calendar         -> usage_established (estimated), a grace time after the day
 
 A day's usage follows from the two marks around it (timeline.py, revision.py); so the order in which
@@ -18,6 +19,8 @@ from dataclasses import replace
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
+from services.validation.edit_events import EditDecided, EditRequested
+from services.validation.edits import on_edit_decided, on_edit_requested
 from services.validation.events import (
     Finding,
     HeldReading,
@@ -103,6 +106,10 @@ def _decided(point: Point, key: str, item: Item, policy: Policy) -> list[Emit]:
             return list(_on_reading(point, key, held_reading(item.body), item.at, policy))
         case ProfileRead():
             return list(_on_reading(point, key, held_profile(item.body), item.at, policy))
+        case EditRequested():
+            return list(on_edit_requested(point, key, item.body, item.at, policy))
+        case EditDecided():
+            return list(on_edit_decided(point, key, item.body, item.at, policy))
         case Tick():
             return list(_on_tick(point, key, item.body.at, policy))
     return []

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from libs.events.errors import BadInput
 from libs.events.policy import Term, check_ranges
 from services.validation.default_rules import DEFAULT_RULE_BOOK
+from services.validation.edit_rules import EDIT_TERMS, EditRules
 from services.validation.rule_book import Override, RuleBook, check_rule_book, with_variant
 from services.validation.rule_set import OFF, SEVERITIES, UNCONFIRMED, RuleSettings
 from services.validation.rule_terms import RULE_TERMS
@@ -28,6 +29,7 @@ class Policy:
 
     grace_min: int = 8 * 60
     rule_book: RuleBook = field(default_factory=lambda: DEFAULT_RULE_BOOK)
+    edits: EditRules = field(default_factory=EditRules)
 
     def __post_init__(self) -> None:
         book = self.rule_book
@@ -93,6 +95,7 @@ def terms_of(policy: Policy) -> dict[str, Term]:
         "rule_book.version": Term("raise it when you change your rules", "DESIGN 3", 1, 1_000_000),
         "rule_book.valid_from_on": Term("the day from which they were agreed on", "DESIGN 3"),
         **dict(_rule_terms(policy.rule_book)),
+        **EDIT_TERMS,
     }
 
 

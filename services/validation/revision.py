@@ -11,9 +11,13 @@ end is therefore a function of the readings, not of the order in which they arri
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from libs.events.core import Emit
+from services.validation.edit_events import EditOverruled
+from services.validation.edit_state import DayEdit
+from services.validation.edited_days import with_edits
 from services.validation.estimation import (
     ACTUAL,
     Actual,
@@ -28,6 +32,7 @@ from services.validation.events import (
     UsageEstablished,
 )
 from services.validation.instant import day_end_at, day_start, format_instant, parse_instant
+from services.validation.interval_series import EDITED
 from services.validation.point_check import check_day
 from services.validation.point_facts import HISTORY_DAYS, PointHistory
 from services.validation.policy import Policy
@@ -93,7 +98,7 @@ def work_out(
     bodies: list[UsageEstablished] = []
     before = point  # what is established: folding new revisions may forget days of later spans
     for span in spans(runs_of(before), before.readings, before.anchor_on):
-        for day in _days_of(point, span, policy):
+        for day in _days_of(point, span, policy, before.edits.days):
             body = _revision(before, key, day, span, findings.get(day.day_on, ()), policy)
             if body is None:
                 continue
@@ -106,7 +111,8 @@ def work_out(
         yield Emit(
             EstimateSuperseded(usage_point=key, days_on=tuple(estimates), reading_id=because)
         )
-    for body in bodies:
+    for body in sorted(bodies, key=lambda body: body.quality != EDITED):  # why, before what for
+        yield from _overruled(before, body, because)
         yield from _told(body)
 
 
@@ -116,7 +122,23 @@ def _told(body: UsageEstablished) -> Iterator[Emit]:
     yield Emit(body, topic=USAGE, key=body.account_no)
 
 
-def _days_of(point: Point, span: Span, policy: Policy) -> tuple[DayUsage, ...]:
+def _overruled(before: Point, body: UsageEstablished, because: str) -> Iterator[Emit]:
+    """A day that was as a person edited it, and is as the registers say now."""
+    known = before.usage.get(body.day_on)
+    if known is not None and known.quality == EDITED and body.quality != EDITED:
+        yield Emit(
+            EditOverruled(
+                edit_id=before.edits.days[body.day_on].edit_id,
+                usage_point=body.usage_point,
+                day_on=body.day_on,
+                because=because,
+            )
+        )
+
+
+def _days_of(
+    point: Point, span: Span, policy: Policy, edits: dict[str, DayEdit]
+) -> tuple[DayUsage, ...]:
     """The usage of the days of a span; none when a register says nothing between its marks.
 
     History counts from before the span only, and not more of it than is always kept: so an estimate
@@ -131,7 +153,7 @@ def _days_of(point: Point, span: Span, policy: Policy) -> tuple[DayUsage, ...]:
     rules = point_rules(policy.rule_book, point.supplies).rules
     samples = rules["estimation"].parameters["weekday_samples"]
     actual = Actual(opening_on=first_on, closing_on=span.last.day_on, energy=energy)
-    return estimate_gap(actual, history, samples)
+    return with_edits(estimate_gap(actual, history, samples), energy, edits)
 
 
 def _revision(
@@ -145,11 +167,13 @@ def _revision(
     """The next revision of a day, None when nothing changed or nobody is supplied."""
     last = span.last
     demands = _primary(span.run, last) if day.day_on == last.day_on else ()
+    readings = (span.first.reading_id, last.reading_id)
     known = point.usage.get(day.day_on)
-    if known is not None and (known.energy, known.quality, known.demands) == (
+    if known is not None and (known.energy, known.quality, known.demands, known.readings) == (
         day.energy,
         day.quality,
         demands,
+        readings if day.quality == EDITED else (),
     ):
         return None
     return _next(
@@ -158,7 +182,7 @@ def _revision(
         day,
         policy,
         meter_no=last.meter_no,
-        readings=(span.first.reading_id, last.reading_id),
+        readings=readings,
         demands=demands,
         findings=findings,
     )
@@ -235,6 +259,28 @@ def _has_exchange(point: Point, day_on: str) -> bool:
     begin, end = format_instant(day_start(day_on)), day_end_at(day_on)
     meters = installations(point.supplies.values())
     return any(begin <= meter.from_at < end for meter in meters[1:])
+
+
+def revise(
+    point: Point, key: str, day: DayUsage, known: Established, because: str, policy: Policy
+) -> Iterator[Emit]:
+    """The next revision of a day that is not worked out between marks: settled, or behind them."""
+    begun = [
+        meter
+        for meter in installations(point.supplies.values())
+        if meter.from_at < day_end_at(day.day_on)
+    ]
+    body = _next(
+        replace(point, usage={**point.usage, day.day_on: known}),
+        key,
+        day,
+        policy,
+        meter_no=begun[-1].meter_no,
+        readings=(because,),
+        demands=known.demands,
+    )
+    assert body is not None, "a day stays with its account"
+    yield from _told(body)
 
 
 # -- behind the last mark -------------------------------------------------------------------------

@@ -70,8 +70,8 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
     "rollover": frozenset({"capacity_margin_permille"}),
     "meter_exchange": frozenset(),
     "spike": frozenset({"tolerance_pct", "floor_wh", "history_days"}),
-    "rate_sum": frozenset({"tolerance_register_wh"}),
-    "interval_sum": frozenset({"tolerance_register_wh"}),
+    "rate_sum": frozenset({"tolerance_register_wh", "tolerance_permille"}),
+    "interval_sum": frozenset({"tolerance_register_wh", "tolerance_permille"}),
     "voltage_band": frozenset(
         {
             "single_phase_high_permille",

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from libs.events.quantities import format_scaled, half_up_div
+from libs.events.quantities import floor_div, format_scaled, half_up_div
 from services.validation.finding import PASS, WARN, Finding
 from services.validation.instant import seconds_between
 from services.validation.register_usage import (
     FOREIGN_METER,
     NEGATIVE,
     NO_EXCHANGE_READING,
+    PERMILLE,
     ROLLOVER,
     RegisterUsage,
     primary_value,
@@ -199,19 +200,23 @@ def spike(values: Mapping[str, int], settings: RuleSettings) -> Finding:
 
 def rate_sum(total: int, rates: Mapping[str, int], ratio: str, settings: RuleSettings) -> Finding:
     """[8] The rates add up to the total, within `tolerance_register_wh` on the meter x ratio: total
-    and rates are cut off at the last digit of the meter one by one."""
+    and rates are cut off at the last digit of the meter one by one. `tolerance_permille` of the
+    total is the other reading of the rule: the larger of both counts, 0 is none."""
     return _sum_check("rate_sum", total, sum(rates.values()), ratio, settings)
 
 
 def interval_sum(
     register_delta: int, interval_total: int, ratio: str, settings: RuleSettings
 ) -> Finding:
-    """[8] The intervals add up to the register delta, within `tolerance_register_wh` x ratio."""
+    """[8] The intervals add up to the register delta, within `tolerance_register_wh` x ratio or
+    `tolerance_permille` of the delta, the larger of both."""
     return _sum_check("interval_sum", register_delta, interval_total, ratio, settings)
 
 
 def _sum_check(rule: str, whole: int, total: int, ratio: str, settings: RuleSettings) -> Finding:
-    tolerance = primary_value(settings.parameters["tolerance_register_wh"], ratio)
+    steps = primary_value(settings.parameters["tolerance_register_wh"], ratio)
+    share = floor_div(abs(whole) * settings.parameters["tolerance_permille"], PERMILLE)
+    tolerance = max(steps, share)
     difference = abs(total - whole)
     hit = difference > tolerance
     return Finding(

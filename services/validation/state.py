@@ -3,12 +3,13 @@
 Readings and usage are kept only from the anchor on: the last day up to which all usage is actual
 and nothing can come any more. So a point that is read every day keeps one reading. A key costs
 about 5 KB: 28 days of history with one register each (about 100 bytes a day and register), one
-account and one installation; it does not grow with time but for the accounts that the point had
+account and one installation, and account and revision of 28 settled days (40 bytes each), so that a
+person can still edit them; it does not grow with time but for the accounts that the point had
 (0.5 KB each). A point with a gap keeps every day since, up to `KEEP_DAYS`; one that is never read
 keeps its estimates (150 bytes a day) until it is. A point with a load profile of 15 minutes has up
 to 31 days of intervals (0.6 KB a day stored, 3.5 KB in memory) and 10 of snapshots (1 KB, 4 KB):
-about 30 KB stored, 150 KB in memory, and no more with time.
-A point with rate periods costs more, see basis_facts.py.
+about 30 KB stored, 150 KB in memory, and no more with time. A point with rate periods costs more,
+see basis_facts.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from itertools import pairwise
 from typing import Any
 
 from services.validation.basis_facts import BasisFacts, facts_with, measured_energy
+from services.validation.edit_events import EditHeld, EditRefused, EditRejected, EditTaken
+from services.validation.edit_state import Edits, Settled, noted, settle
 from services.validation.estimation import ACTUAL, DayUsage
 from services.validation.events import (
     CalendarsAdopted,
@@ -35,6 +38,7 @@ from services.validation.events import (
     UsageEstablished,
 )
 from services.validation.instant import day_end_at, days_after
+from services.validation.interval_series import EDITED
 from services.validation.point_facts import HISTORY_DAYS
 from services.validation.timeline import (
     Mark,
@@ -79,7 +83,8 @@ class Shared:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Established:
     """The latest revision of a day's usage, and whom it was given to. energy: as the registers
-    say; given: as it was given where the load profile stands in for the rates, else {}."""
+    say; given: as it was given where the load profile stands in for the rates, else {}; readings:
+    the ids behind an edited day, for it settles only between readings of its own."""
 
     account_no: str
     revision: int
@@ -87,6 +92,7 @@ class Established:
     energy: dict[str, int]
     demands: tuple[UsageDemand, ...] = ()
     given: dict[str, int] = field(default_factory=dict)
+    readings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +132,7 @@ class Point:
     profiles: dict[str, ProfileDay] = field(default_factory=dict)
     anchor_on: str = ""
     basis: BasisFacts = field(default_factory=BasisFacts)
+    edits: Edits = field(default_factory=Edits)
 
 
 def evolve(state: Any, event: Any) -> Any:
@@ -153,6 +160,8 @@ def evolve(state: Any, event: Any) -> Any:
             return replace(_without_held(point, event.reading_id), profiles=profiles)
         case UsageEstablished():
             return _established(point, event)
+        case EditHeld() | EditTaken() | EditRejected() | EditRefused():
+            return replace(point, edits=noted(point.edits, event))
     return state
 
 
@@ -193,6 +202,7 @@ def _established(point: Point, event: UsageEstablished) -> Point:
         energy=measured,
         demands=event.demands,
         given=event.energy if measured != event.energy else {},
+        readings=event.readings if event.quality == EDITED else (),
     )
     history = tuple(day for day in point.history if day.day_on != event.day_on)
     if event.quality == ACTUAL:
@@ -249,12 +259,30 @@ def _pruned(point: Point) -> Point:
     after = tuple(day for day in point.history if day.day_on > anchor_on)
     if not anchor_on:
         return point
+    leaving = {day: _settled(day, point) for day in point.usage if day <= anchor_on}
+    known = {day: found for day, found in leaving.items() if found is not None}
     return replace(
         point,
+        edits=settle(point.edits, known, anchor_on, HISTORY_DAYS),
         anchor_on=anchor_on,
         readings={day: mark for day, mark in point.readings.items() if day >= anchor_on},
         usage={day: found for day, found in point.usage.items() if day > anchor_on},
         history=(*before, *after),
+    )
+
+
+def _settled(day_on: str, point: Point) -> Settled | None:
+    """What is kept of a day that settles; None when it was never measured."""
+    found = point.usage[day_on]
+    if found.quality not in (ACTUAL, EDITED):
+        return None
+    is_edited = found.quality == EDITED
+    return Settled(
+        account_no=found.account_no,
+        revision=found.revision,
+        demands=found.demands,
+        energy=found.energy if is_edited else {},
+        edit_id=point.edits.days[day_on].edit_id if is_edited else "",
     )
 
 
@@ -280,9 +308,13 @@ def _anchor(point: Point) -> str:
 def _advance(point: Point, found: tuple[Mark, ...], anchor_on: str) -> tuple[str, bool]:
     """As far as every day between marks of a run is actual (or nobody's); whether to its end."""
     for first, last in pairwise(found):
-        for day_on in days_after(first.day_on, last.day_on):
+        days = days_after(first.day_on, last.day_on)
+        for day_on in days:
             usage = point.usage.get(day_on)
             is_actual = usage is not None and usage.quality == ACTUAL
+            if usage is not None and usage.quality == EDITED:
+                own = (first.reading_id, last.reading_id)
+                is_actual = len(days) == 1 and usage.readings == own
             if not is_actual and supply_on(point.supplies, day_on) is not None:
                 return anchor_on, False
         anchor_on = last.day_on

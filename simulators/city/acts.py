@@ -47,6 +47,7 @@ STAFF = {
     "unit_head": ("wang", "collection"),
     "server": ("zhou", "field"),
     "works": ("sun", "works"),
+    "editor": ("luo", "metering"),
 }
 PASSWORD = "demo-password-2026"
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import lab
-from simulators.city.acts import Acts
+from simulators.city import edits, lab
+from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
 from simulators.city.population import City, Point
@@ -120,6 +120,9 @@ class Plan:
                 self._heal("silent")
             case (2, 26):
                 self._fault("late_actual", "silent")
+            case (3, 5):
+                point = self.point(edits.ROLE).usage_point
+                edits.edit_estimate(self.acts, self.memory, point, day, PASSWORD)
             case (3, 7):
                 self._heal("late_actual")
             case (3, 10):

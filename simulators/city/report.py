@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulators.city import lab
+from simulators.city import edits, lab
 from simulators.city.memory import Memory
 from simulators.city.plan import COPIES, Plan
 from simulators.city.population import MONTHS, City
@@ -167,6 +167,23 @@ def late_actual(facts: Facts) -> Expectation:
     return _expect(
         "late actual", "corrected, not reissued", found, len(rounds) >= 1 and len(invoices) == 1
     )
+
+
+def edited_day(facts: Facts) -> Expectation:
+    """An estimated day edited by a person: an audit entry, and a revision that names the edit; the
+    registers that came later leave it or overrule it, and their sums stay whole."""
+    taken = facts.of("validation.edit_taken", edits.ROLE)
+    named = [
+        body
+        for body in facts.of("validation.usage_established", edits.ROLE, quality="edited")
+        if taken and body["method"] == f"edit {taken[0]['edit_id']}"
+    ]
+    overruled = facts.of("validation.edit_overruled", edits.ROLE)
+    whole = _sum_matches(facts, facts.city.point_of(edits.ROLE).usage_point)
+    by = f"{taken[0]['edited_by']}: {taken[0]['reason']}" if taken else "nobody"
+    found = f"by {by}; {len(named)} revisions, overruled {len(overruled)} x, adds up: {whole}"
+    holds = len(taken) == 1 and taken[0]["reason"] == edits.REASON and bool(named) and whole
+    return _expect("edited day", "edited with a reason, registers whole", found, holds)
 
 
 def not_yet_rated(facts: Facts) -> Expectation:
@@ -442,6 +459,7 @@ CHECKS: tuple[Check, ...] = (
     late_book,
     held_bill,
     late_actual,
+    edited_day,
     not_yet_rated,
     repeated_payment,
     forged_payment,

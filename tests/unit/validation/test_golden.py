@@ -73,7 +73,9 @@ def test_v03_intervals_against_the_register() -> None:
     ].usage
     assert used == wh(case["expected"]["register_delta"])
     tolerance = wh(int(case["params"]["tolerance_multipliers"]))
-    settings = RuleSettings(parameters={"tolerance_register_wh": tolerance})
+    settings = RuleSettings(
+        parameters={"tolerance_register_wh": tolerance, "tolerance_permille": 0}
+    )
     found = interval_sum(used, sum(map(wh, case["input"]["intervals"])), ratio, settings)
     assert found.severity == "pass"
     assert case["expected"]["pass"] is True
@@ -87,7 +89,10 @@ def test_v03_intervals_against_the_register() -> None:
 
 def test_v04_rates_against_the_total() -> None:
     case = CASES["v04"]
-    settings = RuleSettings(parameters={"tolerance_register_wh": wh(case["params"]["tolerance"])})
+    tolerance = wh(case["params"]["tolerance"])
+    settings = RuleSettings(
+        parameters={"tolerance_register_wh": tolerance, "tolerance_permille": 0}
+    )
     rates = {f"1-0:1.8.{n}": wh(kwh) for n, kwh in enumerate(case["input"]["tou"], start=1)}
     found = rate_sum(wh(case["input"]["total"]), rates, "1", settings)
     assert (found.severity == "pass") is case["expected"]["pass"]

@@ -44,7 +44,10 @@ def test_a_rule_set_is_chosen_by_class_and_source() -> None:
 def test_a_variant_changes_what_it_names_and_nothing_else() -> None:
     plain = rule_set_for(BOOK, "residential", "remote_register")
     manual = rule_set_for(BOOK, "residential", "manual")
-    assert manual.rules["rate_sum"].parameters == {"tolerance_register_wh": 4000}
+    assert manual.rules["rate_sum"].parameters == {
+        "tolerance_register_wh": 4000,
+        "tolerance_permille": 0,
+    }
     assert manual.rules["rate_sum"].severity == plain.rules["rate_sum"].severity == "fail"
     assert manual.rules["high_low"].severity == "fail"
     assert manual.rules["high_low"].parameters == plain.rules["high_low"].parameters

@@ -157,7 +157,7 @@ def test_spike_does_not_depend_on_order(values: dict[str, int], random: Random) 
 
 @pytest.mark.parametrize("rule", ["rate_sum", "interval_sum"])
 def test_sums_are_judged_on_the_primary_side(rule: str) -> None:
-    settings = RuleSettings(parameters={"tolerance_register_wh": 40})
+    settings = RuleSettings(parameters={"tolerance_register_wh": 40, "tolerance_permille": 0})
 
     def check(total: int, parts: int) -> Finding:
         if rule == "interval_sum":
@@ -174,6 +174,31 @@ def test_sums_are_judged_on_the_primary_side(rule: str) -> None:
         "difference_wh": "401",
         "tolerance_wh": "400",
     }
+
+
+@pytest.mark.parametrize("rule", ["rate_sum", "interval_sum"])
+@pytest.mark.parametrize(
+    ("steps_wh", "permille", "difference", "severity"),
+    [
+        (40, 0, 41, "fail"),
+        (0, 10, 1_000, "pass"),
+        (0, 10, 1_001, "fail"),
+        (2_000, 10, 2_000, "pass"),
+        (40, 10, 1_000, "pass"),
+    ],
+)
+def test_sums_are_judged_by_register_steps_or_by_one_per_cent(
+    rule: str, steps_wh: int, permille: int, difference: int, severity: str
+) -> None:
+    settings = RuleSettings(
+        parameters={"tolerance_register_wh": steps_wh, "tolerance_permille": permille}
+    )
+    parts = 100_000 - difference
+    if rule == "interval_sum":
+        found = interval_sum(100_000, parts, "1", settings)
+    else:
+        found = rate_sum(100_000, {"1-0:1.8.1": parts}, "1", settings)
+    assert (found.rule, found.severity) == (rule, severity)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +295,9 @@ def test_the_default_thresholds_are_those_of_the_documents() -> None:
         "spike.floor_wh": 1000,
         "spike.history_days": 28,
         "rate_sum.tolerance_register_wh": 40,
+        "rate_sum.tolerance_permille": 0,
         "interval_sum.tolerance_register_wh": 1000,
+        "interval_sum.tolerance_permille": 0,
         "voltage_band.single_phase_high_permille": 70,
         "voltage_band.single_phase_low_permille": 100,
         "voltage_band.three_phase_permille": 70,
@@ -319,7 +346,9 @@ Edit = Callable[[dict[str, RuleSettings]], object]
         ),
         (
             lambda rules: rules.update(
-                interval_sum=RuleSettings(parameters={"tolerance_register_wh": -1})
+                interval_sum=RuleSettings(
+                    parameters={"tolerance_register_wh": -1, "tolerance_permille": 0}
+                )
             ),
             "rules.interval_sum.parameters.tolerance_register_wh: is -1",
         ),

@@ -72,13 +72,17 @@ class _Cut:
         """What is in no piece yet."""
         return self.frame.body[self.at :]
 
-    def add(self, size: int, name: str, value: object = "", **more: str) -> bytes:
+    def add(
+        self, size: int, name: str, value: object = "", *, unit: str = "", reason: str = ""
+    ) -> bytes:
         """Cut off one piece; BadReply when the body is shorter."""
         raw = self.rest[:size]
         if len(raw) < size:
             raise BadReply("ends too early")
         if size:
-            piece = Piece(offset=self.at, size=size, name=name, value=str(value), **more)  # type: ignore[arg-type]
+            piece = Piece(
+                offset=self.at, size=size, name=name, value=str(value), unit=unit, reason=reason
+            )
             self.pieces.append(piece)
             self.at += size
         return raw
