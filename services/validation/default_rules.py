@@ -66,12 +66,14 @@ _RULES: dict[str, RuleSettings] = {
         FAIL,
         {
             "tolerance_register_wh": (40, _open("one step of 0.01 kWh for each of 4 rates")),
+            "tolerance_permille": (0, _open("register steps only; others take 1 %")),
         },
     ),
     "interval_sum": _rule(
         FAIL,
         {
             "tolerance_register_wh": (1000, _open("one multiplier unit (1-2 usual)")),
+            "tolerance_permille": (0, _open("register steps only; others take 1 %")),
         },
     ),
     "voltage_band": _rule(

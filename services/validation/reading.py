@@ -190,7 +190,7 @@ def _period_before(point: Point, run: Run, before: Mark, policy: Policy) -> dict
         return {
             register: PeriodUsage(energy_wh=usage.usage, period_s=length_s)
             for register, usage in usages.items()
-            if usage.usage is not None and length_s
+            if usage.usage is not None
         }
     settled = [day for day in point.history if day.day_on == before.day_on]
     return {

@@ -59,14 +59,18 @@ RULE_TERMS: dict[str, dict[str, RuleTerm]] = {
     "rate_sum": {
         "tolerance_register_wh": RuleTerm(
             "by so much the rates may differ from the total, before the ratio; Wh", 0, 1_000_000
-        )
+        ),
+        "tolerance_permille": RuleTerm("or by so much of the total; 1/1000, 10 is 1 %", 0, 1_000),
     },
     "interval_sum": {
         "tolerance_register_wh": RuleTerm(
             "by so much the intervals may differ from the register, before the ratio; Wh",
             0,
             1_000_000,
-        )
+        ),
+        "tolerance_permille": RuleTerm(
+            "or by so much of the register; 1/1000, 10 is 1 %", 0, 1_000
+        ),
     },
     "voltage_band": {
         "single_phase_high_permille": _permille("220 V: allowed above nominal"),

@@ -21,7 +21,6 @@ from services.validation.register_usage import Installation, parse_register
 from services.validation.rule_book import (
     CONCENTRATOR_REGISTER,
     MANUAL,
-    REMOTE_PROFILE,
     REMOTE_REGISTER,
     RuleBook,
     rule_set_for,
@@ -67,9 +66,7 @@ def point_rules(book: RuleBook, supplies: Mapping[str, SupplyNoted]) -> RuleSet:
 
 
 def source_of(reading: HeldReading) -> str:
-    """Where a reading comes from, as the rule book calls it."""
-    if reading.kind == PROFILE_KIND:
-        return REMOTE_PROFILE
+    """Where register readings come from, as the rule book calls it."""
     if MANUAL in (reading.kind, reading.source):
         return MANUAL
     is_concentrator = reading.source.startswith(CONCENTRATOR_PREFIX)

@@ -36,7 +36,7 @@ from tests.simulation.path import (
 SEEDS = 200
 HOURS = 8
 """Intervals of three hours: as many as a fast history needs."""
-WRITTEN = {"validation": ("validation.usage",)}
+WRITTEN: dict[str, tuple[str, ...]] = {"validation": ("validation.usage",)}
 CORE = on_table(make_core("v"), PARTITIONS)
 Sent = tuple[Any, str, str, object]
 """Catalogue, topic, key and body of a record."""

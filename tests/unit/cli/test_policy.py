@@ -19,6 +19,7 @@ from services.cores import CORES, load_core, load_policy
 from services.ingest.policy import DEFAULT_POLICY as INGEST
 from services.policy_file import SECTIONS, policy_of
 from services.validation.policy import DEFAULT_POLICY as VALIDATION
+from services.validation.rule_book import rule_set_for
 from tests.simulation.path import EVEN, PARTITIONS, PointStory, daily_story, new_world
 from tests.unit.audit.older import export_of
 
@@ -269,3 +270,31 @@ def test_replay_proves_only_what_the_same_policy_decided(
     assert verdict() == "IDENTICAL"
     policy_file.write_text("", "utf-8")
     assert verdict() == "NOT PROVEN"
+
+
+def test_a_variant_of_the_rules_is_changed_and_another_added(
+    policy_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy_file.write_text(
+        "validation:\n"
+        "  rule_book:\n"
+        "    id: east\n"
+        "    variants:\n"
+        "      manual: {rules: {negative: {severity: warn}, high_low: {severity: warn}}}\n"
+        "      homes:\n"
+        "        usage_classes: [residential]\n"
+        "        rules:\n"
+        "          spike: {parameters: {floor_wh: 5000}, sources: {floor_wh: board of May}}\n",
+        "utf-8",
+    )
+    book = policy_of(policy_file, "validation", VALIDATION).rule_book
+    homes = rule_set_for(book, "residential", "manual")
+    assert homes.name == "east+manual+homes.v1"
+    assert homes.rules["negative"].severity == homes.rules["high_low"].severity == "warn"
+    assert homes.rules["clock_drift"].severity == "off", "as delivered"
+    assert homes.rules["spike"].parameters["floor_wh"] == 5_000
+    assert homes.rules["spike"].parameters["tolerance_pct"] == 180
+    assert cli.main(["config", "policy", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    added = rows["validation.rule_book.variants.homes.rules.spike.parameters.floor_wh"]
+    assert (added["value"], added["default"], added["source"]) == (5_000, "", "board of May")

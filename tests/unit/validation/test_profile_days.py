@@ -359,6 +359,14 @@ def test_the_meter_that_stands_there_at_the_end_of_the_day_has_the_profile() -> 
     assert found.qualities == "e" * 40 + "a" * 56
 
 
+def test_a_day_before_of_a_meter_that_was_never_there_is_no_day_before() -> None:
+    desk = opened()
+    desk.take(profile(0, column(0)))
+    desk.take(supply(meter("M7"), version=2))
+    desk.take(profile(1, column(1, step=1_000), meter_no="M7"))
+    assert [each.rule for each in block(desk, 1).findings] == [], "no peak to compare with"
+
+
 def test_the_register_of_a_day_is_remembered_with_what_was_made_of_it() -> None:
     """The history of registers goes on without profiles; the estimate stays."""
     desk = steady(0, holes=(40,))
@@ -431,7 +439,7 @@ def test_whatever_the_order_the_same_intervals_stand(data: st.DataObject) -> Non
         mixed.take(each)
     assert standing(mixed) == standing(in_order)
     mixed.check()
-    for day, known in mixed.point.profiles.items():
+    for at_day, known in mixed.point.profiles.items():
         assert "m" not in known.qualities or known.register_wh is None
         if known.register_wh is not None:
-            assert sum(e for e in known.energies if e is not None) == usage[day]
+            assert sum(e for e in known.energies if e is not None) == usage[at_day]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
+from services.validation.instant import parse_instant
 from services.validation.register_usage import (
     Installation,
     Snapshot,
@@ -263,3 +264,8 @@ def test_usage_is_additive_over_any_splitting(
     parts = [usages_between(a, b, chain)[IMPORT].usage for a, b in pairwise(readings)]
     assert None not in parts
     assert whole.usage == sum(part for part in parts if part is not None)
+
+
+def test_an_instant_that_no_calendar_has_is_refused() -> None:
+    with pytest.raises(BadInput, match="'2026-02-30T00:00:00Z' is no instant"):
+        parse_instant("2026-02-30T00:00:00Z")

@@ -98,6 +98,10 @@ Edit = Callable[[dict], object]  # type: ignore[type-arg]
             "rules.clock_drift.parameters.warn_s: 301 is more than fail_s 300",
         ),
         (
+            lambda book: book["variants"]["manual"].update(sources="manual"),
+            "variants.manual.sources: is no list",
+        ),
+        (
             lambda book: book["variants"]["manual"].update(sources=["radio"]),
             "variants.manual.sources: 'ra",
         ),
