@@ -28,7 +28,15 @@ from libs.events.documents import read_text
 from libs.events.errors import BadInput
 
 P = TypeVar("P")
-SECTIONS = ("control", "payments", "billing", "ingest", "ingest.effect", "validation")
+SECTIONS = (
+    "control",
+    "payments",
+    "billing",
+    "ingest",
+    "ingest.effect",
+    "validation",
+    "validation.areas",
+)
 """The cores that have a policy."""
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")

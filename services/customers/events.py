@@ -275,6 +275,21 @@ class Installation:
     final: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaPlace:
+    """Where a usage point counts in line losses, from a day to a day ("" open).
+
+    area: transformer area 台区, "" on the feeder itself; feeder: "" when not told; role: gate (its
+    meter measures what goes in), member, none (another point measures it too).
+    """
+
+    area: str
+    feeder: str
+    role: str
+    from_on: str
+    to_on: str
+
+
 @catalogue.event("customers.supply_published")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyPublished:
@@ -284,7 +299,8 @@ class SupplyPublished:
     to be read; intervals: whether its load profile is read; rate_periods as in PointTerms. These
     are as they stand today, first published on the first day supplied, again when they change.
     installations: all that touch the days supplied, with their physical ends; agreement_version: 0
-    without an agreement; supplied_from_on, supplied_to_on: the first and the last day supplied.
+    without an agreement; supplied_from_on, supplied_to_on: the first and the last day supplied;
+    places: its places in areas and feeders over these days.
     """
 
     usage_point: str
@@ -300,6 +316,7 @@ class SupplyPublished:
     supplied_to_on: str
     agreement_version: int
     installations: tuple[Installation, ...]
+    places: tuple[AreaPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ RELATIONS = (
     "check",
     "feed_in",
 )
+LOSS_ROLES = ("gate", "member", "none")
 WITH_PARENT = ("deducted", "fixed_ratio", "fixed_quantity", "transferred")
 ACCURACY_CLASSES = ("0.2S", "0.5S", "1", "2")
 CONNECTIONS = ("direct", "ct")
@@ -112,6 +113,8 @@ class PointRow:
     registers: tuple[str, ...]
     intervals: bool
     valid_to_on: str
+    feeder: str = ""
+    loss_role: str = ""
 
     @property
     def entity(self) -> str:

@@ -12,6 +12,8 @@ from services.validation.policy import DEFAULT_POLICY, Policy
 from services.validation.state import Point, Shared, evolve
 
 PURE_MODULES = (
+    "services.validation.area_places",
+    "services.validation.area_usage",
     "services.validation.day_verdict",
     "services.validation.decide",
     "services.validation.estimation",
@@ -33,10 +35,6 @@ PURE_MODULES = (
 CALCULATIONS = tuple(
     f"services.validation.{name}"
     for name in (
-        "areas.line_loss",
-        "areas.loss_causes",
-        "areas.loss_rules",
-        "areas.membership",
         "electrical_rules",
         "estimation_methods",
         "estimation_plan",
@@ -60,7 +58,7 @@ CALCULATIONS = tuple(
 )
 """Pure as well, and not decided by: what the commands calculate on files."""
 
-WRITTEN = ("validation.usage",)
+WRITTEN = ("validation.usage", "validation.area_usage")
 
 
 def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:

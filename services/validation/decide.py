@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
+from services.validation.area_usage import with_area_usage
 from services.validation.day_verdict import DayWindow, day_verdict
 from services.validation.events import (
     Finding,
@@ -80,8 +81,13 @@ NEXT_TICK = "0001-01-01T00:00:00Z"
 
 
 def decide(view: View, key: str, item: Item, policy: Policy) -> Sequence[Emit]:
-    """Dispatch by what came in."""
+    """What follows from an input, and what the area stage must know of it."""
     point: Point = view.get(key) or Point()
+    return with_area_usage(point, key, item.body, _decided(point, key, item, policy))
+
+
+def _decided(point: Point, key: str, item: Item, policy: Policy) -> Sequence[Emit]:
+    """Dispatch by what came in."""
     match item.body:
         case SupplyPublished():
             return list(_on_supply(point, key, item.body, item.at, policy))

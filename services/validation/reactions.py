@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from services.validation.events import (
     HeldReading,
     InstallationNoted,
+    PlaceNoted,
     SupplyNoted,
     UsageDemand,
     catalogue,
@@ -67,6 +68,17 @@ class SuppliedMeter:
     final: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppliedPlace:
+    """A place of the point in an area and feeder; to_on: the first day on which it is elsewhere."""
+
+    area: str
+    feeder: str
+    role: str
+    from_on: str
+    to_on: str
+
+
 @catalogue.reads("customers.supply_published")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyPublished:
@@ -82,6 +94,7 @@ class SupplyPublished:
     supplied_from_on: str
     supplied_to_on: str
     installations: tuple[SuppliedMeter, ...]
+    places: tuple[SuppliedPlace, ...] = ()
 
 
 def supply_noted(supply: SupplyPublished) -> SupplyNoted:
@@ -108,6 +121,16 @@ def supply_noted(supply: SupplyPublished) -> SupplyNoted:
                 final=meter.final,
             )
             for meter in supply.installations
+        ),
+        places=tuple(
+            PlaceNoted(
+                area=place.area,
+                feeder=place.feeder,
+                role=place.role,
+                from_on=place.from_on,
+                to_on=place.to_on,
+            )
+            for place in supply.places
         ),
     )
 

@@ -31,6 +31,7 @@ OTHER = {
     "ingest": "retry_min: [30, 60]",
     "ingest.effect": "clock_margin_min: 1",
     "validation": "grace_min: 600",
+    "validation.areas": "rules: {area_most_e2_pct: 900}",
 }
 """A policy for each core that is not its default."""
 
