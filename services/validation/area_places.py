@@ -10,7 +10,7 @@ none (docs/adr/0012).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -27,6 +27,8 @@ from services.validation.timeline import (
 
 GATE, MEMBER = "gate", "member"
 EXPORT = "1-0:2.8.0"
+TOLD_DAYS = 31
+"""So long the unit that a point left is told what it measures elsewhere."""
 
 
 def unit_of(place: AreaPlace) -> str:
@@ -52,9 +54,24 @@ def area_places(supplies: Mapping[str, SupplyNoted]) -> tuple[AreaPlace, ...]:
     return tuple(found)
 
 
-def place_on(supplies: Mapping[str, SupplyNoted], day_on: str) -> AreaPlace | None:
-    """The place of a point on a day, as a stay of that day alone; None when it counts nowhere."""
-    return _place_on(supplies, installations(supplies.values()), day_on)
+def place_on(places: Iterable[AreaPlace], day_on: str) -> AreaPlace | None:
+    """The stay of a point on a day; None when it counts nowhere."""
+    for place in places:
+        if place.from_on <= day_on and (not place.to_on or day_on <= place.to_on):
+            return place
+    return None
+
+
+def units_on(places: Iterable[AreaPlace], day_on: str) -> tuple[str, ...]:
+    """The units that must know what a point measured on a day: its own, and those which it left
+    not long before, for it may still be fed from there. None when it counts nowhere."""
+    places = tuple(places)
+    now = place_on(places, day_on)
+    if now is None:
+        return ()
+    since_on = add_days(day_on, -TOLD_DAYS)
+    left = {unit_of(each) for each in places if each.to_on and since_on < each.to_on < day_on}
+    return tuple(sorted({unit_of(now), *left}))
 
 
 def _same_place(one: AreaPlace, other: AreaPlace) -> bool:

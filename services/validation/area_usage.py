@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.events.core import Emit
-from services.validation.area_places import EXPORT, GATE, area_places, place_on, unit_of
+from services.validation.area_places import EXPORT, GATE, area_places, place_on, unit_of, units_on
 from services.validation.events import (
     AreaPlace,
     EnergyPublished,
@@ -53,27 +53,29 @@ def with_area_usage(before: Point, key: str, body: object, emits: Sequence[Emit]
     usages = [found for found in own if isinstance(found, UsageEstablished)]
     if not noted and not usages:
         return emits
-    places = {usage.day_on: place_on(supplies, usage.day_on) for usage in usages}
+    places = area_places(supplies)
     told = [emit for emit in emits if emit.topic != USAGE or not _is_gate(places, emit.body)]
     if noted:
-        told += _moved(before, key, supplies, set(places))
+        told += _moved(before, key, supplies, {usage.day_on for usage in usages})
     shown = _shown(before, body, own, supplies) if usages else {}
     for usage in usages:
-        place = places[usage.day_on]
+        place = place_on(places, usage.day_on)
         if place is not None:
-            told += _told(place, _energy(key, usage, place, shown))
+            energy = _energy(key, usage, place, shown)
+            told += _told(units_on(places, usage.day_on), energy)
     return told
 
 
-def _is_gate(places: Mapping[str, AreaPlace | None], usage: UsageEstablished) -> bool:
-    place = places[usage.day_on]
+def _is_gate(places: tuple[AreaPlace, ...], usage: UsageEstablished) -> bool:
+    place = place_on(places, usage.day_on)
     return place is not None and place.role == GATE
 
 
-def _told(place: AreaPlace, energy: EnergyPublished) -> Iterator[Emit]:
-    """An energy to its unit; one below zero says nothing, so the day stays without."""
+def _told(units: Iterable[str], energy: EnergyPublished) -> Iterator[Emit]:
+    """An energy to its units; one below zero says nothing, so the day stays without."""
     if energy.import_wh >= 0 and (energy.export_wh or 0) >= 0:
-        yield Emit(energy, topic=AREA_USAGE, key=unit_of(place))
+        for unit in units:
+            yield Emit(energy, topic=AREA_USAGE, key=unit)
 
 
 # -- where a point counts -------------------------------------------------------------------------
@@ -82,8 +84,8 @@ def _told(place: AreaPlace, energy: EnergyPublished) -> Iterator[Emit]:
 def _moved(
     before: Point, key: str, supplies: Mapping[str, SupplyNoted], told_days: set[str]
 ) -> Iterator[Emit]:
-    """All places to all units that one of them is in or was in, and to a unit that a known day came
-    into the energy of that day."""
+    """All places to all units that one of them is in or was in, and the energies of known days to
+    the units that had none of them yet."""
     old, new = area_places(before.supplies), area_places(supplies)
     if old == new:
         return
@@ -92,9 +94,10 @@ def _moved(
         yield Emit(body, topic=AREA_USAGE, key=unit)
     meters = installations(supplies.values())
     for day_on, quality, energy in _known_days(before):
-        was, now = place_on(before.supplies, day_on), place_on(supplies, day_on)
-        if now is None or day_on in told_days or (was is not None and unit_of(was) == unit_of(now)):
+        now = place_on(new, day_on)
+        if now is None or day_on in told_days:
             continue
+        units = [unit for unit in units_on(new, day_on) if unit not in units_on(old, day_on)]
         body_of_day = EnergyPublished(
             usage_point=key,
             day_on=day_on,
@@ -106,7 +109,7 @@ def _moved(
             rolled_over=False,
             clock_offset_s=None,
         )
-        yield from _told(now, body_of_day)
+        yield from _told(units, body_of_day)
 
 
 def _known_days(point: Point) -> Iterator[tuple[str, str, Mapping[str, int]]]:
