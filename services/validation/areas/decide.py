@@ -74,7 +74,7 @@ def _on_places(unit: Unit, key: str, told: PlacesPublished) -> Sequence[Emit]:
 
 def _on_energy(unit: Unit, key: str, told: EnergyPublished, now: str) -> Sequence[Emit]:
     """An energy that is new; one of a day that is no longer kept changes nothing."""
-    newest_on = max([*unit.days, day_of(now)])
+    newest_on = max([*unit.days, add_days(day_of(now), -1)])
     if told.day_on <= add_days(newest_on, -KEEP_DAYS):
         return []
     noted = energy_noted(key, told)
