@@ -195,7 +195,7 @@ class Meter:
     def voltage_dv(self, phase: int, at_s: int) -> int:
         """Voltage of a phase in 0.1 V: the configured one, up to 2 V off, the same every time."""
         more = self.faults.peek("voltage")
-        more_dv = round(10 * float(more.options.get("volts", 20))) if more else 0
+        more_dv = int(10 * float(more.options.get("volts", 20))) if more else 0
         wobble = crc32(f"{self.config.name}/{phase}/{at_s // SLOT_S}".encode()) % 41 - 20
         return self._voltage_dv + wobble + more_dv
 
