@@ -158,6 +158,11 @@ RULES = "validation: {rule_set: {id: east, rules: {"
         ("ingest: {retry_min: []}", "ingest.retry_min: is empty (give the minutes"),
         ("ingest: {retry_min: [0]}", "ingest.retry_min: 0 is out of range"),
         ("validation: {grace_min: 0}", "validation.grace_min: 0 is out of range"),
+        ("validation.areas: {usual_days: 32}", "validation.areas.usual_days: 32 is out of range"),
+        (
+            "validation.areas: {rules: {area_least_e2_pct: 800}}",
+            "validation.areas.rules.area_least_e2_pct: is 800 (give at most area_most_e2_pct, 700)",
+        ),
         (RULES + "spikes: {}}}}", "validation.rule_set.rules.spikes: no such field (did you me"),
         (
             RULES + "spike: {parameters: {floor: 1}}}}}",
