@@ -54,13 +54,12 @@ def decide(view: View, key: str, item: Item, policy: AreaPolicy) -> Sequence[Emi
 
 
 def due(state: Unit, policy: AreaPolicy) -> str:
-    """When the next day is judged: at the next tick when nobody is waited for, or it was judged
-    before; else when its grace time is over."""
+    """When the next day is judged: at the next tick when nobody is waited for, else when its grace
+    time is over."""
     moments = []
     for day_on, day in state.days.items():
         if day.is_open:
-            is_ready = day.was_judged or not day.waiting
-            moments.append(NEXT_TICK if is_ready else grace_end(day_on, policy.grace_min))
+            moments.append(grace_end(day_on, policy.grace_min) if day.waiting else NEXT_TICK)
     if state.days and state.places:
         moments.append(grace_end(add_days(max(state.days), 1), policy.grace_min))
     return min(moments, default="")
@@ -89,8 +88,7 @@ def _on_energy(unit: Unit, key: str, told: EnergyPublished, now: str) -> Sequenc
 def _days_to_judge(unit: Unit, now: str, policy: AreaPolicy) -> Iterator[str]:
     """The open days that are ready or waited long enough, then days of which nothing came."""
     for day_on, day in unit.days.items():
-        is_ready = day.was_judged or not day.waiting
-        if day.is_open and (is_ready or grace_end(day_on, policy.grace_min) <= now):
+        if day.is_open and (not day.waiting or grace_end(day_on, policy.grace_min) <= now):
             yield day_on
     if not unit.days or not unit.places:
         return

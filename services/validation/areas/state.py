@@ -47,7 +47,6 @@ class Day:
     energies: dict[str, Energy] = field(default_factory=dict)
     losses: dict[str, LossCalculated] = field(default_factory=dict)
     is_open: bool = True
-    was_judged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +166,7 @@ def _measured(unit: Unit, event: EnergyNoted) -> Unit:
 def _judged(unit: Unit, event: DayJudged) -> Unit:
     """A day stands; what is older than the days that are kept is forgotten."""
     days = dict(with_day(unit, event.day_on, event.unit).days)
-    days[event.day_on] = replace(days[event.day_on], is_open=False, was_judged=True)
+    days[event.day_on] = replace(days[event.day_on], is_open=False)
     if event.day_on != max(days):
         return replace(unit, days=days)
     first_on = add_days(event.day_on, 1 - KEEP_DAYS)

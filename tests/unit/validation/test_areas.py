@@ -335,6 +335,17 @@ def test_a_correction_of_who_belongs_there_reopens_the_days() -> None:
     assert "P3" not in desk.state.places
 
 
+def test_a_day_waits_for_those_who_belong_there_as_it_stands_now() -> None:
+    desk = area()
+    desk.place("P3")
+    full_day(desk, 0)
+    assert due(desk.state, DEFAULT_POLICY) == at(1, 10)
+    desk.take(PlacesPublished(usage_point="P3", places=()))
+    assert due(desk.state, DEFAULT_POLICY) == NEXT_TICK
+    desk.place("P4")
+    assert due(desk.state, DEFAULT_POLICY) == at(1, 10)
+
+
 def test_a_place_where_nobody_was_after_all_is_told_so_once() -> None:
     desk = area()
     desk.place("Q1", "B")
