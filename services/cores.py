@@ -22,6 +22,7 @@ CORES: dict[str, str] = {
     "ingest": "services.ingest.core",
     "ingest.effect": "services.ingest.effect.core",
     "validation": "services.validation.core",
+    "validation.areas": "services.validation.areas.core",
     "billing": "services.billing.core",
     "payments": "services.payments.core",
     "control": "services.control.core",

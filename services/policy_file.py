@@ -28,7 +28,16 @@ from libs.events.documents import read_text
 from libs.events.errors import BadInput
 
 P = TypeVar("P")
-SECTIONS = ("control", "payments", "billing", "ingest", "ingest.effect", "validation", "metrology")
+SECTIONS = (
+    "control",
+    "payments",
+    "billing",
+    "ingest",
+    "ingest.effect",
+    "validation",
+    "validation.areas",
+    "metrology",
+)
 """The cores that have a policy."""
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")

@@ -71,7 +71,7 @@ def _make_loop(
 def run_core(core: Core, settings: Settings, ordinal: int) -> int:
     """Run one member of a core until it is told to stop."""
     runtime = runtime_of(settings, core.name)
-    member = f"{core.name}-{ordinal}"
+    member = f"{core.name.replace('.', '-')}-{ordinal}"
     tracing = tracing_of(settings, core.name)
     return run_loop(_make_loop(Loop, core, runtime, member, tracing), runtime, member)
 

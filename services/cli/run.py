@@ -24,6 +24,7 @@ SERVICES: dict[str, str] = {
     "ingest": "services.ingest.main:run",
     "ingest-field": "services.ingest.field:run",
     "validation": "services.validation.main:run",
+    "validation-areas": "services.validation.areas.main:run",
     "billing": "services.billing.main:run",
     "payments": "services.payments.main:run",
     "payments-edge": "services.payments.edge_main:run",

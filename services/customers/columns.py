@@ -348,6 +348,20 @@ POINTS = FileColumns(
             empty="rate_registers",
             when_empty="rate_registers",
         ),
+        column(
+            "feeder",
+            read_text,
+            "feeder of the area; as the area: the point is on the feeder itself; empty: not told",
+            "10kV-01",
+            empty="",
+        ),
+        _choices(
+            "loss_role",
+            rows.LOSS_ROLES,
+            "part in the line loss of its area: its gate meter 台区总表, a member, or neither",
+            empty="",
+            when_empty="member, none for a point that another one measures too",
+        ),
         _until("first day on which it is no longer this account's; empty while it is"),
     ),
 )

@@ -290,6 +290,21 @@ class PointTariff:
     tou_basis: str = "rate_registers"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaPlace:
+    """Where a usage point counts in line losses, from a day to a day ("" open).
+
+    area: transformer area 台区, "" on the feeder itself; feeder: "" when not told; role: gate (its
+    meter measures what goes in), member, none (another point measures it too).
+    """
+
+    area: str
+    feeder: str
+    role: str
+    from_on: str
+    to_on: str
+
+
 @catalogue.event("customers.supply_published")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyPublished:
@@ -301,7 +316,8 @@ class SupplyPublished:
     they change.
     installations: all that touch the days supplied, with their physical ends; agreement_version: 0
     without an agreement; supplied_from_on, supplied_to_on: the first and the last day supplied;
-    tariffs: by which prices and periods, in order of their days, none without an agreement.
+    tariffs: by which prices and periods, in order of their days, none without an agreement;
+    places: its places in areas and feeders over these days.
     """
 
     usage_point: str
@@ -319,6 +335,7 @@ class SupplyPublished:
     installations: tuple[Installation, ...]
     category: str = ""
     tariffs: tuple[PointTariff, ...] = ()
+    places: tuple[AreaPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

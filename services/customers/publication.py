@@ -17,6 +17,7 @@ from typing import NamedTuple
 from services.customers.days import day_before, day_of, day_start_at, next_day
 from services.customers.events import (
     AgreementPublished,
+    AreaPlace,
     MeterPublished,
     MeterUse,
     PointTariff,
@@ -30,6 +31,9 @@ from services.customers.events import (
 from services.customers.meter_chain import meter_chain, points_of, points_with, supplied_stays
 from services.customers.rows import AgreementRow, AnyRow, MeterRow, PointRow, RelationRow
 from services.customers.state import Account, closed_on, in_force, supplied_span, timeline
+
+MEASURED_ALONE = ("main", "feed_in")
+"""Relations of points whose energy no other point of the area measures as well."""
 
 VERSIONS_PER_DAY = 10_000
 """Supply and meter versions begin with a day (20260316 0001), so that a later account's are above
@@ -259,6 +263,7 @@ def supply_of(
         agreement_version=agreement_version,
         installations=tuple(stay for stay, _, _ in supplied_stays(state, points)),
         tariffs=tuple(_tariffs(state, points, from_on, to_on)),
+        places=_area_places(state, points),
     )
 
 
@@ -282,6 +287,30 @@ def _tariffs(
         if previous is None or replace(tariff, from_on=previous.from_on) != previous:
             yield tariff
             previous = tariff
+
+
+def _area_places(state: Account, points: list[PointRow]) -> tuple[AreaPlace, ...]:
+    """The places of a point over the days supplied; a day on which nothing of it changes is not
+    told apart."""
+    from_on, end_on = supplied_span(state, points)
+    relations = timeline(state.point_relations, points[0].entity)
+    merged: list[AreaPlace] = []
+    for day_on in _days((*points, *relations), from_on, end_on):
+        row: PointRow = in_force(points, day_on)
+        begun = [each for each in relations if each.valid_from_on <= day_on]
+        relation = begun[-1].relation if begun else "main"
+        place = AreaPlace(
+            area="" if row.area == row.feeder else row.area,
+            feeder=row.feeder,
+            role=row.loss_role or ("member" if relation in MEASURED_ALONE else "none"),
+            from_on=day_on,
+            to_on="",
+        )
+        if not merged or replace(place, from_on=merged[-1].from_on) != merged[-1]:
+            merged.append(place)
+    ends = [*(place.from_on for place in merged[1:]), end_on]
+    stays = zip(merged, ends, strict=True) if merged else ()
+    return tuple(replace(place, to_on=to_on) for place, to_on in stays)
 
 
 def meter_of(state: Account, account_no: str, meter_no: str, day_on: str) -> MeterPublished:

@@ -36,6 +36,7 @@ RELATIONS = (
     "check",
     "feed_in",
 )
+LOSS_ROLES = ("gate", "member", "none")
 WITH_PARENT = ("deducted", "fixed_ratio", "fixed_quantity", "transferred")
 ACCURACY_CLASSES = ("0.2S", "0.5S", "1", "2")
 CONNECTIONS = ("direct", "ct")
@@ -114,6 +115,8 @@ class PointRow:
     intervals: bool
     tou_basis: str
     valid_to_on: str
+    feeder: str = ""
+    loss_role: str = ""
 
     @property
     def entity(self) -> str:

@@ -16,6 +16,8 @@ PURE_MODULES = (
     "libs.tou_calendar",
     "services.validation.basis",
     "services.validation.basis_facts",
+    "services.validation.area_places",
+    "services.validation.area_usage",
     "services.validation.decide",
     "services.validation.default_rules",
     "services.validation.edit_events",
@@ -61,19 +63,10 @@ PURE_MODULES = (
     "services.validation.tou_basis",
     "services.validation.voltage_band",
 )
-CALCULATIONS = tuple(
-    f"services.validation.{name}"
-    for name in (
-        "areas.line_loss",
-        "areas.loss_causes",
-        "areas.loss_rules",
-        "areas.membership",
-        "voltage_quality",
-    )
-)
+CALCULATIONS = tuple(f"services.validation.{name}" for name in ("voltage_quality",))
 """Pure as well, and not decided by: what the commands calculate on files."""
 
-WRITTEN = ("validation.usage",)
+WRITTEN = ("validation.usage", "validation.area_usage")
 
 
 def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
+from services.validation.area_usage import with_area_usage
 from services.validation.edit_events import EditDecided, EditRequested
 from services.validation.edits import on_edit_decided, on_edit_requested
 from services.validation.events import (
@@ -88,13 +89,14 @@ NEXT_TICK = "0001-01-01T00:00:00Z"
 
 
 def decide(view: View, key: str, item: Item, policy: Policy) -> Sequence[Emit]:
-    """What follows from an input, then what that changes of the days with a load profile."""
+    """What follows from an input, what that changes of the days with a load profile, and what the
+    area stage must know of it."""
     point: Point = view.get(key) or Point()
     emits = _decided(point, key, item, policy)
     first_on = _profiles_from(point, emits)
     if first_on:
         emits += rework(_after(point, emits), key, first_on, policy)
-    return emits
+    return with_area_usage(point, key, item.body, emits)
 
 
 def _decided(point: Point, key: str, item: Item, policy: Policy) -> list[Emit]:

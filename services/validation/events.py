@@ -51,6 +51,17 @@ class TariffNoted:
     tou_basis: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceNoted:
+    """Where the point counts in line losses, from a day to before a day (as customers says)."""
+
+    area: str
+    feeder: str
+    role: str
+    from_on: str
+    to_on: str
+
+
 @catalogue.event("validation.supply_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyNoted:
@@ -68,6 +79,7 @@ class SupplyNoted:
     installations: tuple[InstallationNoted, ...]
     category: str = ""
     tariffs: tuple[TariffNoted, ...] = ()
+    places: tuple[PlaceNoted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,3 +317,48 @@ class CalendarsRejected:
     book_id: str
     content_hash: str
     problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaPlace:
+    """A stay of a point in an area ("" on the feeder itself) up to and with a day ("" while it is
+    there). ratio: what the archive says its registers are multiplied by; has_pv: it feeds in."""
+
+    area: str
+    feeder: str
+    role: str
+    from_on: str
+    to_on: str
+    ratio: str
+    has_pv: bool
+
+
+@catalogue.event("validation.places_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacesPublished:
+    """All places of a point, in order of time (validation.area_usage, by loss unit): told to every
+    unit that one of them is in, or was in by what was known before."""
+
+    usage_point: str
+    places: tuple[AreaPlace, ...]
+
+
+@catalogue.event("validation.energy_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyPublished:
+    """What a point measured on a day, as it stands now (validation.area_usage, by loss unit).
+
+    Wh after ratio; export_wh: None when its register is not read; ratio: what was multiplied by;
+    rolled_over: a register went over its last digit on the way; clock_offset_s: meter less ours,
+    None when not told.
+    """
+
+    usage_point: str
+    day_on: str
+    quality: str
+    import_wh: int
+    export_wh: int | None
+    ratio: str
+    after_exchange: bool
+    rolled_over: bool
+    clock_offset_s: int | None

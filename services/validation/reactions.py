@@ -8,6 +8,7 @@ from libs.tou_calendar import TouCalendar
 from services.validation.events import (
     HeldReading,
     InstallationNoted,
+    PlaceNoted,
     SlotTableNoted,
     SupplyNoted,
     TariffBook,
@@ -83,6 +84,17 @@ class PointTariff:
     tou_basis: str = "rate_registers"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppliedPlace:
+    """A place of the point in an area and feeder; to_on: the first day on which it is elsewhere."""
+
+    area: str
+    feeder: str
+    role: str
+    from_on: str
+    to_on: str
+
+
 @catalogue.reads("customers.supply_published")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyPublished:
@@ -100,6 +112,7 @@ class SupplyPublished:
     installations: tuple[SuppliedMeter, ...]
     category: str = ""
     tariffs: tuple[PointTariff, ...] = ()
+    places: tuple[SuppliedPlace, ...] = ()
 
 
 @catalogue.reads("ingest.slot_table_read")
@@ -173,6 +186,16 @@ def supply_noted(supply: SupplyPublished) -> SupplyNoted:
                 final=meter.final,
             )
             for meter in supply.installations
+        ),
+        places=tuple(
+            PlaceNoted(
+                area=place.area,
+                feeder=place.feeder,
+                role=place.role,
+                from_on=place.from_on,
+                to_on=place.to_on,
+            )
+            for place in supply.places
         ),
         tariffs=tuple(
             TariffNoted(

@@ -43,6 +43,7 @@ MEMBERS = (
     "ingest",
     "ingest-field",
     "validation",
+    "validation-areas",
     "billing",
     "payments",
     "payments-edge",
@@ -144,7 +145,7 @@ def run_demo(options: DemoOptions, teller: Teller) -> DemoResult:
     city = make_city(options.seed)
     began = time.monotonic()
     with on_stage(stage, keep=options.keep):
-        teller.say("starting Kafka, 13 services and the simulators")
+        teller.say("starting Kafka, 14 services and the simulators")
         _start_simulators(stage, city, files)
         stage.set_up({**_environment(files, options), **options.environment})
         _start_gateways(stage, files)

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from simulators.city.population import DAY_TABLES, FIRST_ON, START_AT, Account, City, Point
+from simulators.city.population import (
+    DAY_TABLES,
+    FIRST_ON,
+    LOSS_PCT,
+    START_AT,
+    Account,
+    City,
+    Point,
+)
 
 LINE_KINDS = {"bus-1": "pty", "modbus-1": "modbus_tcp"}
 
@@ -26,7 +34,10 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def write_import(city: City, directory: Path, lines: Mapping[str, str]) -> None:
     """The import directory of the whole city; `lines`: line name -> tcp:HOST:PORT, serial:PATH."""
-    write_rows(directory / "accounts.csv", (_account(found) for found in city.accounts))
+    accounts = [found.account_no for found in city.accounts]
+    accounts += sorted({gate.account_no for gate in city.gates})
+    sizes = {found.account_no: found for found in city.accounts}
+    write_rows(directory / "accounts.csv", (_account(no, sizes.get(no)) for no in accounts))
     write_rows(directory / "agreements.csv", (_agreement(found) for found in city.accounts))
     write_rows(
         directory / "transformers.csv",
@@ -43,7 +54,8 @@ def write_import(city: City, directory: Path, lines: Mapping[str, str]) -> None:
             for number, kva in account.transformers
         ),
     )
-    write_rows(directory / "points.csv", (_point(found) for found in city.points))
+    points = [*city.points, *city.gates]
+    write_rows(directory / "points.csv", (_point(found) for found in points))
     write_rows(
         directory / "point_relations.csv",
         (
@@ -60,17 +72,18 @@ def write_import(city: City, directory: Path, lines: Mapping[str, str]) -> None:
             if point.relation
         ),
     )
-    metered = [point for point in city.points if point.meter_no]
+    metered = [point for point in points if point.meter_no]
     write_rows(directory / "meters.csv", (_meter(found) for found in metered))
     write_rows(directory / "installations.csv", (_installation(found, lines) for found in metered))
 
 
-def _account(account: Account) -> dict[str, Any]:
+def _account(account_no: str, account: Account | None) -> dict[str, Any]:
+    """A customer, or the supplier itself."""
     return {
-        "account_no": account.account_no,
+        "account_no": account_no,
         "valid_from": FIRST_ON,
-        "language": account.language,
-        "household_size": account.household_size,
+        "language": account.language if account else "",
+        "household_size": account.household_size if account else "",
         "protected": "",
         "moved_out_on": "",
     }
@@ -99,11 +112,13 @@ def _point(point: Point) -> dict[str, Any]:
         "valid_from": FIRST_ON,
         "price_list": point.price_list,
         "category": point.category,
+        "voltage_class": point.voltage_class,
         "rate_periods": point.rate_periods,
         "area": point.area,
         "switching_method": point.switching_method,
         "registers": ";".join(point.registers),
         "intervals": "yes" if point.intervals else "",
+        "loss_role": point.loss_role,
     }
 
 
@@ -167,7 +182,7 @@ def meters_config(
 ) -> dict[str, Any]:
     """The configuration of the meter simulator; `extra`: meters that come later, with `line`."""
     lines: dict[str, list[dict[str, Any]]] = {}
-    for point in city.points:
+    for point in (*city.points, *city.gates):
         if not point.meter_no:
             continue
         lines.setdefault(point.line, []).append(simulated_meter(point))
@@ -202,6 +217,8 @@ def simulated_meter(point: Point) -> dict[str, Any]:
         "initial_wh": simulated_registers(point),
         "ratios": {"export": point.export_ratio, "q1": "0.35", "q4": "0.01"},
     }
+    if point.sum_of:
+        meter |= {"sum_of": list(point.sum_of), "loss_pct": LOSS_PCT}
     if point.protocol == "modbus_sdm630":
         meter["unit"] = int(point.address)
     else:

@@ -20,6 +20,9 @@ from simulators.city.stage import insist
 SKIPPED = ("ingest.readings",)
 """Frames are looked at only when somebody asks for them."""
 
+OWN = ("ingest.results", "validation.losses")
+"""Own topics of cores whose names do not say so."""
+
 
 class Memory:
     """Follows all topics but the raw readings, and keeps every body by type."""
@@ -47,7 +50,7 @@ class Memory:
         body["_topic"], body["_key"] = record.topic, (record.key or b"").decode()
         body["_time"] = envelope.time
         self.bodies[name].append(body)
-        if record.topic.endswith(".events") or record.topic == "ingest.results":
+        if record.topic.endswith(".events") or record.topic in OWN:
             self.own[name].append(body)
 
     def of(self, name: str, **wanted: Any) -> list[dict[str, Any]]:

@@ -118,7 +118,10 @@ class Plan:
                 self._read_by_hand(day)
             case (2, 16):
                 self._heal("silent")
+            case (2, 23):
+                self._fault("bypass", "bypass")
             case (2, 26):
+                self._heal("bypass")
                 self._fault("late_actual", "silent")
             case (3, 5):
                 point = self.point(edits.ROLE).usage_point

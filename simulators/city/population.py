@@ -65,6 +65,9 @@ class Point:
     voltage_v: str = "220.0"
     export_ratio: str = "0"
     close_mode: str = "closes"
+    loss_role: str = ""
+    voltage_class: str = ""
+    sum_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +91,12 @@ class Account:
 
 @dataclass(slots=True)
 class City:
-    """All accounts and points, and what each planted person or meter is called."""
+    """All accounts and points, the supplier's own gate meters, and what each planted person or
+    meter is called."""
 
     accounts: list[Account] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
+    gates: list[Point] = field(default_factory=list)
     cast: dict[str, str] = field(default_factory=dict)
 
     def point_of(self, role: str) -> Point:
@@ -139,6 +144,7 @@ def make_city(seed: int) -> City:
     for number in range(4):
         _add_factory(city, rng, number)
     _add_sdm630(city, rng)
+    _add_gate(city)
     return city
 
 
@@ -353,5 +359,39 @@ def _add_sdm630(city: City, rng: random.Random) -> None:
             protocol="modbus_sdm630",
             switching_method="field_ticket",
             capacity_kw=40,
+        )
+    )
+
+
+SUPPLIER_NO = "9000000001"
+"""The account of the supplier itself: it has no agreement, so nothing is ever billed to it."""
+GATED_AREA = "A-05"
+LOSS_PCT = "2.5"
+
+
+def _add_gate(city: City) -> None:
+    """A gate meter over the time-of-use homes; the largest without another story is the one that
+    will bypass its meter."""
+    members = [point for point in city.points if point.area == GATED_AREA and point.meter_no]
+    told = set(city.cast.values())
+    idle = [point for point in members if point.account_no not in told]
+    city.cast["bypass"] = max(idle, key=lambda point: point.annual_kwh).account_no
+    city.gates.append(
+        Point(
+            usage_point="G-A05",
+            account_no=SUPPLIER_NO,
+            meter_no="M-G-A05",
+            address="000000000995",
+            line="area-5",
+            area=GATED_AREA,
+            annual_kwh=0,
+            phases=3,
+            ratio=20,
+            accuracy_class="0.5S",
+            voltage_class="lt1kv",
+            switching_method="none",
+            capacity_kw=200,
+            loss_role="gate",
+            sum_of=tuple(point.meter_no for point in members),
         )
     )

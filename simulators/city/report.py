@@ -14,7 +14,7 @@ from typing import Any
 from simulators.city import edits, lab
 from simulators.city.memory import Memory
 from simulators.city.plan import COPIES, Plan
-from simulators.city.population import MONTHS, City
+from simulators.city.population import GATED_AREA, MONTHS, City
 from simulators.city.report_basis import (
     ROUNDING_WH,
     billed_wh,
@@ -421,6 +421,30 @@ def broken_seal(facts: Facts) -> Expectation:
     return _expect("broken seal", "one case, not used again", found, holds)
 
 
+def line_loss(facts: Facts) -> Expectation:
+    """The area with a gate meter loses what it should, but for the days on which a member bypasses
+    its meter: then an alarm names the member."""
+    latest = {body["day_on"]: body for body in facts.memory.of("validation.loss_calculated")
+              if body["area"] == GATED_AREA}  # fmt: skip
+    alarms = {day: body for day, body in latest.items() if body["status"] != "ok"}
+    point = facts.city.point_of("bypass").usage_point
+    named = [
+        day
+        for day, body in sorted(alarms.items())
+        if body["status"] == "high"
+        and (body["causes"][0]["name"], body["causes"][0]["usage_point"]) == ("zero_usage", point)
+    ]
+    found = f"{len(latest) - len(alarms)} days ok, {len(alarms)} alarms, {len(named)} name {point}"
+    expected = {BYPASS_BEGAN, *BYPASSED, BYPASS_ENDED}
+    holds = named == list(BYPASSED) and alarms.keys() <= expected
+    return _expect("line loss", "alarms name who used nothing", found, holds and len(latest) > 20)
+
+
+BYPASS_BEGAN, BYPASSED = "2026-02-23", ("2026-02-24", "2026-02-25")
+BYPASS_ENDED = "2026-02-26"
+"""The day in which the bypass begins, and those on which the meter stood still all day."""
+
+
 def kills(facts: Facts) -> Expectation:
     """Services that were killed on the way came back."""
     found = ", ".join(facts.plan.killed) or "none"
@@ -477,6 +501,7 @@ CHECKS: tuple[Check, ...] = (
     slot_table_blind,
     late_bench,
     broken_seal,
+    line_loss,
     kills,
 )
 

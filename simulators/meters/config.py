@@ -25,6 +25,7 @@ from libs.events.quantities import parse_scaled
 from services.ingest.protocols.dlt645.frame import MAX_DATA_BYTES, is_meter_address
 from services.ingest.protocols.dlt645.values import epoch_s
 from simulators.load_shapes import SHAPES
+from simulators.meters.gate import LOSS_SCALE
 
 RATIO_SCALE = 10_000
 MAX_SHOWN_KWH = 150_000
@@ -68,6 +69,8 @@ class MeterConfig(_Model):
     digits before a register rolls over. drift_s: its clock is ahead by so many seconds. passwords:
     by level. esam_root_hex: with a root key, it obeys its security module only (`esam`).
     close_mode: permit-close closes at once (as in the field capture) or waits for the button.
+    sum_of: a gate meter 台区总表 that measures what these meters (ids) truly take, and loss_pct
+    of it that gets lost.
     Demand and settlement begin anew on the 1st at 00:00. For odd meters:
     `record_separators`, `frame_data_bytes`.
     """
@@ -94,8 +97,14 @@ class MeterConfig(_Model):
     close_mode: Literal["closes", "button"] = "closes"
     passwords: dict[str, str] = Field(default_factory=lambda: {"02": "000000"})
     esam_root_hex: Annotated[str, Field(pattern="^([0-9a-fA-F]{32})?$")] = ""
+    sum_of: list[str] = Field(default_factory=list)
+    loss_pct: str = "0"
     record_separators: Literal["all", "own"] = "all"
     frame_data_bytes: Annotated[int, Field(ge=20, le=MAX_DATA_BYTES)] = MAX_DATA_BYTES
+
+    def loss_e2_pct(self) -> int:
+        """The technical loss behind a gate, in 1/100 per cent."""
+        return parse_scaled(self.loss_pct, 100, f"{self.name}.loss_pct")
 
     @property
     def name(self) -> str:
@@ -145,6 +154,7 @@ def parse_config(document: object) -> SimulatorConfig:
                 raise BadInput("id", f"two meters are called {meter.name}", "give each its own id")
             names.add(meter.name)
         _check_addresses(line)
+    _check_gates(config, names)
     return config
 
 
@@ -184,6 +194,18 @@ def _check_meter(config: SimulatorConfig, line: LineConfig, meter: MeterConfig) 
         if at:
             epoch_s(at)
     parse_scaled(meter.voltage_v, 10, f"{where}.voltage_v")
+
+
+def _check_gates(config: SimulatorConfig, names: set[str]) -> None:
+    """A gate sums meters that are there and are no gates; its loss is below everything."""
+    gates = [meter for line in config.lines for meter in line.meters if meter.sum_of]
+    usual = names - {gate.name for gate in gates}
+    for gate in gates:
+        for name in gate.sum_of:
+            if name not in usual:
+                raise BadInput(f"{gate.name}.sum_of", f"{name!r} is no usual meter", "give ids")
+        if not 0 <= gate.loss_e2_pct() < LOSS_SCALE:
+            raise BadInput(f"{gate.name}.loss_pct", gate.loss_pct, "give 0 up to 99.99")
 
 
 def _check_addresses(line: LineConfig) -> None:

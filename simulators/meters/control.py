@@ -89,11 +89,15 @@ class Control:
             meter.set_drift(int(options.get("seconds", 600)), now_s)
         if fault.kind == "rollover":
             meter.roll_over_soon(int(options.get("margin_wh", 1000)), now_s)
+        if fault.kind == "bypass":
+            meter.bypass(now_s)
         return {"faults": meter.faults.names()}
 
     def _clear(self, request: Request) -> Answer:
         meter = self._meter(request)
         meter.faults.clear(str(request.get("kind", "")))
+        if meter.faults.peek("bypass") is None:
+            meter.end_bypass(self._clock.now_s())
         return {"faults": meter.faults.names()}
 
     def _state(self, request: Request) -> Answer:

@@ -23,6 +23,8 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "spike": ("wh",),
     "missing_freeze": ("day_on",),
     "relay_stuck": (),
+    "bypass": (),
+    "voltage": ("volts",),
     "clock_drift": ("seconds",),
     "rollover": ("margin_wh",),
 }

@@ -49,6 +49,7 @@ class Meter:
         self.last_trip_s = self.last_close_s = 0
         self.times_set = 0
         self._dark: list[list[int]] = [[self.base_s, 0]] if self.relay_open else []
+        self._bypassed: list[list[int]] = []
         self._drifts: list[tuple[int, int]] = [(0, config.drift_s)]
         self._instant_freeze_s = 0
         self._ratios = {
@@ -119,11 +120,40 @@ class Meter:
     def _flowed_wh(self, rate: int, at_s: int) -> int:
         energy = self.load.energy_wh
         flowed = energy(rate, self.base_s, at_s)
-        for since, until in self._dark:
-            end = min(until or at_s, at_s)
-            if end > since:
-                flowed -= energy(rate, self.base_s, end) - energy(rate, self.base_s, since)
+        for since, until in self._unseen(at_s):
+            flowed -= energy(rate, self.base_s, until) - energy(rate, self.base_s, since)
         return flowed
+
+    def _unseen(self, at_s: int) -> list[list[int]]:
+        """When nothing was counted up to a time: the relay was open, or the meter bypassed."""
+        found: list[list[int]] = []
+        for since, until in sorted([*self._dark, *self._bypassed]):
+            end = min(until or at_s, at_s)
+            if found and since <= found[-1][1]:
+                found[-1][1] = max(found[-1][1], end)
+            elif end > since:
+                found.append([since, end])
+        return found
+
+    def bypass(self, at_s: int) -> None:
+        """From now on the customer takes energy past the meter."""
+        if not self._bypassed or self._bypassed[-1][1]:
+            self._bypassed.append([at_s, 0])
+
+    def end_bypass(self, at_s: int) -> None:
+        """The bypass was found and taken away."""
+        if self._bypassed and not self._bypassed[-1][1]:
+            self._bypassed[-1][1] = at_s
+
+    def true_wh(self, at_s: int) -> int:
+        """What was taken through the connection less what was fed in, up to a time and after the
+        ratio: whatever the meter shows, but nothing while the relay was open."""
+        end_s = at_s if self.removed_s is None else min(at_s, self.removed_s)
+        energy = self.load.energy_wh
+        taken = energy(TOTAL, self.base_s, end_s)
+        for since, until in self._dark:
+            taken -= energy(TOTAL, since, min(until or end_s, end_s))
+        return (taken - self._share(EXPORT, taken)) * self.config.ratio
 
     def shown_wh(self, kind: int, rate: int, at_s: int) -> int:
         """The register as it stands in the display: rolled over, spike included."""
@@ -173,8 +203,10 @@ class Meter:
 
     def voltage_dv(self, phase: int, at_s: int) -> int:
         """Voltage of a phase in 0.1 V: the configured one, up to 2 V off, the same every time."""
+        more = self.faults.peek("voltage")
+        more_dv = int(10 * float(more.options.get("volts", 20))) if more else 0
         wobble = crc32(f"{self.config.name}/{phase}/{at_s // SLOT_S}".encode()) % 41 - 20
-        return self._voltage_dv + wobble
+        return self._voltage_dv + wobble + more_dv
 
     # Stored by its own clock
 

@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import tty
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from simulators.meters.bus import Bus, Clock, TimedReply
 from simulators.meters.config import LineConfig, SimulatorConfig
 from simulators.meters.control import Control
 from simulators.meters.energy import Load, parse_day_table
+from simulators.meters.gate import GateLoad
 from simulators.meters.journal import Journal
 from simulators.meters.meter import Meter
 from simulators.meters.modbus_server import ModbusBus, ModbusRtuBus
@@ -126,10 +128,21 @@ def make_meters(config: SimulatorConfig, line: LineConfig) -> list[Meter]:
     meters = []
     for meter in line.meters:
         rate_of_slot = parse_day_table(config.day_tables.get(meter.day_table, []))
+        if meter.sum_of:
+            gate = GateLoad(meter.loss_e2_pct(), meter.ratio, config.zone_minutes)
+            meters.append(Meter(meter, gate, start_s, config.zone_minutes))
+            continue
         annual_wh = meter.annual_kwh * WH_PER_KWH // meter.ratio
         load = Load(meter.shape, annual_wh, rate_of_slot, config.zone_minutes, holidays)
         meters.append(Meter(meter, load, start_s, config.zone_minutes))
     return meters
+
+
+def connect_gates(meters: Mapping[str, Meter]) -> None:
+    """Tell every gate whom it sums."""
+    for meter in meters.values():
+        if isinstance(meter.load, GateLoad):
+            meter.load.members = [meters[name] for name in meter.config.sum_of]
 
 
 def _parse_day(text: str) -> date:
@@ -156,6 +169,7 @@ class Simulator:
             by_name.update({meter.config.name: meter for meter in meters})
             kind = MODBUS.get(line.kind, Bus)
             self._buses.append((line, kind(line.name, meters, self._clock, self._journal)))
+        connect_gates(by_name)
         self._control = Control(by_name, self._clock, self._stopped.set)
 
     async def run(self) -> None:

@@ -30,6 +30,7 @@ KILLABLE = (
     "ingest",
     "ingest-field",
     "validation",
+    "validation-areas",
     "billing",
     "payments",
     "payments-edge",

@@ -35,7 +35,7 @@ BOOKS = Path(billing.__file__).parent / "books"
 PARTITIONS = 2
 WRITTEN = {
     "ingest": ("ingest.switching",),
-    "validation": ("validation.usage",),
+    "validation": ("validation.usage", "validation.area_usage"),
     "billing": (),
 }
 

@@ -33,6 +33,7 @@ OTHER = {
     "ingest.effect": "clock_margin_min: 1",
     "validation": "grace_min: 600",
     "metrology": "notice_days: 45",
+    "validation.areas": "rules: {area_most_e2_pct: 900}",
 }
 """A policy for each core that is not its default."""
 
@@ -160,6 +161,11 @@ RULES = "validation: {rule_book: {id: east, rules: {"
         ("ingest: {retry_min: [0]}", "ingest.retry_min: 0 is out of range"),
         ("validation: {grace_min: 0}", "validation.grace_min: 0 is out of range"),
         (RULES + "spikes: {}}}}", "validation.rule_book.rules.spikes: no such field (did you me"),
+        ("validation.areas: {usual_days: 32}", "validation.areas.usual_days: 32 is out of range"),
+        (
+            "validation.areas: {rules: {area_least_e2_pct: 800}}",
+            "validation.areas.rules.area_least_e2_pct: is 800 (give at most area_most_e2_pct, 700)",
+        ),
         (
             RULES + "spike: {parameters: {floor: 1}}}}}",
             "validation.rule_book.rules.spike.parameters.floor: no such field (did you mean floor_",

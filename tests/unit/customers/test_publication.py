@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.customers.events import (
     AgreementPublished,
+    AreaPlace,
     MeterUse,
     PointTariff,
     PointTerms,
@@ -250,6 +251,48 @@ def test_supply_stands_as_of_a_day() -> None:
     assert supply_of(own, points_of(own)[0], 0, "2026-01-05").voltage_class == "35kv"
     none = known([account(), point()])
     assert supply_of(none, points_of(none)[0], 0, "2026-01-05").voltage_class == ""
+
+
+def test_places_in_areas_change_with_the_point_and_its_relation() -> None:
+    rows = [
+        account(),
+        agreement(),
+        point(area="A1", feeder="10kV-1"),
+        point("2026-02-01", "change", area="A1", feeder="10kV-1", registers="1-0:2.8.0"),
+        point("2026-03-01", "change", area="A2", feeder="10kV-1"),
+        point("2026-05-01", "change", area="10kV-2", feeder="10kV-2", valid_to="2026-06-01"),
+        point(name="P9"),
+        relation("2026-04-01", usage_point="P1", relation="deducted", parent_point="P9"),
+        relation("2026-05-01", "change", usage_point="P1", relation="feed_in"),
+    ]
+    state = known(rows)
+
+    def place(area: str, feeder: str, role: str, from_on: str, to_on: str) -> AreaPlace:
+        return AreaPlace(area=area, feeder=feeder, role=role, from_on=from_on, to_on=to_on)
+
+    found = {points[0].usage_point: points for points in points_of(state)}
+    assert supply_of(state, found["P1"], 1, "2026-01-05").places == (
+        place("A1", "10kV-1", "member", "2026-01-01", "2026-03-01"),
+        place("A2", "10kV-1", "member", "2026-03-01", "2026-04-01"),
+        place("A2", "10kV-1", "none", "2026-04-01", "2026-05-01"),
+        place("", "10kV-2", "member", "2026-05-01", "2026-06-01"),
+    )
+    assert supply_of(state, found["P9"], 1, "2026-01-05").places == (
+        place("A1", "", "member", "2026-01-01", ""),
+    )
+
+
+def test_a_gate_meter_is_one_by_its_row_and_needs_no_agreement() -> None:
+    state = known([account(), point(loss_role="gate", voltage_class="lt1kv")])
+    supply = supply_of(state, points_of(state)[0], 0, "2026-01-05")
+    assert [place.role for place in supply.places] == ["gate"]
+    assert agreement_of(state, ANNA, "2026-01-05") is None
+
+
+def test_a_point_that_was_never_supplied_has_no_places() -> None:
+    gone = account(kind="correction", moved_out_on="2026-01-01")
+    state = known([gone], state=known([account(), agreement(), point()]))
+    assert all(supply_of(state, each, 0, "2026-01-05").places == () for each in points_of(state))
 
 
 def test_switch_points_name_the_meter_that_is_there_at_the_end_of_the_day() -> None:
