@@ -15,6 +15,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from libs.events.errors import Refused
 from services.ingest.protocols.drivers import Line
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
 from services.ingest.protocols.qgdw376.archive import ArchiveEntry
+from services.ingest.protocols.qgdw376.forward_line import ForwardLine
 from services.ingest.protocols.qgdw376.frame import Address
 from services.ingest.protocols.qgdw376.layout_file import load_layouts
 from services.ingest.protocols.qgdw376.layouts import Layouts, Unit
@@ -45,6 +47,8 @@ from services.ingest.protocols.qgdw376.requests import (
 )
 
 READ_BYTES = 16_384
+MOST_EXCHANGES = 1000
+"""What is kept of outer frames until somebody takes it."""
 QUIET_S = 1.0
 """Silence after which an incomplete frame will not be completed."""
 
@@ -101,7 +105,7 @@ class Concentrator:
         self._changed = threading.Condition()
         self._exchanging = threading.Lock()
         self._down = ""
-        self._exchanges: list[Exchange] = []
+        self._exchanges: deque[Exchange] = deque(maxlen=MOST_EXCHANGES)
         self._line: Line | None = None
         connection.settimeout(QUIET_S)
         self._thread = threading.Thread(target=self._read, daemon=True, name="concentrator")
@@ -141,7 +145,8 @@ class Concentrator:
 
     def take_exchanges(self) -> tuple[Exchange, ...]:
         """The outer frames of all calls since, masked, and forget them."""
-        taken, self._exchanges = tuple(self._exchanges), []
+        taken = tuple(self._exchanges)
+        self._exchanges.clear()
         return taken
 
     def command(self, request: Request) -> None:
@@ -152,7 +157,7 @@ class Concentrator:
 
     def read_day_freezes(self, pns: Iterable[int], fns: Iterable[int], day_on: str) -> DayFreezes:
         """The frozen registers of many points, a few dozen a request."""
-        self._exchanges = []
+        self._exchanges.clear()
         wanted, kinds = sorted(set(pns)), tuple(sorted(set(fns)))
         asked = {(pn, fn) for pn in wanted for fn in kinds}
         found: dict[tuple[int, int], Unit] = {}
@@ -211,8 +216,6 @@ class Concentrator:
 
     def line(self) -> Line:
         """The one line behind it, for `MeterSession`."""
-        from services.ingest.protocols.qgdw376.forward_line import ForwardLine
-
         if self._line is None:
             self._line = ForwardLine(self)
         return self._line
