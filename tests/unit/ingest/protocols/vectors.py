@@ -12,11 +12,11 @@ BY_ID: dict[str, dict[str, Any]] = {row["id"]: row for row in DOCUMENT["frames"]
 IN_SCOPE = [row for row in DOCUMENT["frames"] if row["protocol"] == "DL/T 645-2007"]
 NOT_COVERED_YET = {
     "f64": "DL/T 645-1997: another control code and 2-byte identifiers",
-    "c01": "Q/GDW 376.1 terminal uplink",
-    "c02": "Q/GDW 376.1 terminal uplink",
-    "c03": "Q/GDW 376.1 terminal uplink",
-    "c04": "Q/GDW 376.1 terminal uplink",
-    "c05": "Q/GDW 376.1 forwarding; only the DL/T 645 frame inside is read",
+    "c01": "Q/GDW 376.1: read in tests/unit/ingest/protocols/qgdw376",
+    "c02": "Q/GDW 376.1: read in tests/unit/ingest/protocols/qgdw376",
+    "c03": "Q/GDW 376.1: read in tests/unit/ingest/protocols/qgdw376",
+    "c04": "Q/GDW 376.1: read in tests/unit/ingest/protocols/qgdw376",
+    "c05": "Q/GDW 376.1: read in tests/unit/ingest/protocols/qgdw376",
 }
 
 
