@@ -38,6 +38,7 @@ from services.ingest.protocols.qgdw376.replies import (
     decode_archive,
     decode_data,
     decode_forwarded_frame,
+    sort_out,
 )
 from services.ingest.protocols.qgdw376.requests import (
     Request,
@@ -160,7 +161,7 @@ class Concentrator:
         self._exchanges.clear()
         wanted, kinds = sorted(set(pns)), tuple(sorted(set(fns)))
         asked = {(pn, fn) for pn in wanted for fn in kinds}
-        found: dict[tuple[int, int], Unit] = {}
+        units: list[Unit] = []
         strangers: list[Unit] = []
         problems: list[str] = []
         profile = self.link.profile
@@ -173,19 +174,15 @@ class Concentrator:
             for frame in answer.frames:
                 body = decode_data(frame, self.layouts, profile)
                 problems += [body.problem] if body.problem else []
-                for unit in body.units:
-                    key = unit.pn, unit.fn
-                    if key in asked and unit.pn in part and unit.day_on == day_on:
-                        found[key] = unit
-                    else:
-                        strangers.append(unit)
-        good = {key: unit for key, unit in found.items() if has_value(unit)}
+                for unit in body.units:  # a unit of another request's points is not ours
+                    (units if unit.pn in part else strangers).append(unit)
+        sorted_out = sort_out(units, asked, day_on)
         return DayFreezes(
             day_on=day_on,
-            units=tuple(good[key] for key in sorted(good)),
-            absent=tuple(sorted(asked - good.keys())),
-            not_asked=tuple(strangers),
-            problems=tuple(problems),
+            units=sorted_out.units,
+            absent=sorted_out.absent,
+            not_asked=(*strangers, *sorted_out.not_asked),
+            problems=(*problems, *sorted_out.problems),
             exchanges=self.take_exchanges(),
         )
 
@@ -239,7 +236,7 @@ class Concentrator:
     def _exchange(self, attempts: int, started: float) -> Exchange:
         received, noise, skipped = self.link.take_evidence()
         return Exchange(
-            sent_hex=self.link.sent,
+            sent_hex=self.link.sent if attempts else "",
             received_hex=received,
             noise_hex=noise,
             skipped=skipped,
@@ -297,11 +294,6 @@ class Concentrator:
             self._changed.notify_all()
 
 
-def has_value(unit: Unit) -> bool:
-    """Whether at least one of its values is one: a terminal fills what it lacks with EEH."""
-    return any(quantity.value is not None for quantity in unit.quantities)
-
-
 def dial_out(
     host: str,
     port: int,
@@ -322,7 +314,9 @@ def dial_out(
 class MasterServer:
     """Listens for concentrators; a newer login of the same address replaces the older connection.
 
-    most: how many connections at a time; one more is closed at once.
+    most: how many connections at a time; one more is closed at once. The standard's login proves
+    nothing: whoever reaches this port is believed to be the address it names, so the port belongs
+    into a closed network.
     """
 
     def __init__(

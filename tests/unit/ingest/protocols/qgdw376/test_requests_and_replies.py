@@ -17,6 +17,7 @@ from services.ingest.protocols.qgdw376.replies import (
     decode_data,
     decode_events,
     decode_forwarded_frame,
+    sort_out,
 )
 from services.ingest.protocols.qgdw376.requests import (
     ALL_DENIED,
@@ -156,6 +157,21 @@ def test_units_stand_point_by_point_and_kind_by_kind() -> None:
         (0, 4), (18, 22), (36, 36),
     ]  # fmt: skip
     assert found.rest_offset == len(bytes.fromhex(body))
+
+
+def test_only_what_was_asked_counts_and_two_answers_that_differ_are_none() -> None:
+    none, other = UNIT.replace("5634120000", "eeeeeeeeee"), UNIT.replace("5634", "5734")
+    early = UNIT.replace("310126", "300126", 1)
+    body = f"07010114 {UNIT} {UNIT} {none} 01010114 {UNIT} 02010114 {other} 08010114 {early}"
+    units = decode_data(came(up("0D", f"{body} 80010114 {UNIT}")), load_layouts()).units
+    asked = {(pn, 161) for pn in (1, 2, 3, 4, 5)}
+    found = sort_out(units, asked, "2026-01-31")
+    assert [(unit.pn, unit.quantities[0].value) for unit in found.units] == [(1, 123456)]
+    assert found.absent == ((2, 161), (3, 161), (4, 161), (5, 161))
+    assert [(unit.pn, unit.day_on) for unit in found.not_asked] == [
+        (4, "2026-01-30"), (8, "2026-01-31"),
+    ]  # fmt: skip
+    assert found.problems == ("p2 F161 came twice and differs",)
 
 
 @pytest.mark.parametrize(
