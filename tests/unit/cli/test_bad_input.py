@@ -62,6 +62,7 @@ WITHOUT_JSON = {
     "simulate meters",
     "simulate gateways",
     "simulate bench",
+    "simulate concentrator",
     "operators add",
     "operators remove",
 }
@@ -120,6 +121,7 @@ KINDS = ("missing", "directory", "empty", "random", "gbk", "list", "object", "de
         ["simulate", "meters"],
         ["simulate", "gateways"],
         ["simulate", "bench"],
+        ["simulate", "concentrator"],
     ],
     ids=" ".join,
 )
