@@ -41,6 +41,7 @@ MapsDir = Annotated[
 ]
 BUILT_IN = (
     ("dlt645_2007", "DL/T 645-2007"),
+    ("qgdw376", "Q/GDW 376.1, through a concentrator"),
     ("manual", "read by a person"),
 )
 OPTIONAL = (

@@ -257,6 +257,7 @@ def _on_registers(
             attempts=day.attempts if day is not None else 0,
             relay=reading.relay,
             read_at=reading.read_at,
+            source=reading.source,
         )
     )
     if point.field_order_id:
@@ -288,6 +289,7 @@ def _on_profile(point: Point, profile: ProfileRead) -> Iterator[Emit]:
                 kind="profile",
                 reading_id=profile.reading_id,
                 attempts=day.attempts,
+                source=profile.source,
             )
         )
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from libs.events.errors import BadInput
+from services.ingest.behind import QGDW376, reach
 from services.ingest.days import day_end, day_of, parse_instant
 from services.ingest.events import (
     DemandPeak,
@@ -56,6 +57,9 @@ FREEZE_PARTS = {
 }
 """Which part of a daily freeze (DI1 of 0506xxnn) holds which registers."""
 
+SOURCES = {"dlt645_2007": "dlt645_2007", QGDW376: "qgdw376_forwarded"}
+"""What a DL/T 645 meter is asked with, and what is said of where its values come from."""
+
 Wall = Callable[[], str]
 CAUSES = {NoReply: "no_reply", BadReply: "bad_reply", LineDown: "line_down"}
 Outcome = RegistersRead | ProfileRead | ReadFailed
@@ -74,6 +78,7 @@ class Evidence:
                 self.frames.append(f">{exchange.sent_hex}")
             self.frames += [f"<{frame}" for frame in exchange.received_hex]
             self.frames += [f"?{noise}" for noise in exchange.noise_hex if noise]
+            self.add(exchange.carried)
 
 
 def read_order(
@@ -99,11 +104,12 @@ def read_order(
                 return _failed(order, "refused", problem, ordered_at, [])
             with lines.taken(order.line, priority):
                 return _read_modbus(order, wanted, evidence, ordered_at, clock)
-        if order.protocol != "dlt645_2007":
+        if order.protocol not in SOURCES:
             problem = f"nobody reads {order.protocol} remotely"
             return _failed(order, "refused", problem, ordered_at, [])
-        with lines.taken(order.line, priority) as turn:
-            session = MeterSession(turn, order.address, _profile_of(order))
+        line, address = reach(order.protocol, order.line, order.address)
+        with lines.taken(line, priority) as turn:
+            session = MeterSession(turn, address, _profile_of(order))
             try:
                 if order.kind == "profile":
                     return _read_profile(order, session, evidence, ordered_at)
@@ -157,7 +163,7 @@ def _read_freeze(
         usage_point=order.usage_point,
         meter_no=order.meter_no,
         kind="daily_freeze",
-        source="dlt645_2007",
+        source=SOURCES[order.protocol],
         day_on=order.day_on,
         read_at=now_at,
         order_id=order.order_id,
@@ -228,7 +234,7 @@ def _read_profile(
         reading_id=_reading_id(order, evidence.frames),
         usage_point=order.usage_point,
         meter_no=order.meter_no,
-        source="dlt645_2007",
+        source=SOURCES[order.protocol],
         day_on=order.day_on,
         read_at=now_at,
         order_id=order.order_id,

@@ -9,6 +9,8 @@ from typing import Any
 
 from simulators.city.population import DAY_TABLES, FIRST_ON, START_AT, Account, City, Point
 
+CONCENTRATOR = "0200-0001"
+"""Its address: the area code and the terminal."""
 LINE_KINDS = {"bus-1": "pty", "modbus-1": "modbus_tcp"}
 
 
@@ -127,7 +129,7 @@ def _installation(point: Point, lines: Mapping[str, str]) -> dict[str, Any]:
         "ratio": point.ratio,
         "protocol": point.protocol,
         "line": lines[point.line],
-        "address": point.address,
+        "address": f"{CONCENTRATOR}/{point.pn}/{point.address}" if point.pn else point.address,
         "capacity_kw": point.capacity_kw,
         "initial": ";".join(f"{name}={value}" for name, value in initial_registers(point).items()),
     }
@@ -168,7 +170,7 @@ def meters_config(
     """The configuration of the meter simulator; `extra`: meters that come later, with `line`."""
     lines: dict[str, list[dict[str, Any]]] = {}
     for point in city.points:
-        if not point.meter_no:
+        if not point.meter_no or point.pn:
             continue
         lines.setdefault(point.line, []).append(simulated_meter(point))
     for meter in extra:
@@ -183,6 +185,20 @@ def meters_config(
             {"name": name, "kind": LINE_KINDS.get(name, "tcp"), "meters": meters}
             for name, meters in lines.items()
         ],
+    }
+
+
+def concentrator_config(city: City, directory: Path, master_port: int) -> dict[str, Any]:
+    """The configuration of the simulated concentrator, which dials in to a port of ours."""
+    behind = sorted((point for point in city.points if point.pn), key=lambda point: point.pn)
+    return {
+        "clock": {"mode": "simulated", "start_at": START_AT},
+        "address": CONCENTRATOR,
+        "meters": [simulated_meter(point) for point in behind],
+        "master_port": master_port,
+        "reconnect_s": 0.2,
+        "journal": str(directory / "concentrator.jsonl"),
+        "ready_file": str(directory / "concentrator.ready.json"),
     }
 
 

@@ -52,7 +52,20 @@ class ConcentratorControl(Control):
             "misbehave": self._misbehave,
             "calm": self._calm,
             "concentrator": self._tell,
+            "time": self._pass_time,
+            "fault": self._changed,
+            "clear": self._changed,
         }
+
+    def _pass_time(self, request: Request) -> Answer:
+        answer = super()._time(request)
+        self._terminal.pass_time()
+        return answer
+
+    def _changed(self, request: Request) -> Answer:
+        """What was frozen until now was so before the meter changed."""
+        self._terminal.pass_time()
+        return self._fault(request) if request["op"] == "fault" else self._clear(request)
 
     def _misbehave(self, request: Request) -> Answer:
         seconds = request.get("seconds", 0)
@@ -158,9 +171,15 @@ class Simulator:
             writer.close()
 
     def _send(self, writer: asyncio.StreamWriter, data: bytes, delay_s: float) -> None:
+        """Write, or hang up where there are no bytes."""
+
         def write() -> None:
-            if not writer.is_closing():
+            if writer.is_closing():
+                return
+            if data:
                 writer.write(data)
+            else:
+                writer.close()
 
         if delay_s:
             asyncio.get_running_loop().call_later(delay_s, write)

@@ -1,11 +1,13 @@
 """What the concentrator has of its meters: freezes and current registers, as bytes of data units.
 
 Registers are those the meters show (cut down to 10 Wh), taken at 24:00 of a day or month, or now. A
-meter with a bad radio has nothing frozen. What it lacks is filled with EEH, or left out.
+meter with a bad radio has nothing frozen, and one that was silent nothing of that time. What it
+lacks is filled with EEH, or left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from services.ingest.protocols.dlt645.values import epoch_s
@@ -48,10 +50,34 @@ def taken_s(layout: Layout, tag: str, zone_minutes: int) -> int:
 class Store:
     """The data of one concentrator."""
 
-    def __init__(self, zone_minutes: int, freezes_kept: int, bad_radio: frozenset[str]) -> None:
+    def __init__(
+        self, zone_minutes: int, freezes_kept: int, bad_radio: frozenset[str], now_s: int
+    ) -> None:
         self._zone_minutes = zone_minutes
         self._kept_s = (freezes_kept + 1) * 86_400
         self.bad_radio = bad_radio
+        self._passed_s = now_s
+        self._missed: dict[str, list[tuple[int, int]]] = {}
+        self._unfrozen: set[int] = set()
+
+    def pass_time(self, meters: Iterable[Meter], now_s: int, skips: Callable[[], bool]) -> None:
+        """Read the meters from the last time up to now: of a silent one nothing is frozen, and of a
+        midnight that `skips` says nothing of any."""
+        since_s, self._passed_s = self._passed_s, max(now_s, self._passed_s)
+        if now_s <= since_s:
+            return
+        for meter in meters:
+            if meter.faults.peek("silent"):
+                self._missed.setdefault(meter.config.name, []).append((since_s, now_s))
+        zone_s = self._zone_minutes * 60
+        first = -(-(since_s + 1 + zone_s) // 86_400) * 86_400 - zone_s
+        for midnight_s in range(first, now_s + 1, 86_400):
+            if skips():
+                self._unfrozen.add(midnight_s)
+
+    def _is_missed(self, meter: Meter, at_s: int) -> bool:
+        spans = self._missed.get(meter.config.name, ())
+        return any(since < at_s <= until for since, until in spans)
 
     def unit(
         self, layout: Layout, meter: Meter | None, tag: bytes, tag_text: str, now_s: int
@@ -78,7 +104,13 @@ class Store:
                 moments = [at_s + number * step_s for number in range(tag[6])]
                 parts += [
                     self._register(
-                        meter, field.obis, field.format, 0, each if has and each <= now_s else None
+                        meter,
+                        field.obis,
+                        field.format,
+                        0,
+                        each
+                        if has and each <= now_s and not self._is_missed(meter, each)
+                        else None,
                     )
                     for each in moments
                 ]
@@ -88,6 +120,9 @@ class Store:
         if layout.afn != FROZEN:
             return meter.is_installed(now_s)
         if meter.config.address in self.bad_radio or not meter.is_installed(at_s):
+            return False
+        is_freeze = layout.tag_format != "A15"
+        if is_freeze and (at_s in self._unfrozen or self._is_missed(meter, at_s)):
             return False
         return max(meter.base_s, now_s - self._kept_s) <= at_s <= now_s
 

@@ -1,7 +1,8 @@
 """The concentrator itself: frames in, frames out. No sockets here; see `server`.
 
 Misbehaviour (the control port turns it on): drop_login, silent, slow, repeat_answer, wrong_number,
-wrong_checksum, hang_up; for a count of times, or until cleared.
+wrong_checksum, hang_up (before an answer), cut (in the middle of one), no_freeze (at a midnight);
+for a count of times, or until cleared.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ MISBEHAVIOURS = (
     "wrong_number",
     "wrong_checksum",
     "hang_up",
+    "cut",
+    "no_freeze",
 )
 DEFAULT_SLOW_S = 5.0
 _DATA, _CONFIRM = 8, 0
@@ -89,7 +92,13 @@ class Terminal:
         self.address: Address = parse_address(config.address)
         self.archive = _archive_of(config)
         self.rounds = dict.fromkeys(range(1, 9), "closed")
-        self.store = Store(config.zone_minutes, config.freezes_kept, frozenset(config.bad_radio))
+        self.store = Store(
+            config.zone_minutes,
+            config.freezes_kept,
+            frozenset(config.bad_radio),
+            clock.now_s(),
+        )
+        self._meters = tuple(meters)
         self.logins = self.heartbeats = self.acknowledged = 0
         self._config = config
         self._clock = clock
@@ -127,6 +136,13 @@ class Terminal:
             self._misbehaviours[kind] = (count - 1, seconds)
         return seconds
 
+    def pass_time(self) -> None:
+        """Freeze what is to be frozen up to now."""
+        self.store.pass_time(self._meters, self._clock.now_s(), self._skips_freeze)
+
+    def _skips_freeze(self) -> bool:
+        return self.takes("no_freeze") is not None
+
     # What it says by itself
 
     def login(self) -> bytes:
@@ -139,6 +155,7 @@ class Terminal:
     def heartbeat(self) -> bytes:
         """The heartbeat."""
         self.heartbeats += 1
+        self.pass_time()
         return encode_frame(link_frame(self.address, HEARTBEAT, self._counted()))
 
     def _counted(self) -> int:
@@ -164,6 +181,7 @@ class Terminal:
         if not frame.starter:
             self.acknowledged += 1
             return []
+        self.pass_time()
         if self.takes("hang_up") is not None:
             raise HangUp
         names = sorted(self._misbehaviours)
@@ -214,6 +232,9 @@ class Terminal:
         delay_s += 0 if slow_s is None else slow_s or DEFAULT_SLOW_S
         if self.takes("wrong_checksum") is not None:
             frames = [raw[:-2] + bytes(((raw[-2] + 1) & 0xFF, raw[-1])) for raw in frames]
+        if self.takes("cut") is not None:
+            whole = b"".join(frames)
+            return [TimedReply(whole[: len(whole) // 2], delay_s), TimedReply(b"", delay_s)]
         if self.takes("repeat_answer") is not None:
             frames = [raw for raw in frames for _ in range(2)]
         return [TimedReply(raw, delay_s) for raw in frames]

@@ -24,6 +24,7 @@ from services.ingest import poller as poller_module
 from services.ingest.events import ReadFailed, ReadingOrdered, catalogue, edge_catalogue
 from services.ingest.lines import Lane
 from services.ingest.poller import GROUP, ORDERS, READINGS, Poller, run_poller
+from services.ingest.reading_qgdw376 import Waiting
 from tests.unit.ingest.desk import at
 
 MAX_POLL_MS = 10_000
@@ -88,7 +89,9 @@ class Field:
             poller.step()
         return poller
 
-    def read(self, order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
+    def read(
+        self, order: ReadingOrdered, ordered_at: str, before: tuple[str, ...], waiting: Waiting
+    ) -> ReadFailed:
         self.asked.append(order.order_id)
         self.before.append(before)
         self.gates.setdefault(order.line, threading.Semaphore(0)).acquire()
@@ -275,7 +278,9 @@ def test_a_stop_keeps_what_is_read_and_the_rest_comes_again(opened: Opened) -> N
 def test_an_error_in_a_line_is_an_error_of_the_poller(opened: Opened) -> None:
     field = opened()
 
-    def broken(order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
+    def broken(
+        order: ReadingOrdered, ordered_at: str, before: tuple[str, ...], waiting: Waiting
+    ) -> ReadFailed:
         raise AssertionError("a bug")
 
     field.poller.read = broken

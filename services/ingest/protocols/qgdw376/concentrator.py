@@ -27,7 +27,7 @@ from services.ingest.protocols.drivers import Line
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
 from services.ingest.protocols.qgdw376.archive import ArchiveEntry
 from services.ingest.protocols.qgdw376.forward_line import ForwardLine
-from services.ingest.protocols.qgdw376.frame import Address
+from services.ingest.protocols.qgdw376.frame import Address, Frame
 from services.ingest.protocols.qgdw376.layout_file import load_layouts
 from services.ingest.protocols.qgdw376.layouts import Layouts, Unit
 from services.ingest.protocols.qgdw376.link import Answer, MasterLink
@@ -97,12 +97,13 @@ class Concentrator:
         settings: LinkSettings | None = None,
         layouts: Layouts | None = None,
         on_login: Callable[[Concentrator], None] | None = None,
+        on_report: Callable[[Concentrator, Frame], None] | None = None,
     ) -> None:
         self.link = link
         self.settings = settings or LinkSettings()
         self.layouts = load_layouts() if layouts is None else layouts
         self._connection = connection
-        self._on_login = on_login
+        self._on_login, self._on_report = on_login, on_report
         self._changed = threading.Condition()
         self._exchanging = threading.Lock()
         self._down = ""
@@ -284,6 +285,8 @@ class Concentrator:
             self._changed.notify_all()
         if self.link.logged_in and not was_in and self._on_login is not None:
             self._on_login(self)
+        while self._on_report is not None and self.link.reports:
+            self._on_report(self, self.link.reports.popleft())
 
     def _fail(self, why: str) -> None:
         self._down = self._down or why
@@ -300,6 +303,7 @@ def dial_out(
     address: Address,
     profile: ConcentratorProfile = STANDARD,
     settings: LinkSettings | None = None,
+    on_report: Callable[[Concentrator, Frame], None] | None = None,
 ) -> Concentrator:
     """Connect to a concentrator that listens; it needs no login. LineDown when nobody answers."""
     chosen = settings or LinkSettings()
@@ -308,7 +312,7 @@ def dial_out(
     except OSError as error:
         raise LineDown(f"concentrator {address} at {host}:{port}: {error}") from None
     link = MasterLink(profile, address, chosen.digest_key)
-    return Concentrator(connection, link, chosen)
+    return Concentrator(connection, link, chosen, on_report=on_report)
 
 
 class MasterServer:
@@ -326,8 +330,10 @@ class MasterServer:
         profile: ConcentratorProfile = STANDARD,
         settings: LinkSettings | None = None,
         most: int = 1000,
+        on_report: Callable[[Concentrator, Frame], None] | None = None,
     ) -> None:
         self.profile = profile
+        self._on_report = on_report
         self.settings = settings or LinkSettings()
         self._most = most
         self._arrived = threading.Condition()
@@ -383,7 +389,7 @@ class MasterServer:
                 continue
             link = MasterLink(self.profile, digest_key=self.settings.digest_key)
             self._open.append(
-                Concentrator(connection, link, self.settings, on_login=self._on_login)
+                Concentrator(connection, link, self.settings, None, self._on_login, self._on_report)
             )
 
     def _on_login(self, concentrator: Concentrator) -> None:
