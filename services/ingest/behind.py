@@ -53,11 +53,14 @@ def parse_behind(address: str) -> Behind:
 def reach(protocol: str, line: str, address: str) -> tuple[str, str]:
     """The line that a meter is talked to on, and its own address there.
 
-    BadInput when a meter behind a concentrator has another kind of address.
+    BadInput when a meter behind a concentrator has another kind of address or line.
     """
     if protocol != QGDW376:
         return line, address
     place = parse_behind(address)
+    if not line.startswith(("tcp:", "listen:")) or "/" in line:
+        problem = f"{line!r} reaches no concentrator"
+        raise BadInput("line", problem, "write tcp:HOST:PORT or listen:HOST:PORT")
     return f"{line}/{place.concentrator}", place.meter
 
 

@@ -219,7 +219,8 @@ def _known_line(name: str) -> str:
 def _settings(given: Any, place: str) -> dict[str, Any]:
     """A line's fields as `LineSettings` has them: milliseconds become seconds."""
     found: dict[str, Any] = {}
-    fields = FIELDS | CONCENTRATOR_FIELDS
+    of_meters = place.startswith("lines.serial:")
+    fields = FIELDS if of_meters else FIELDS | CONCENTRATOR_FIELDS
     for name, value in _table(given, place, fields).items():
         about = fields[name]
         number = _whole(value, f"{place}.{name}", about.lowest, about.highest)

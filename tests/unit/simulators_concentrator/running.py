@@ -89,7 +89,8 @@ def running_site(
 ) -> Iterator[Site]:
     """Start both, wait until the control port is there, stop both."""
     with MasterServer("127.0.0.1", 0, profile, settings) as server:
-        place = {"master_port": server.address[1]} if "listen_port" not in more else {}
+        has_place = "listen_port" in more or "master_port" in more
+        place = {} if has_place else {"master_port": server.address[1]}
         configuration = document(folder, count, **place, **more)
         path = folder / "config.json"
         path.write_text(json.dumps(configuration), encoding="utf-8")
