@@ -28,12 +28,17 @@ from services.ingest.protocols.qgdw376.concentrator import (
 )
 from services.ingest.protocols.qgdw376.frame import parse_address
 from services.ingest.protocols.qgdw376.profile import STANDARD
-from services.ingest.protocols.qgdw376.replies import decode_acknowledgement, decode_events
+from services.ingest.protocols.qgdw376.replies import (
+    decode_acknowledgement,
+    decode_data,
+    decode_events,
+)
 from services.ingest.protocols.qgdw376.requests import (
     Request,
     archive_setting,
     clock_request,
     current_request,
+    curve_request,
     event_request,
     permit_close_request,
     trip_request,
@@ -221,7 +226,7 @@ def test_a_meter_session_works_through_it(site: Site) -> None:
     read = session.read("0001FF00")
     assert read.quantities[0].value == site.truth(7, START_AT)["1-0:1.8.0"] // 10 * 10
     assert read.exchanges[0].attempts == 1
-    outer = site.concentrator().take_exchanges()
+    outer = read.exchanges[0].carried
     assert len(outer) == 1
     assert read.exchanges[0].sent_hex[8:] in outer[0].sent_hex
 
@@ -229,10 +234,10 @@ def test_a_meter_session_works_through_it(site: Site) -> None:
 def test_a_relay_behind_it_is_switched_once_and_read_back(site: Site) -> None:
     session = MeterSession(site.concentrator().line(), address_of(6))
     security = PasswordSecurity(credentials=Credentials(password="000000"))
-    assert session.send_relay_command("trip", "2026-02-01T02:10:00Z", security).accepted
+    tripped = session.send_relay_command("trip", "2026-02-01T02:10:00Z", security)
+    assert tripped.accepted
     assert session.read_relay_status().state == "open"
-    sent = site.concentrator().take_exchanges()[0].sent_hex
-    assert "xx" in sent
+    assert "xx" in tripped.exchanges[0].carried[0].sent_hex
     assert session.send_relay_command("close", "2026-02-01T02:10:00Z", security).accepted
 
 
@@ -419,3 +424,38 @@ def test_the_command_names_a_missing_file(
 def test_a_misbehaviour_nobody_knows_is_refused(site: Site, kind: str, count: object) -> None:
     with pytest.raises(BadInput, match="misbehave"):
         site.remote.ask("misbehave", kind=kind, count=count)
+
+
+def test_nothing_is_frozen_of_a_silent_meter_or_of_a_midnight_that_was_skipped(
+    tmp_path: Path,
+) -> None:
+    """Simulated days: p1 is silent over one midnight, over the next one nothing is frozen."""
+    with running_site(tmp_path, 2) as site:
+        site.remote.ask("fault", meter=address_of(1), kind="silent")
+        site.remote.ask("time", at="2026-02-01T20:00:00Z")
+        site.remote.ask("clear", meter=address_of(1))
+        site.remote.ask("misbehave", kind="no_freeze", count=1)
+        site.remote.ask("time", at="2026-02-02T20:00:00Z")
+        site.remote.ask("time", at="2026-02-03T20:00:00Z")
+        concentrator = site.concentrator()
+        absent = {
+            day: concentrator.read_day_freezes((1, 2), (161,), day).absent
+            for day in ("2026-01-31", "2026-02-01", "2026-02-02", "2026-02-03")
+        }
+        assert list(absent.values()) == [(), ((1, 161),), ((1, 161), (2, 161)), ()]
+        curve = curve_request((1,), (101,), "2026-02-01T01:45:00Z", 1, 96)
+        answer = concentrator.request(curve)
+        (unit,) = decode_data(answer.frames[0], concentrator.layouts).units
+        values = [quantity.value for quantity in unit.quantities]
+        assert None not in values[:2], "up to ten o'clock it spoke"
+        assert set(values[2:74]) == {None}, "until four in the morning it did not"
+        assert None not in values[74:]
+
+
+def test_a_connection_cut_in_the_middle_of_an_answer_is_down(site: Site) -> None:
+    site.remote.ask("misbehave", kind="cut", count=1)
+    with pytest.raises(LineDown, match="closed by the concentrator") as error:
+        site.concentrator().read_day_freezes((1, 2), (161,), YESTERDAY)
+    assert error.value.exchange is not None
+    assert error.value.exchange.received_hex == ()
+    assert read_one(site.concentrator()) > 0
