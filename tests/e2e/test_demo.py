@@ -36,6 +36,8 @@ SETTLED = frozenset(
         "stuck relay",
         "relay chain",
         "SIGKILLs",
+        "concentrator",
+        "recovered profile",
     }
 )
 """What must be settled by the last day of the short form."""
