@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 from libs.events.errors import Refused
 from libs.events.telemetry import logger
+from services.ingest.behind import Behind
 from services.ingest.concentrator_settings import ConcentratorSettings
 from services.ingest.line_file import LineBook, LineName
 from services.ingest.protocols.drivers import LineSettings
@@ -168,11 +169,13 @@ class ConcentratorLine(ForwardLine):
         while len(self.answers) > ANSWERS_KEPT:
             self.answers.popitem(last=False)
 
-    def unread_numbers(self, places: Iterable[tuple[str, int]]) -> tuple[int, ...]:
-        """The archive numbers to be read before the values of these meters (address and Pn) may be
-        believed; none with `archive_h` 0. That a number is its Pn is UNCONFIRMED: what stands at
-        another number counts as missing, and its meter is asked itself."""
-        self.registered |= dict(places)
+    def unread_numbers(self, places: Iterable[Behind]) -> tuple[int, ...]:
+        """The archive numbers to be read before the values of these meters may be believed; none
+        with `archive_h` 0. That a number is its Pn is UNCONFIRMED: what stands at another number
+        counts as missing, and its meter is asked itself."""
+        for place in places:
+            known = {meter: pn for meter, pn in self.registered.items() if pn != place.pn}
+            self.registered = known | {place.meter: place.pn}
         if not self.reached.own.archive_h:
             return ()
         age_s = time.monotonic() - (self.archive_at if self.archive_at is not None else 0.0)
@@ -186,10 +189,25 @@ class ConcentratorLine(ForwardLine):
         self.entries |= {entry.number: entry for entry in entries if entry.pn}
 
     def difference(self) -> ArchiveDifference:
-        """The archive as far as it was read, against the meters that were asked for."""
-        if not self.reached.own.archive_h:
-            return ArchiveDifference()
+        """The archive as far as it was read, against the last meter asked for at each point."""
         return compare_archive(self.entries.values(), self.registered)
+
+    def distrusted(self, places: Iterable[Behind]) -> frozenset[int]:
+        """Points where the archive has not just the meter of our register: a value from there may
+        be another meter's."""
+        if not self.reached.own.archive_h:
+            return frozenset()
+        return frozenset(
+            place.pn for place in places if self._claims(place) != {(place.meter, place.pn)}
+        )
+
+    def _claims(self, place: Behind) -> set[tuple[str, int]]:
+        entries = self.entries.values()
+        return {
+            (each.address, each.pn)
+            for each in entries
+            if each.address == place.meter or each.pn == place.pn
+        }
 
     def wake(self) -> None:
         """A relay command does not wait for a concentrator's rest."""

@@ -29,7 +29,7 @@ from services.ingest.lines import TRIED_AGAIN, Lines, Turn
 from services.ingest.protocols.dlt645.values import format_instant
 from services.ingest.protocols.failures import BadReply, ProtocolError
 from services.ingest.protocols.modbus import RegisterMap
-from services.ingest.protocols.qgdw376.archive import ArchiveDifference
+from services.ingest.protocols.qgdw376.archive import ArchiveDifference, ArchiveEntry
 from services.ingest.protocols.qgdw376.layout_file import load_layouts
 from services.ingest.protocols.qgdw376.layouts import Unit
 from services.ingest.protocols.qgdw376.masking import kept
@@ -139,6 +139,7 @@ def _ask_concentrator(
             return None
         if found is None:
             others = [other for other in waiting() if _is_alike(other, order)]
+            others = [other for other in others if other.order_id not in site.answers]
             _check_archive(turn, site, [order, *others])
             if order.kind == "profile":
                 return _read_curve(order, turn, site, evidence, now_at)
@@ -177,17 +178,25 @@ def _kinds_of(order: ReadingOrdered, table: Mapping[str, int]) -> list[int]:
 def _check_archive(turn: Turn, site: ConcentratorLine, orders: Iterable[ReadingOrdered]) -> None:
     """Read what the archive says of these meters, unless it is known; tell what differs."""
     places = [parse_behind(order.address) for order in orders]
-    numbers = site.unread_numbers((place.meter, place.pn) for place in places)
+    numbers = site.unread_numbers(places)
     step = site.reached.own.points_per_request
     for at in range(0, len(numbers), step):
         part = numbers[at : at + step]
         asked = _ask(turn, archive_query(part))
-        if asked.answer.is_acknowledgement:
-            continue
-        for frame in asked.answer.frames:
-            site.note_entries(part, decode_archive(frame))
+        site.note_entries(part, _entries_of(asked))
     if numbers:
         _tell(site.reached.name, site.difference())
+
+
+def _entries_of(asked: Asked) -> list[ArchiveEntry]:
+    """The entries of an answer; none when it denies, or when nobody can read it."""
+    if asked.answer.is_acknowledgement:
+        return []
+    try:
+        return [entry for frame in asked.answer.frames for entry in decode_archive(frame)]
+    except BadReply as error:
+        logger("ingest.concentrators").warning("an archive nobody can read", why=error.problem)
+        return []
 
 
 def _tell(name: str, difference: ArchiveDifference) -> None:
@@ -204,12 +213,6 @@ def _tell(name: str, difference: ArchiveDifference) -> None:
     )
 
 
-def _distrusted(site: ConcentratorLine) -> frozenset[int]:
-    """Points whose values may be another meter's, or nobody's we know."""
-    difference = site.difference()
-    return difference.unsafe_pns | {pn for _, pn in difference.missing}
-
-
 # -- day freezes ----------------------------------------------------------------------------------
 
 
@@ -217,12 +220,13 @@ def _ask_day(turn: Turn, site: ConcentratorLine, orders: list[ReadingOrdered]) -
     """Ask what was frozen of one day for all of them, and keep each one's answer."""
     day_on = orders[0].day_on
     kinds = {order.order_id: _kinds_of(order, FREEZE_FNS) for order in orders}
-    points = {order.order_id: parse_behind(order.address).pn for order in orders}
+    places = {order.order_id: parse_behind(order.address) for order in orders}
+    points = {name: place.pn for name, place in places.items()}
     needs = [Need(day_on, fn, points[name]) for name, fns in kinds.items() for fn in fns]
     plan = plan_reads(
         needs,
         {},
-        unsafe_pns=_distrusted(site),
+        unsafe_pns=site.distrusted(places.values()),
         points_per_request=site.reached.own.points_per_request,
     )
     units: dict[tuple[int, int], Unit] = {}
@@ -288,13 +292,14 @@ def _read_curve(
     order: ReadingOrdered, turn: Turn, site: ConcentratorLine, evidence: Evidence, now_at: str
 ) -> ProfileRead:
     """A day's 97 snapshots of each register, as far as the concentrator has them."""
-    pn = parse_behind(order.address).pn
+    place = parse_behind(order.address)
+    pn = place.pn
     first_at = parse_instant(day_end(order.day_on)) - timedelta(days=1)
     fns = _kinds_of(order, CURVE_FNS)
     columns: dict[str, list[int | None]] = {
         f"{name}.0": [None] * (CURVE_POINTS + 1) for name, fn in CURVE_FNS.items() if fn in fns
     }
-    if pn not in _distrusted(site):
+    if not site.distrusted([place]):
         shift = timedelta(seconds=site.reached.own.curve_offset * 900)
         for begin, count in ((0, CURVE_POINTS), (CURVE_POINTS, 1)):
             tag_at = format_instant(first_at + timedelta(seconds=900 * begin) - shift)

@@ -11,6 +11,7 @@ import pytest
 
 from libs.events.errors import Refused
 from services.ingest import concentrators
+from services.ingest.behind import Behind
 from services.ingest.concentrators import ConcentratorLine, Concentrators
 from services.ingest.line_file import LineBook, parse_line
 from services.ingest.protocols.failures import LineDown
@@ -114,15 +115,34 @@ def test_its_archive_is_read_once_a_while(monkeypatch: pytest.MonkeyPatch) -> No
     now_s = 1000.0
     monkeypatch.setattr(concentrators.time, "monotonic", lambda: now_s)
     line = line_to("tcp:127.0.0.1:1", archive_h=1)
-    assert line.unread_numbers([("A", 1), ("B", 2)]) == (1, 2)
-    line.note_entries((1, 2), [ArchiveEntry(number=1, pn=1, address="A")])
-    assert line.unread_numbers([("C", 3)]) == (3,)
-    line.note_entries((3,), [ArchiveEntry(number=3, pn=0, address="C")])
-    assert line.unread_numbers([("A", 1)]) == ()
-    assert [address for address, _ in line.difference().missing] == ["B", "C"]
+    one, two, three = (Behind(NAME, pn, f"meter {pn}") for pn in (1, 2, 3))
+    assert line.unread_numbers([one, two]) == (1, 2)
+    line.note_entries((1, 2), [ArchiveEntry(number=1, pn=1, address="meter 1")])
+    assert line.unread_numbers([three]) == (3,)
+    line.note_entries((3,), [ArchiveEntry(number=3, pn=0, address="meter 3")])
+    assert line.unread_numbers([one]) == ()
+    assert line.distrusted([one, two, three]) == {2, 3}
+    assert [pn for _, pn in line.difference().missing] == [2, 3]
     now_s += 3601
-    assert line.unread_numbers([("A", 1)]) == (1, 2, 3)
-    assert [address for address, _ in line.difference().missing] == ["A", "B", "C"]
+    assert line.unread_numbers([one]) == (1, 2, 3)
+    assert line.distrusted([one, two, three]) == {1, 2, 3}
+
+
+def test_a_point_is_distrusted_while_it_is_not_just_the_registered_meters() -> None:
+    line = line_to("tcp:127.0.0.1:1")
+    places = [Behind(NAME, pn, f"meter {pn}") for pn in range(1, 6)]
+    line.unread_numbers(places)
+    claimed = ((1, "meter 1"), (2, "meter 2"), (2, "meter 9"), (3, "meter 4"), (5, "meter 5"))
+    entries = [ArchiveEntry(number=n, pn=pn, address=who) for n, (pn, who) in enumerate(claimed, 1)]
+    line.note_entries(range(1, 7), entries)
+    assert line.distrusted(places) == {2, 3, 4}
+    new = Behind(NAME, 1, "new meter 1")
+    assert line.distrusted([new]) == {1}, "until the archive has the meter that came in its place"
+    line.unread_numbers([new])
+    line.note_entries((1,), [ArchiveEntry(number=1, pn=1, address="new meter 1")])
+    assert line.distrusted([new]) == frozenset()
+    assert "meter 1" not in line.registered
+    assert line_to("tcp:127.0.0.1:1", archive_h=0).distrusted(places) == frozenset()
 
 
 def test_only_so_many_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
