@@ -67,7 +67,7 @@ def poll(line: str, meters: int, lines: Lines) -> int:
     poller = Poller(
         SimLog(broker, GROUP, f"{GROUP}-0", (ORDERS,)),
         producer,
-        lambda order, at, before: read_order(order, lines, at, None, before),
+        lambda order, at, before, _: read_order(order, lines, at, None, before),
         threads=4,
         lane_of=lines.lane_of,
     )

@@ -27,20 +27,26 @@ from rich.table import Table
 
 from libs.events.errors import BadInput
 from libs.events.quantities import format_scaled
+from services.cli.concentrator_archive import archive
 from services.cli.row_file import STANDARD_INPUT
 from services.ingest.protocols.modbus_map_file import SHIPPED, load_map, load_maps, parse_map
 from services.ingest.protocols.modbus_registers import Register, RegisterMap, plan_reads
 from services.settings import load_settings
 
-app = typer.Typer(no_args_is_help=True, help="Protocols of meters, and Modbus register maps.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Protocols of meters, Modbus register maps, archives of concentrators.",
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Files = Annotated[list[str], typer.Argument(help="Maps (YAML), or - .", metavar="FILE...")]
 MapsDir = Annotated[
     Path | None,
     typer.Option("--maps", help="Directory with own maps; default: the setting.", metavar="DIR"),
 ]
+app.command(epilog="Example: gridledger protocols archive answer.hex --installed inst.csv")(archive)
 BUILT_IN = (
     ("dlt645_2007", "DL/T 645-2007"),
+    ("qgdw376", "Q/GDW 376.1, through a concentrator"),
     ("manual", "read by a person"),
 )
 OPTIONAL = (

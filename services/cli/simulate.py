@@ -1,4 +1,4 @@
-"""`gridledger simulate`: simulated meters, payment gateways and a bench, each a process."""
+"""`gridledger simulate`: simulated meters, concentrators, gateways and a bench, each a process."""
 
 from __future__ import annotations
 
@@ -33,3 +33,9 @@ def gateways(config: Config) -> None:
 def bench(config: Config) -> None:
     """A verification bench; see simulators/bench/config.py."""
     _run("bench", config)
+
+
+@app.command(epilog="Example: gridledger simulate concentrator concentrator.json")
+def concentrator(config: Config) -> None:
+    """A Q/GDW 376.1 concentrator with its meters; see simulators/concentrator/config.py."""
+    _run("concentrator", config)

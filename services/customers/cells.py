@@ -35,8 +35,11 @@ _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", re.ASCII)
 _ACCOUNT = re.compile(r"[0-9]{10}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)  # exact in 28 decimal digits
 _REGISTER = re.compile(r"[0-9]+-[0-9]+:(?P<quantity>[0-9]+)\.(?P<kind>[0-9]+)\.[0-9]+", re.ASCII)
-_LINE = re.compile(r"tcp:[^\s:]+:[0-9]{1,5}|serial:\S+", re.ASCII)
+_LINE = re.compile(r"(tcp|listen):[^\s:/]+:[0-9]{1,5}|serial:\S+", re.ASCII)
 _ADDRESS = re.compile(r"[0-9]{1,12}", re.ASCII)
+_BEHIND = re.compile(r"[0-9]{4}-([0-9A-Fa-f]{4})/([0-9]{1,4})/([0-9]{12})", re.ASCII)
+POINT_MAX = 2040
+"""Of a concentrator (Q/GDW 376.1: 255 groups of 8)."""
 
 
 def read_text(text: str, column: str) -> str:
@@ -142,15 +145,37 @@ def read_share(text: str, column: str) -> str:
 def read_line(text: str, column: str) -> str:
     """How a meter is reached."""
     if not _LINE.fullmatch(text):
-        raise BadInput(column, f"{text!r} is no line", "write tcp:HOST:PORT or serial:PATH")
+        fix = "write tcp:HOST:PORT, listen:HOST:PORT or serial:PATH"
+        raise BadInput(column, f"{text!r} is no line", fix)
     return text
 
 
 def read_address(text: str, column: str) -> str:
-    """A meter's address on its line: digits, never a wildcard or broadcast address (DESIGN 4)."""
+    """A meter's address on its line: digits, never a wildcard or broadcast address (DESIGN 4).
+
+    Behind a concentrator: `0200-1234/17/000000000161`, that is AREA-TERMINAL, the measurement point
+    Pn and the meter's own address.
+    """
+    if "/" in text:
+        return _read_behind(text, column)
     if not _ADDRESS.fullmatch(text) or text == "9" * 12:
         fix = "give the meter's own address in digits, no wildcard, no broadcast"
         raise BadInput(column, f"{text!r} is no address", fix)
+    return text
+
+
+def _read_behind(text: str, column: str) -> str:
+    found = _BEHIND.fullmatch(text)
+    if found is None:
+        problem = f"{text!r} is no place behind a concentrator"
+        raise BadInput(column, problem, "write it like 0200-1234/17/000000000161")
+    terminal, number, meter = found.groups()
+    if terminal.upper() in ("0000", "FFFF"):
+        raise BadInput(column, f"{text!r}: {terminal} names no one concentrator", "give its own")
+    if not 1 <= int(number) <= POINT_MAX:
+        raise BadInput(column, f"{text!r}: {number} is no point", f"give 1 to {POINT_MAX}")
+    if meter == "9" * 12:
+        raise BadInput(column, f"{text!r}: {meter} is no meter's address", "give its own")
     return text
 
 

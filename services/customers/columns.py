@@ -224,8 +224,20 @@ def _access(when_empty: str, empty: Any) -> tuple[Column, ...]:
     """How a meter is reached, and what the connection can carry."""
     return (
         _protocol(when_empty, empty),
-        column("line", read_line, "how it is reached", "tcp:10.1.2.3:9600", empty=""),
-        column("address", read_address, "its address on the line", "000000001001", empty=""),
+        column(
+            "line",
+            read_line,
+            "how it, or its concentrator, is reached; listen:HOST:PORT: that dials in to us there",
+            "tcp:10.1.2.3:9600",
+            empty="",
+        ),
+        column(
+            "address",
+            read_address,
+            "its address on the line; qgdw376: 0200-1234/17/000000000161 (AREA-TERMINAL/Pn/meter)",
+            "000000001001",
+            empty="",
+        ),
     )
 
 

@@ -256,8 +256,9 @@ class AccountOpened:
 class Installation:
     """Which meter a usage point has from an instant to an instant ("" open).
 
-    ratio: CT x VT as an exact decimal; protocol: dlt645_2007, modbus_sdm630, manual; line: how to
-    reach it (tcp:HOST:PORT or serial:PATH); address: on that line; digits: integer digits of its
+    ratio: CT x VT as an exact decimal; protocol: dlt645_2007, qgdw376, modbus_sdm630, manual; line:
+    how to reach it or its concentrator (tcp:HOST:PORT, listen:HOST:PORT, serial:PATH); address: on
+    that line, or 0200-1234/17/000000000161 behind a concentrator; digits: integer digits of its
     registers; initial and final: register (OBIS) -> Wh or varh as the meter shows, at from_at and
     at to_at; capacity_w: what the connection can carry, for plausibility.
     """

@@ -19,7 +19,13 @@ from libs.events.quantities import WH_PER_KWH
 from services.customers.cells import is_energy
 from services.customers.days import day_start_at
 from services.customers.events import Installation
-from services.customers.rows import ExchangeRow, Happening, InstallationRow, PointRow
+from services.customers.rows import (
+    ExchangeRow,
+    Happening,
+    InstallationRow,
+    PointRow,
+    check_reach,
+)
 from services.customers.state import Account, in_force, supplied_span, timeline
 
 
@@ -153,6 +159,7 @@ def _exchanged(
     if begun.protocol != "manual" and not (begun.line and begun.address):
         column = "address" if begun.line else "line"
         raise BadInput(column, "is missing", f"protocol {begun.protocol} needs it")
+    check_reach(begun.protocol, begun.line, begun.address)
     _check_dial("new_initial", row.new_initial, begun)
     return ended, begun
 

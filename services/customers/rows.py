@@ -40,7 +40,7 @@ LOSS_ROLES = ("gate", "member", "none")
 WITH_PARENT = ("deducted", "fixed_ratio", "fixed_quantity", "transferred")
 ACCURACY_CLASSES = ("0.2S", "0.5S", "1", "2")
 CONNECTIONS = ("direct", "ct")
-PROTOCOLS = ("dlt645_2007", "modbus_sdm630", "dlt698", "dlms", "manual")
+PROTOCOLS = ("dlt645_2007", "qgdw376", "modbus_sdm630", "dlt698", "dlms", "manual")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +274,22 @@ def _check_installation(row: InstallationRow) -> None:
     if row.protocol != "manual" and not (row.line and row.address):
         column = "address" if row.line else "line"
         raise BadInput(column, "is missing", f"protocol {row.protocol} needs it")
+    check_reach(row.protocol, row.line, row.address)
+
+
+def check_reach(protocol: str, line: str, address: str) -> None:
+    """Whether an address and a line are of the kind that a protocol has: behind a concentrator
+    (qgdw376) they name the concentrator, the point Pn and the meter."""
+    is_behind = protocol == "qgdw376"
+    if is_behind and "/" not in address:
+        problem = f"{address!r} names no meter behind a concentrator"
+        raise BadInput("address", problem, "write it like 0200-1234/17/000000000161")
+    if not is_behind and "/" in address:
+        raise BadInput("address", f"{address!r} is one of protocol qgdw376", "give its digits")
+    if is_behind and line.startswith("serial:"):
+        raise BadInput("line", f"{line!r} reaches no concentrator", "tcp: or listen:HOST:PORT")
+    if not is_behind and line.startswith("listen:"):
+        raise BadInput("line", f"{line!r} is one of protocol qgdw376", "tcp:HOST:PORT or serial:")
 
 
 def _check_exchange(row: ExchangeRow) -> None:

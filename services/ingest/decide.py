@@ -264,6 +264,7 @@ def _on_registers(
             attempts=day.attempts if day is not None else 0,
             relay=reading.relay,
             read_at=reading.read_at,
+            source=reading.source,
         )
     )
     if point.field_order_id:
@@ -296,6 +297,7 @@ def _on_other(point: Point, read: ProfileRead | SlotTableRead, kind: str) -> Ite
                 kind=kind,
                 reading_id=read.reading_id,
                 attempts=day.attempts,
+                source=read.source,
             )
         )
 

@@ -34,7 +34,8 @@ class RegistersRead:
     """Registers of one meter at one moment.
 
     kind: daily_freeze (the state at 24:00 of `day_on`, whatever stamp the protocol uses), current,
-    manual; source: dlt645_2007, modbus_sdm630, manual; registers: OBIS (1-0:1.8.0) -> Wh or varh;
+    manual; source: dlt645_2007, modbus_sdm630, manual, qgdw376_freeze (a concentrator had it) or
+    qgdw376_forwarded (the meter, asked through one); registers: OBIS (1-0:1.8.0) -> Wh or varh;
     flaws: OBIS -> why a register has no value (non_bcd, no_value); voltages: OBIS -> 0.1 V;
     clock_offset_s: meter time minus ours, None when not read; relay: open, closed, button, "";
     frames: the raw frames in hexadecimal: > sent, < received, ? no frame; where password bytes are
@@ -65,7 +66,7 @@ class RegistersRead:
 class ProfileRead:
     """The load profile of one day: 97 snapshots of each register, 00:00 to 24:00, columnar.
 
-    None where the meter has no snapshot.
+    None where the meter has no snapshot. source: as of RegistersRead; qgdw376_freeze is a curve.
     """
 
     reading_id: str
@@ -177,7 +178,7 @@ class ReadingOrdered:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingCollected:
     """The reading of a day is there. relay: what the meter said of its relay, "" for nothing;
-    read_at: when it was read."""
+    read_at: when it was read; source: where its values come from, as the reading says."""
 
     usage_point: str
     day_on: str
@@ -186,6 +187,7 @@ class ReadingCollected:
     attempts: int
     relay: str = ""
     read_at: str = ""
+    source: str = ""
 
 
 @catalogue.event("ingest.reading_failed")

@@ -32,7 +32,8 @@ from services.ingest.meter_security import PASSWORDS, load_security
 from services.ingest.poller import GROUP, ORDERS, Poller, run_poller
 from services.ingest.protocols.modbus import load_maps
 from services.ingest.protocols.session import RelaySecurity
-from services.ingest.reading import read_order
+from services.ingest.reading import SOURCES
+from services.ingest.reading_qgdw376 import read_behind
 from services.ingest.switching import look, switch
 from services.policy_file import policy_of
 from services.settings import Settings
@@ -57,7 +58,7 @@ class Performer:
         if isinstance(request, ReadBack):
             return look(request, self.lines)
         assert isinstance(request, SendCommand)
-        if request.protocol != "dlt645_2007":
+        if request.protocol not in SOURCES:
             return _refusal("protocol", f"{request.protocol} has no relay command")
         if self.security is None:
             return _refusal("credentials", f"no meter passwords: {PASSWORDS} names no file")
@@ -113,6 +114,7 @@ def run(settings: Settings, ordinal: int) -> int:
     maps = load_maps(settings.modbus_maps_dir)
     digest_key = digest_key_of(settings.evidence_key_file, settings.clock_mode)
     lines = Lines(digest_key, load_lines(settings.lines_file))
+    lines.concentrators.listen()
     wall = utc_now if settings.clock_mode == "live" else None
     performer = Performer(lines, security, wall)
     policy = policy_of(settings.policy_file, "ingest.effect", DEFAULT_POLICY)
@@ -125,7 +127,9 @@ def run(settings: Settings, ordinal: int) -> int:
     poller = Poller(
         log,
         producer,
-        lambda order, at, before: read_order(order, lines, at, wall, before, maps),
+        lambda order, at, before, waiting: read_behind(
+            order, lines, at, wall, before, maps, waiting
+        ),
         LINE_THREADS,
         lane_of=lines.lane_of,
     )

@@ -2,7 +2,8 @@
 
     {"lines": {"tcp:*":                {"latency_ms": 200},
                "tcp:192.0.2.7:6001":   {"baud": 2400, "turnaround_ms": 500},
-               "serial:/dev/ttyS1":    {"baud": 9600, "tries": 3}},
+               "serial:/dev/ttyS1":    {"baud": 9600, "tries": 3},
+               "listen:0.0.0.0:5100":  {"login_ms": 60000}},
      "hosts": {"*": 16, "192.0.2.7": 1}}
 
 `GRIDLEDGER_LINES_FILE` names it (JSON). `lines`: a line by its name, or all of a kind (`tcp:*`,
@@ -10,6 +11,9 @@
 stays free of settings, so that two spellings can not become two masters of one wire. `hosts`: how
 many lines of one concentrator or terminal server are talked on at the same time. FIELDS has the
 fields, their bounds and what they mean. BadInput names the file, the field and the fix.
+
+A concentrator (services/ingest/behind.py) is a line too: `tcp:HOST:PORT/AREA-TERMINAL` is dialled,
+`listen:HOST:PORT/AREA-TERMINAL` dials in to us; `listen:HOST:PORT` are all that dial in there.
 """
 
 from __future__ import annotations
@@ -22,8 +26,10 @@ from typing import Any
 
 from libs.events.documents import read_json
 from libs.events.errors import BadInput
+from services.ingest.concentrator_settings import ConcentratorSettings, concentrator_settings
 from services.ingest.protocols.drivers import LineSettings
 from services.ingest.protocols.ports import Port, SerialPort, TcpPort
+from services.ingest.protocols.qgdw376.frame import parse_address
 
 TCP_BAUD = 115_200
 """Of a line behind a terminal nobody told us the bit rate of: its own network is faster still. A
@@ -58,29 +64,47 @@ FIELDS = {
     "reopen_max_ms": Field("reopen_max_s", 1000, 0, 3_600_000, "longest rest of a broken line"),
     "connect_ms": Field("connect_s", 1000, 1, 60_000, "how long a terminal may take to accept"),
 }
+CONCENTRATOR_FIELDS = {
+    "answer_ms": Field("answer_s", 1000, 1, 600_000, "a concentrator's whole answer"),
+    "forward_s": Field("forward_s", 0, 1, 127, "what it may wait for a meter, besides"),
+    "login_ms": Field("login_s", 1000, 1, 600_000, "until it has logged in, or accepted us"),
+    "idle_ms": Field("idle_s", 1000, 1, 86_400_000, "without a sound it counts as gone"),
+    "points_per_request": Field("points_per_request", 0, 1, 255, "points of one request"),
+    "curve_offset": Field("curve_offset", 0, 0, 1, "intervals from a curve's tag to its first"),
+    "archive_h": Field("archive_h", 0, 0, 8784, "hours until its archive is read again; 0: none"),
+}
+"""Of a concentrator's line, besides `tries`, `backoff_ms` and `reopen_max_ms`."""
+KINDS = ("tcp", "serial", "listen")
 
 
 @dataclass(frozen=True, slots=True)
 class LineName:
     """A line's name, read: `wire` names the one wire whatever the spelling, `host` its terminal.
 
-    baud: what the name says itself (`serial:PATH:BAUD`), 0 when nothing.
+    baud: what the name says itself (`serial:PATH:BAUD`), 0 when nothing; concentrator: whose line
+    it is (AREA-TERMINAL), "" for that of meters.
     """
 
     kind: str
     place: str
     port: int = 0
     baud: int = 0
+    concentrator: str = ""
+
+    @property
+    def base(self) -> str:
+        """tcp:HOST:PORT, listen:HOST:PORT or serial:PATH."""
+        return f"{self.kind}:{self.place}:{self.port}" if self.port else f"serial:{self.place}"
 
     @property
     def wire(self) -> str:
-        """tcp:HOST:PORT or serial:PATH."""
-        return f"tcp:{self.place}:{self.port}" if self.kind == "tcp" else f"serial:{self.place}"
+        """The one wire, or the one concentrator: `base`, with /AREA-TERMINAL when it is one's."""
+        return f"{self.base}/{self.concentrator}" if self.concentrator else self.base
 
     @property
     def host(self) -> str:
-        """Whose lines are counted together; a serial port is its own host."""
-        return self.place
+        """Whose lines are counted together; a serial port, and who dials in, is its own host."""
+        return self.concentrator if self.kind == "listen" else self.place
 
 
 def parse_line(name: str) -> LineName:
@@ -90,10 +114,12 @@ def parse_line(name: str) -> LineName:
     'serial:/dev/ttyS1'
     """
     kind, _, rest = name.partition(":")
-    if kind == "tcp":
-        host, _, port = rest.rpartition(":")
+    if kind in ("tcp", "listen"):
+        place, _, concentrator = rest.partition("/")
+        host, _, port = place.rpartition(":")
         if host and port.isdecimal() and 0 < int(port) <= 65_535:
-            return LineName("tcp", host.lower(), int(port))  # names of hosts know no case
+            whose = str(parse_address(concentrator)) if concentrator else ""
+            return LineName(kind, host.lower(), int(port), 0, whose)  # hosts know no case
     if kind == "serial" and rest:
         path, _, baud = rest.rpartition(":")
         if path and baud.isdecimal() and int(baud):
@@ -102,7 +128,9 @@ def parse_line(name: str) -> LineName:
             return LineName("serial", rest)  # /dev/serial/by-path has colons too
         if ":" not in rest:
             return LineName("serial", rest)
-    raise BadInput("line", f"{name!r} is no line", "tcp:HOST:PORT or serial:PATH[:BAUD]")
+    raise BadInput(
+        "line", f"{name!r} is no line", "tcp:HOST:PORT, listen:HOST:PORT or serial:PATH[:BAUD]"
+    )
 
 
 def open_port(line: LineName, settings: LineSettings) -> Port:
@@ -124,16 +152,30 @@ class LineBook:
 
         BadInput when the file gives it another bit rate than its name does.
         """
-        given = {**self.lines.get(f"{line.kind}:{ANY}", {}), **self.lines.get(line.wire, {})}
+        given = self._given(line)
         stated = self.lines.get(line.wire, {}).get("baud")
         if line.baud and stated not in (None, line.baud):
             problem = (
                 f"{line.wire} has {line.baud} baud by its name and {stated} by the file of lines"
             )
             raise BadInput("line", problem, "state it in one place")
-        usual = TCP_BAUD if line.kind == "tcp" else SERIAL_BAUD
-        baud = line.baud or given.get("baud", usual)
-        return replace(DEFAULTS, **{**given, "baud": baud})
+        usual = SERIAL_BAUD if line.kind == "serial" else TCP_BAUD
+        known = {about.name for about in FIELDS.values()}
+        own = {name: given[name] for name in given if name in known}
+        return replace(DEFAULTS, **{**own, "baud": line.baud or given.get("baud", usual)})
+
+    def concentrator_of(self, line: LineName) -> ConcentratorSettings:
+        """The settings of a concentrator's line: its own, its port's, its kind's, the defaults."""
+        return concentrator_settings(self._given(line))
+
+    def listening(self) -> list[LineName]:
+        """The ports that the file names for concentrators to dial in to."""
+        found = [parse_line(name) for name in self.lines if not name.endswith(f":{ANY}")]
+        return [line for line in found if line.kind == "listen"]
+
+    def _given(self, line: LineName) -> dict[str, Any]:
+        names = dict.fromkeys((f"{line.kind}:{ANY}", line.base, line.wire))
+        return {key: value for name in names for key, value in self.lines.get(name, {}).items()}
 
     def limit_of(self, host: str) -> int:
         """How many lines of a host are talked on at once."""
@@ -161,7 +203,7 @@ def load_lines(file: Path | None) -> LineBook:
 
 
 def _known_line(name: str) -> str:
-    if name in (f"tcp:{ANY}", f"serial:{ANY}"):
+    if name in {f"{kind}:{ANY}" for kind in KINDS}:
         return name
     try:
         line = parse_line(name)
@@ -177,8 +219,10 @@ def _known_line(name: str) -> str:
 def _settings(given: Any, place: str) -> dict[str, Any]:
     """A line's fields as `LineSettings` has them: milliseconds become seconds."""
     found: dict[str, Any] = {}
-    for name, value in _table(given, place, FIELDS).items():
-        about = FIELDS[name]
+    of_meters = place.startswith("lines.serial:")
+    fields = FIELDS if of_meters else FIELDS | CONCENTRATOR_FIELDS
+    for name, value in _table(given, place, fields).items():
+        about = fields[name]
         number = _whole(value, f"{place}.{name}", about.lowest, about.highest)
         found[about.name] = number / about.units if about.units else number
     return found

@@ -19,6 +19,7 @@ Time is whole milliseconds of any one clock, given by the caller. A queue knows 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -65,6 +66,10 @@ class LineQueue(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def __iter__(self) -> Iterator[T]:
+        """Who waits, in the order they joined."""
+        return iter([place.item for place in self._places])
 
     def join(self, item: T, priority: Priority, now_ms: int, pause_ms: int = 0) -> None:
         """Stand at the end of a priority. pause_ms: not to be taken before (back-off)."""

@@ -3,9 +3,10 @@
     lines = Lines(digest_key=b"...")
     with lines.taken("tcp:192.0.2.7:6001", Priority.RELAY) as turn: ...
 
-A line is named `tcp:HOST:PORT`, `serial:PATH` or `serial:PATH:BAUD`; Modbus meters have
-such a line too, and their unit as address. What a name does not say of a line stands in the file of
-lines (services/ingest/line_file.py).
+A line is named `tcp:HOST:PORT`, `serial:PATH` or `serial:PATH:BAUD`; Modbus meters have such a line
+too, and their unit as address; a concentrator is one line, with its address behind a slash
+(services/ingest/behind.py). What a name does not say of a line stands in the file of lines
+(services/ingest/line_file.py).
 
 A turn is one conversation with one meter. A relay command keeps its turn until the read-back; a
 reader gives its turn up between two exchanges as soon as somebody more urgent waits, and goes on
@@ -22,8 +23,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from libs.events.errors import BadInput
+from services.ingest.concentrators import Concentrators
 from services.ingest.line_file import LineBook, LineName, open_port, parse_line
 from services.ingest.line_queue import LineQueue, Priority
 from services.ingest.protocols.dlt645.frame import Frame
@@ -32,6 +35,9 @@ from services.ingest.protocols.framing import F, StreamReader
 from services.ingest.protocols.talk import Talk
 
 MakeLine = Callable[[LineName], Line]
+T = TypeVar("T")
+TRIED_AGAIN = frozenset({"no_reply", "line_down"})
+"""Causes of failure that a moment may heal; any other needs the core's next attempt."""
 
 
 @dataclass(slots=True, eq=False)
@@ -103,6 +109,11 @@ class Turn:
         self._answered = True
         return found
 
+    def use(self, ask: Callable[[Line], T]) -> T:
+        """One exchange of another kind, with a concentrator; after whoever is more urgent."""
+        self._give_way()
+        return ask(self._line)
+
     def talk(
         self,
         reader: Callable[[], StreamReader[F]],
@@ -140,6 +151,7 @@ class Lines:
     ) -> None:
         self.digest_key = digest_key
         self.book = book or LineBook()
+        self.concentrators = Concentrators(self.book, digest_key)
         self._make_line = make_line or self._real_line
         self._owned: dict[str, _Owned] = {}
         self._hosts: dict[str, _Host] = {}
@@ -195,11 +207,13 @@ class Lines:
         """Give all ports back."""
         for owned in self._owned.values():
             owned.line.close()
+        self.concentrators.close()
 
     def _find(self, name: str) -> _Owned:
         line = parse_line(name)
         owned = self._owned.get(line.wire)
         if owned is None:
+            self._check_kind(line)
             host = self._hosts.setdefault(line.host, _Host(self.book.limit_of(line.host)))
             owned = self._owned[line.wire] = _Owned(self._make_line(line), host)
             host.lines.append(owned)
@@ -208,8 +222,19 @@ class Lines:
             raise BadInput("line", problem, "name it alike for all its meters")
         return owned
 
+    def _check_kind(self, line: LineName) -> None:
+        """One wire has one master: meters or a concentrator, and who listens has a name."""
+        kinds = {
+            known == line.base for known in self._owned if known.partition("/")[0] == line.base
+        }
+        if (line.kind == "listen" and not line.concentrator) or bool(line.concentrator) in kinds:
+            problem = f"{line.wire}: meters and a concentrator cannot share it"
+            raise BadInput("line", problem, "give all its meters protocol qgdw376, or none")
+
     def _real_line(self, line: LineName) -> Line:
         settings = replace(self.book.settings_of(line), digest_key=self.digest_key)
+        if line.concentrator:
+            return self.concentrators.line_of(line, settings)
         return Line(open_port(line, settings), settings)
 
     def _join(self, owned: _Owned, priority: Priority) -> _Ticket:

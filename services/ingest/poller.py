@@ -5,7 +5,8 @@
 
 A meter that says nothing, and one whose line is broken, is tried again after a pause and behind
 the meters of its line that nobody has asked yet; so are days that the core orders again. Of one
-concentrator no more lines are busy than it can bear; they take turns then.
+host no more lines are busy than it can bear; they take turns then. A concentrator is one line for
+all its meters; what it has not frozen waits behind what it may have.
 
 The poller's own thread talks to Kafka alone and never waits for a meter: whoever does not poll is
 put out of the group, and its orders come again for ever. An offset moves only when its order, and
@@ -35,10 +36,12 @@ from libs.events.log import Log
 from libs.events.record import Record, TopicPartition
 from libs.events.registry import Catalogue
 from libs.events.telemetry import logger
+from services.ingest.behind import lane_name
 from services.ingest.events import ReadFailed, ReadingOrdered
 from services.ingest.line_queue import LineQueue, Priority
-from services.ingest.lines import Lane
+from services.ingest.lines import TRIED_AGAIN, Lane
 from services.ingest.reading import Outcome
+from services.ingest.reading_qgdw376 import Later, Waiting
 
 ORDERS = "ingest.events"
 READINGS = "ingest.readings"
@@ -61,11 +64,9 @@ WAIT_S = 0.1
 reader_catalogue = Catalogue(GROUP)
 reader_catalogue.reads("ingest.reading_ordered")(ReadingOrdered)
 
-TRIED_AGAIN = frozenset({"no_reply", "line_down"})
-"""Causes of failure that a moment may heal; any other needs the core's next attempt."""
-
-Read = Callable[[ReadingOrdered, str, tuple[str, ...]], Outcome]
-"""Carries out an order given at an instant, with the frames of the tries before."""
+Read = Callable[[ReadingOrdered, str, tuple[str, ...], Waiting], Outcome | Later]
+"""Carries out an order given at an instant, with the frames of the tries before; asks, if it can
+use them, for the other orders that wait for the same line."""
 
 
 def _lane(line: str) -> Lane:
@@ -114,10 +115,20 @@ class _Queue:
         with self.guard:
             return self.waiting.take(_now_ms())
 
+    def orders(self) -> tuple[ReadingOrdered, ...]:
+        """All that wait for the line."""
+        with self.guard:
+            tasks = list(self.waiting)
+        return tuple(task.order for task in tasks if task.order is not None and not task.is_void)
+
     def is_ready(self) -> bool:
         """Whether the line could begin with a task now."""
         with self.guard:
             return self.waiting.is_ready(_now_ms())
+
+
+def _line_of(order: ReadingOrdered) -> str:
+    return lane_name(order.protocol, order.line, order.address)
 
 
 def _now_ms() -> int:
@@ -208,7 +219,7 @@ class Poller:
                 if task.order is not None:
                     is_first = task.order.attempt == 1
                     priority = Priority.SCHEDULED if is_first else Priority.RETRY
-                    self._queue_of(task.order.line).give(task, priority)
+                    self._queue_of(_line_of(task.order)).give(task, priority)
             self._taken.setdefault(place, deque()).append((record.offset, task))
 
     def _queue_of(self, line: str) -> _Queue:
@@ -260,7 +271,11 @@ class Poller:
     def _read(self, task: Task, queue: _Queue) -> None:
         assert task.order is not None
         queue.since = time.monotonic()
-        found = self.read(task.order, task.ordered_at, task.frames)
+        found = self.read(task.order, task.ordered_at, task.frames, queue.orders)
+        if isinstance(found, Later):
+            task.frames = found.frames
+            queue.give(task, Priority.RETRY)
+            return
         task.tries += 1
         if (
             isinstance(found, ReadFailed)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from libs.events.errors import BadInput
+from services.ingest.behind import QGDW376, reach
 from services.ingest.days import day_end, day_of, parse_instant
 from services.ingest.events import (
     DemandPeak,
@@ -62,6 +63,9 @@ FREEZE_PARTS = {
 }
 """Which part of a daily freeze (DI1 of 0506xxnn) holds which registers."""
 
+SOURCES = {"dlt645_2007": "dlt645_2007", QGDW376: "qgdw376_forwarded"}
+"""What a DL/T 645 meter is asked with, and what is said of where its values come from."""
+
 Wall = Callable[[], str]
 EXTRA_READERS: dict[str, Reader] = {"dlt698": read_dlt698, "dlms": read_dlms}
 """Protocols whose packages are optional extras, by the names of installations."""
@@ -82,6 +86,7 @@ class Evidence:
                 self.frames.append(f">{exchange.sent_hex}")
             self.frames += [f"<{frame}" for frame in exchange.received_hex]
             self.frames += [f"?{noise}" for noise in exchange.noise_hex if noise]
+            self.add(exchange.carried)
 
 
 def read_order(
@@ -100,7 +105,7 @@ def read_order(
     clock: Wall = wall or (lambda: ordered_at)
     try:
         priority = Priority.RETRY if before else Priority.SCHEDULED
-        if order.kind == "slot_table" and order.protocol != "dlt645_2007":
+        if order.kind == "slot_table" and order.protocol not in SOURCES:
             return _failed(order, "not_held", "the meter says no slot table", ordered_at, [])
         if order.protocol.startswith(MODBUS):
             wanted = (shipped_maps() if maps is None else maps).get(order.protocol)
@@ -115,11 +120,12 @@ def read_order(
             with lines.taken(order.line, priority) as turn:
                 shown = extra(order, turn, clock, evidence.add)
             return _shown_outcome(order, shown, evidence, ordered_at)
-        if order.protocol != "dlt645_2007":
+        if order.protocol not in SOURCES:
             problem = f"nobody reads {order.protocol} remotely"
             return _failed(order, "refused", problem, ordered_at, [])
-        with lines.taken(order.line, priority) as turn:
-            session = MeterSession(turn, order.address, _profile_of(order))
+        line, address = reach(order.protocol, order.line, order.address)
+        with lines.taken(line, priority) as turn:
+            session = MeterSession(turn, address, _profile_of(order))
             try:
                 if order.kind == "profile":
                     return _read_profile(order, session, evidence, ordered_at)
@@ -172,7 +178,7 @@ def _read_freeze(
         usage_point=order.usage_point,
         meter_no=order.meter_no,
         kind="daily_freeze",
-        source="dlt645_2007",
+        source=SOURCES[order.protocol],
         day_on=order.day_on,
         read_at=now_at,
         order_id=order.order_id,
@@ -250,7 +256,7 @@ def _read_profile(
         reading_id=_reading_id(order, evidence.frames),
         usage_point=order.usage_point,
         meter_no=order.meter_no,
-        source="dlt645_2007",
+        source=SOURCES[order.protocol],
         day_on=order.day_on,
         read_at=now_at,
         order_id=order.order_id,
@@ -274,7 +280,7 @@ def _read_slot_table(
         reading_id=_reading_id(order, evidence.frames),
         usage_point=order.usage_point,
         meter_no=order.meter_no,
-        source="dlt645_2007",
+        source=SOURCES[order.protocol],
         day_on=order.day_on,
         read_at=now_at,
         order_id=order.order_id,

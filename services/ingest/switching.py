@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 
 from libs.events.errors import BadInput
+from services.ingest.behind import reach
 from services.ingest.days import parse_instant
 from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand
 from services.ingest.line_queue import Priority
@@ -28,8 +29,9 @@ def look(request: ReadBack, lines: Lines) -> RelayAnswer:
     """Read status word 3, nothing else."""
     evidence = Evidence()
     try:
-        with lines.taken(request.line, Priority.ON_DEMAND) as turn:
-            session = MeterSession(turn, request.address)
+        line, address = reach(request.protocol, request.line, request.address)
+        with lines.taken(line, Priority.ON_DEMAND) as turn:
+            session = MeterSession(turn, address)
             state, detail = _read_state(session, evidence)
     except (ProtocolError, BadInput) as error:
         return _answer(evidence, sent=True, detail=str(error))
@@ -49,8 +51,9 @@ def switch(
     """
     evidence = Evidence()
     try:
-        with lines.taken(request.line, Priority.RELAY) as turn:
-            session = MeterSession(turn, request.address)
+        line, address = reach(request.protocol, request.line, request.address)
+        with lines.taken(line, Priority.RELAY) as turn:
+            session = MeterSession(turn, address)
             refusal, detail = _may_send(request, session, evidence, wall)
             if refusal:
                 return _answer(evidence, sent=False, refusal=refusal, detail=detail)

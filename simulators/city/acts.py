@@ -67,6 +67,7 @@ class Acts:
     gateways: ControlPort
     bench: ControlPort
     meters: ControlPort
+    concentrator: ControlPort
     orders: int = 0
     producers: dict[str, EdgeProducer] = field(default_factory=dict)
     writer: TransactionalWriter | None = None
@@ -206,7 +207,7 @@ class Acts:
         """Hang up and write what waits."""
         for producer in self.producers.values():
             producer.close()
-        for port in (self.gateways, self.bench, self.meters):
+        for port in (self.gateways, self.bench, self.meters, self.concentrator):
             port.close()
 
 

@@ -23,8 +23,9 @@ from services.audit.files import export_topics
 from services.audit.mirror import open_reader
 from services.cli.audit import balance_document, replay_document
 from services.cores import CORES, EFFECTS, load_core
+from services.local.ports import free_ports
 from simulators.city.acts import Acts, write_operators
-from simulators.city.files import meters_config, write_import
+from simulators.city.files import concentrator_config, meters_config, write_import
 from simulators.city.memory import Memory
 from simulators.city.openings import write_openings
 from simulators.city.plan import DEBTORS, Plan, instant
@@ -175,6 +176,9 @@ def _start_simulators(stage: Stage, city: City, files: Path) -> None:
                 meter["removed_at"] = "2026-03-10T02:30:00Z"
     (files / "meters.json").write_text(json.dumps(config), encoding="utf-8")
     stage.start("meters", "simulators.meters", str(files / "meters.json"))
+    behind = concentrator_config(city, files, free_ports(1)[0])
+    (files / "concentrator.json").write_text(json.dumps(behind), encoding="utf-8")
+    stage.start("concentrator", "simulators.concentrator", str(files / "concentrator.json"))
     generate_keys(files / "keys")
     write_operators(files / "operators.json")
     (files / "meter_passwords.json").write_text(
@@ -221,9 +225,10 @@ def _start_gateways(stage: Stage, files: Path) -> None:
     stage.start("bench", "simulators.bench", str(files / "bench.json"))
 
 
-def _lines(ready: Mapping[str, Any]) -> dict[str, str]:
-    """Where each simulated line is reached."""
-    return {
+def _lines(ready: Mapping[str, Any], files: Path) -> dict[str, str]:
+    """Where each simulated line is reached; the concentrator reaches us."""
+    behind = json.loads((files / "concentrator.json").read_text(encoding="utf-8"))
+    return {"concentrator": f"listen:127.0.0.1:{behind['master_port']}"} | {
         line["name"]: f"serial:{line['path']}:115200"
         if line["kind"] == "pty"
         else f"tcp:{line['host']}:{line['port']}"
@@ -236,16 +241,19 @@ def _play(
 ) -> DemoResult:
     ready = stage.wait_file(files / "meters.ready.json")
     meters = ControlPort(ready["control"]["host"], int(ready["control"]["port"]))
+    behind = stage.wait_file(files / "concentrator.ready.json")["control"]
+    concentrator = ControlPort(behind["host"], int(behind["port"]))
     gateways = ControlPort("127.0.0.1", int(stage.ready_line("gateways")["control_port"]))
     bench_ready = stage.wait_file(files / "bench.ready.json")
     bench = ControlPort("127.0.0.1", int(bench_ready["control_port"]))
     settings = stage.settings
     assert settings is not None
-    acts = Acts(stage, settings, gateways, bench, meters)
+    acts = Acts(stage, settings, gateways, bench, meters, concentrator)
     memory = Memory(settings, load_topics(PARTITIONS))
 
     def tick(at: str) -> None:
         meters.ask("time", at=at)
+        concentrator.ask("time", at=at)
         _at_rest(stage, "/advance", at=at)
 
     def rest() -> None:
@@ -263,7 +271,7 @@ def _play(
         kills=options.kills,
     )
     try:
-        return _live_and_audit(plan, stage, _lines(ready), options, teller)
+        return _live_and_audit(plan, stage, _lines(ready, files), options, teller)
     finally:
         acts.close()
         memory.close()

@@ -17,6 +17,8 @@ from simulators.city.population import (
     Point,
 )
 
+CONCENTRATOR = "0200-0001"
+"""Its address: the area code and the terminal."""
 LINE_KINDS = {"bus-1": "pty", "modbus-1": "modbus_tcp"}
 
 
@@ -142,7 +144,7 @@ def _installation(point: Point, lines: Mapping[str, str]) -> dict[str, Any]:
         "ratio": point.ratio,
         "protocol": point.protocol,
         "line": lines[point.line],
-        "address": point.address,
+        "address": f"{CONCENTRATOR}/{point.pn}/{point.address}" if point.pn else point.address,
         "capacity_kw": point.capacity_kw,
         "initial": ";".join(f"{name}={value}" for name, value in initial_registers(point).items()),
     }
@@ -183,7 +185,7 @@ def meters_config(
     """The configuration of the meter simulator; `extra`: meters that come later, with `line`."""
     lines: dict[str, list[dict[str, Any]]] = {}
     for point in (*city.points, *city.gates):
-        if not point.meter_no:
+        if not point.meter_no or point.pn:
             continue
         lines.setdefault(point.line, []).append(simulated_meter(point))
     for meter in extra:
@@ -198,6 +200,20 @@ def meters_config(
             {"name": name, "kind": LINE_KINDS.get(name, "tcp"), "meters": meters}
             for name, meters in lines.items()
         ],
+    }
+
+
+def concentrator_config(city: City, directory: Path, master_port: int) -> dict[str, Any]:
+    """The configuration of the simulated concentrator, which dials in to a port of ours."""
+    behind = sorted((point for point in city.points if point.pn), key=lambda point: point.pn)
+    return {
+        "clock": {"mode": "simulated", "start_at": START_AT},
+        "address": CONCENTRATOR,
+        "meters": [simulated_meter(point) for point in behind],
+        "master_port": master_port,
+        "reconnect_s": 0.2,
+        "journal": str(directory / "concentrator.jsonl"),
+        "ready_file": str(directory / "concentrator.ready.json"),
     }
 
 

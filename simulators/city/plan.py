@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import edits, lab
+from simulators.city import behind, edits, lab
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -90,6 +90,7 @@ class Plan:
         if self.kills and day in KILLS:
             self.kill(KILLS[day])
             self.killed.append(KILLS[day])
+        behind.on_day(self, day)
 
     def _fault(self, role: str, kind: str, **options: Any) -> None:
         self.acts.meters.ask("fault", meter=self.point(role).meter_no, kind=kind, **options)

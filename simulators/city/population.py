@@ -35,7 +35,8 @@ book treats weekends or holidays differently. `commercial_late` has the morning 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One usage point with its meter and account. line: the simulator's line name."""
+    """One usage point with its meter and account. line: the simulator's line name; pn: its point
+    behind the concentrator, 0 elsewhere."""
 
     usage_point: str
     account_no: str
@@ -68,6 +69,7 @@ class Point:
     loss_role: str = ""
     voltage_class: str = ""
     sum_of: tuple[str, ...] = ()
+    pn: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,8 @@ RESIDENTIAL = 38
 WITH_PROFILE = 4
 MISPROGRAMMED = {WITH_PROFILE: "slot_table", 5: "slot_table_blind"}
 """Shops whose meter's slot table contradicts the book; of the first the load profile is read."""
+BEHIND = range(18, 38)
+"""The homes that a concentrator reads; the first of them has a load profile."""
 
 
 def make_city(seed: int) -> City:
@@ -169,13 +173,19 @@ def _add_home(city: City, rng: random.Random, index: int) -> None:
         )
     )
     near_rollover = role == "rollover"
+    is_behind = index in BEHIND
+    if index == BEHIND[0]:
+        city.cast["behind"] = account_no
     city.points.append(
         Point(
             usage_point=f"P-{number:04d}",
             account_no=account_no,
             meter_no=f"M-{number:04d}",
             address=f"{number:012d}",
-            line=f"area-{index % 4 + 1}",
+            line="concentrator" if is_behind else f"area-{index % 4 + 1}",
+            protocol="qgdw376" if is_behind else "dlt645_2007",
+            pn=BEHIND.index(index) + 1 if is_behind else 0,
+            intervals=index == BEHIND[0],
             area=f"A-{index % 4 + 1:02d}",
             annual_kwh=rng.randrange(1400, 4600),
             initial_kwh=999_950 if near_rollover else rng.randrange(0, 40_000),

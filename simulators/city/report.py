@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulators.city import edits, lab
+from simulators.city.behind import SILENT_ON
 from simulators.city.memory import Memory
 from simulators.city.plan import COPIES, Plan
 from simulators.city.population import GATED_AREA, MONTHS, City
@@ -472,6 +473,41 @@ def invoices(facts: Facts) -> Expectation:
     return _expect("invoices", f"{len(wanted)}, one a month each", found, not missing)
 
 
+def concentrator(facts: Facts) -> Expectation:
+    """Twenty homes behind a concentrator: days by its freeze, gaps by forwarding."""
+    points = {point.usage_point for point in facts.city.points if point.pn}
+    collected = [
+        body
+        for body in facts.memory.of("ingest.reading_collected", kind="daily_freeze")
+        if body["usage_point"] in points
+    ]
+    days = Counter((body["usage_point"], body["day_on"]) for body in collected)
+    sources = Counter(body["source"] for body in collected)
+    wanted = len(points) * len({day_on for _, day_on in days})
+    found = (
+        f"{len(points)} points, {len(days)} of {wanted} days: {sources['qgdw376_freeze']} frozen, "
+        f"{sources['qgdw376_forwarded']} forwarded"
+    )
+    gaps = {body["usage_point"] for body in collected if body["source"] == "qgdw376_forwarded"}
+    holds = len(points) == 20 and len(days) == wanted and gaps == points
+    holds = holds and sources["qgdw376_freeze"] > 9 * sources["qgdw376_forwarded"]
+    return _expect("concentrator", "every day; frozen first, gaps forwarded", found, holds)
+
+
+def recovered_profile(facts: Facts) -> Expectation:
+    """The load profile of a day whose meter has fallen silent comes from its concentrator."""
+    day_on = SILENT_ON.isoformat()
+    profile = facts.of("ingest.reading_collected", "behind", kind="profile", day_on=day_on)
+    failed = facts.of("ingest.reading_failed", "behind", cause="no_reply")
+    sources = [body["source"] for body in profile]
+    days = facts.of("validation.intervals_established", "behind", day_on=day_on)
+    whole = [None not in body["energies"] for body in days]
+    found = f"{day_on} from {', '.join(sources) or '-'}, whole: {all(whole) and bool(whole)}; "
+    found += f"{len(failed)} attempts at the meter failed"
+    holds = sources == ["qgdw376_freeze"] and whole == [True] and bool(failed)
+    return _expect("recovered profile", "the concentrator's curve", found, holds)
+
+
 CHECKS: tuple[Check, ...] = (
     invoices,
     registers_add_up,
@@ -503,6 +539,8 @@ CHECKS: tuple[Check, ...] = (
     broken_seal,
     line_loss,
     kills,
+    concentrator,
+    recovered_profile,
 )
 
 

@@ -39,6 +39,8 @@ SETTLED = frozenset(
         "slot table",
         "slot table, no profile",
         "SIGKILLs",
+        "concentrator",
+        "recovered profile",
     }
 )
 """What must be settled by the last day of the short form."""

@@ -24,6 +24,7 @@ from libs.events.kafka import (
 from libs.events.record import Outgoing, TopicPartition
 from services.ingest.events import ReadFailed, ReadingOrdered, catalogue, edge_catalogue
 from services.ingest.poller import GROUP, ORDERS, READINGS, Poller, run_poller
+from services.ingest.reading_qgdw376 import Waiting
 from tests.integration.town import PARTITIONS, opened_town, own_kafka
 from tests.unit.ingest.test_poller import order, outcome
 
@@ -71,7 +72,9 @@ def test_a_line_slower_than_max_poll_interval_is_read_once(own_kafka: str) -> No
     )
     asked: list[str] = []
 
-    def read(order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
+    def read(
+        order: ReadingOrdered, ordered_at: str, before: tuple[str, ...], waiting: Waiting
+    ) -> ReadFailed:
         asked.append(order.order_id)
         time.sleep(READ_S)
         return outcome(order, asked.count(order.order_id))

@@ -26,7 +26,7 @@ class Exchange:
     sent_hex, received_hex: frames in hexadecimal; noise_hex: what was no frame. Password bytes are
     `xx`; then `#` and the digest of the original follow (masking.kept_text). skipped: how often
     something else came (echo, other_address, duplicate, late, checksum, noise, ...). attempts: how
-    often the request was sent.
+    often the request was sent. carried: the exchanges with a concentrator that carried this one.
     """
 
     sent_hex: str
@@ -35,6 +35,7 @@ class Exchange:
     skipped: dict[str, int] = field(default_factory=dict)
     attempts: int = 1
     elapsed_ms: int = 0
+    carried: tuple[Exchange, ...] = ()
 
 
 class ProtocolError(GridLedgerError):

@@ -78,6 +78,7 @@ WITHOUT_JSON = {
     "simulate meters",
     "simulate gateways",
     "simulate bench",
+    "simulate concentrator",
     "operators add",
     "operators remove",
 }
@@ -136,6 +137,7 @@ KINDS = ("missing", "directory", "empty", "random", "gbk", "list", "object", "de
         ["simulate", "meters"],
         ["simulate", "gateways"],
         ["simulate", "bench"],
+        ["simulate", "concentrator"],
     ],
     ids=" ".join,
 )

@@ -24,6 +24,7 @@ from tests.unit.customers.samples import (
 )
 from tests.unit.customers.tables import all_tables
 
+PLACE = "0200-1234/17/000000000161"
 README = Path(import_files.__file__).parent / "README.md"
 
 
@@ -159,6 +160,19 @@ def test_what_happened_once_cannot_change() -> None:
         (installation(line="", address=""), "line: is missing"),
         (installation(address=""), "address: is missing"),
         (
+            installation(protocol="qgdw376"),
+            "address: '000000000001' names no meter behind a concentrator",
+        ),
+        (installation(address=PLACE), f"address: {PLACE!r} is one of protocol qgdw376"),
+        (
+            installation(line="listen:0.0.0.0:5100"),
+            "line: 'listen:0.0.0.0:5100' is one of protocol qgdw376",
+        ),
+        (
+            installation(protocol="qgdw376", line="serial:/dev/ttyS1", address=PLACE),
+            "line: 'serial:/dev/ttyS1' reaches no concentrator",
+        ),
+        (
             exchange("2026-02-10", exchanged_at="2026-02-09 23:59"),
             "exchanged_at: 2026-02-09T15:59:00Z (UTC) is not on the day",
         ),
@@ -176,6 +190,8 @@ def test_cells_that_agree() -> None:
     for given in (
         agreement(demand_mode="contract", contract_demand_kw="400"),
         installation(protocol="manual", line="", address=""),
+        installation(protocol="qgdw376", line="listen:0.0.0.0:5100", address=PLACE),
+        installation(protocol="qgdw376", address=PLACE),
         removal("2026-02-10"),
         relation(usage_point="P2", relation="fixed_ratio", parent_point="P1", share="0.15"),
         relation(usage_point="P2", relation="check"),

@@ -50,7 +50,7 @@ def test_a_name_means_a_wire_and_a_host(name: str, wire: str, host: str, baud: i
      "tcp:host:\N{SUPERSCRIPT TWO}", "serial:", "serial::9600", "udp:host:1"],
 )  # fmt: skip
 def test_what_is_no_line(name: str) -> None:
-    with pytest.raises(BadInput, match=r"^line: .* is no line \(tcp:HOST:PORT or serial:PATH"):
+    with pytest.raises(BadInput, match=r"^line: .* is no line \(tcp:HOST:PORT, listen:"):
         parse_line(name)
 
 
@@ -121,7 +121,10 @@ WRONG: list[tuple[Any, str]] = [
     ({"lines": {"serial:/dev/a:9600": {}}}, r'bit rate in its name \("serial:/dev/a" with "baud"'),
     ({"lines": {"tcp:h:1": 9600}}, r"lines.tcp:h:1: is no object"),
     ({"lines": {"tcp:h:1": {"bauds": 1}}}, r"lines.tcp:h:1.bauds: no such field .*mean baud\?"),
-    ({"lines": {"tcp:h:1": {"zz": 1}}}, r"no such field \(there are backoff_ms, baud"),
+    (
+        {"lines": {"tcp:h:1": {"zz": 1}}},
+        r"no such field \(there are answer_ms, archive_h, backoff_ms, baud",
+    ),
     ({"lines": {"tcp:h:1": {"baud": 0}}}, r"lines.tcp:h:1.baud: .*whole number from 50"),
     ({"lines": {"tcp:h:1": {"baud": "9600"}}}, r"lines.tcp:h:1.baud: '9600' is none that fits"),
     ({"lines": {"tcp:h:1": {"tries": True}}}, r"lines.tcp:h:1.tries: 'True' is none that fits"),

@@ -24,6 +24,7 @@ from services.ingest import poller as poller_module
 from services.ingest.events import ReadFailed, ReadingOrdered, catalogue, edge_catalogue
 from services.ingest.lines import Lane
 from services.ingest.poller import GROUP, ORDERS, READINGS, Poller, run_poller
+from services.ingest.reading_qgdw376 import Later, Waiting
 from tests.unit.ingest.desk import at
 
 MAX_POLL_MS = 10_000
@@ -88,7 +89,9 @@ class Field:
             poller.step()
         return poller
 
-    def read(self, order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
+    def read(
+        self, order: ReadingOrdered, ordered_at: str, before: tuple[str, ...], waiting: Waiting
+    ) -> ReadFailed:
         self.asked.append(order.order_id)
         self.before.append(before)
         self.gates.setdefault(order.line, threading.Semaphore(0)).acquire()
@@ -275,7 +278,9 @@ def test_a_stop_keeps_what_is_read_and_the_rest_comes_again(opened: Opened) -> N
 def test_an_error_in_a_line_is_an_error_of_the_poller(opened: Opened) -> None:
     field = opened()
 
-    def broken(order: ReadingOrdered, ordered_at: str, before: tuple[str, ...]) -> ReadFailed:
+    def broken(
+        order: ReadingOrdered, ordered_at: str, before: tuple[str, ...], waiting: Waiting
+    ) -> ReadFailed:
         raise AssertionError("a bug")
 
     field.poller.read = broken
@@ -375,3 +380,29 @@ def test_of_one_host_no_more_lines_are_busy_than_it_bears_and_they_take_turns(
         field.answer(1, f"tcp:one:{number % 2}")
         field.until(lambda number=number: len(field.readings()) == number + 1)  # type: ignore[misc]
     assert field.asked == ["O0", "O1", "O2", "O3"]
+
+
+def test_what_a_concentrator_lacks_waits_behind_what_it_was_not_asked_for(opened: Opened) -> None:
+    """A gap goes behind every order of the line; the orders that wait are told to who reads."""
+    field = opened()
+    heard: list[tuple[str, tuple[str, ...], int]] = []
+
+    def read(
+        order: ReadingOrdered, ordered_at: str, before: tuple[str, ...], waiting: Waiting
+    ) -> ReadFailed | Later:
+        heard.append((order.order_id, before, len(waiting())))
+        if order.order_id == "O0" and not before:
+            return Later(("<68",))
+        return outcome(order, len(heard))
+
+    field.poller.read = read
+    behind = [
+        replace(order(n), protocol="qgdw376", address=f"0200-0001/{n + 1}/{n:012d}")
+        for n in range(3)
+    ]
+    field.give(*behind)
+    field.until(lambda: field.committed() == 3)
+    assert [name for name, _, _ in heard] == ["O0", "O1", "O2", "O0"]
+    assert heard[0][2] == 2
+    assert heard[3][1:] == (("<68",), 0)
+    assert {name for name, _ in field.readings()} == {"O0", "O1", "O2"}

@@ -9,6 +9,7 @@ A frame is an answer when it comes from the terminal asked, is no starter, and r
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from services.ingest.protocols.failures import BadReply
@@ -75,6 +76,17 @@ class DataBody:
     def units(self) -> tuple[Unit, ...]:
         """The data, point by point and kind by kind."""
         return tuple(each.unit for each in self.placed)
+
+
+@dataclass(frozen=True, slots=True)
+class SortedUnits:
+    """units: what was asked and has a value, by point and kind. absent: asked, and not there (not
+    given, given without a value, or given twice and differently: then the problem says so)."""
+
+    units: tuple[Unit, ...]
+    absent: tuple[tuple[int, int], ...]
+    not_asked: tuple[Unit, ...]
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +205,27 @@ def decode_events(frame: Frame, profile: ConcentratorProfile = STANDARD) -> Even
         records.append(EventRecord(data[place], at, raw.hex()))
         place += 2 + size
     return EventBody(data[0], data[1], data[2], data[3], tuple(records))
+
+
+def sort_out(units: Iterable[Unit], asked: Collection[tuple[int, int]], day_on: str) -> SortedUnits:
+    """The day freezes among `units` that answer a request for (pn, fn) pairs of a day."""
+    found: dict[tuple[int, int], Unit] = {}
+    strangers: list[Unit] = []
+    doubted: set[tuple[int, int]] = set()
+    for unit in units:
+        key = unit.pn, unit.fn
+        if key not in asked or unit.day_on != day_on:
+            strangers.append(unit)
+        elif found.setdefault(key, unit).quantities != unit.quantities:
+            doubted.add(key)
+    good = {
+        key: unit
+        for key, unit in found.items()
+        if key not in doubted and any(each.value is not None for each in unit.quantities)
+    }
+    return SortedUnits(
+        units=tuple(good[key] for key in sorted(good)),
+        absent=tuple(sorted(set(asked) - good.keys())),
+        not_asked=tuple(strangers),
+        problems=tuple(f"p{pn} F{fn} came twice and differs" for pn, fn in sorted(doubted)),
+    )

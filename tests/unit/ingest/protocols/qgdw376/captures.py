@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from services.ingest.protocols.qgdw376.frame import Frame, FrameReader
-from tests.unit.ingest.protocols.vectors import DOCUMENT
+import json
 
+from services.ingest.protocols.qgdw376.frame import Frame, FrameReader
+from tests.unit.ingest.protocols.vectors import DOCUMENT, GOLDEN
+
+_MORE = json.loads((GOLDEN.parent / "qgdw376_frames.json").read_text("utf-8"))["frames"]
 CAPTURES: dict[str, bytes] = {
-    row["id"]: bytes.fromhex(row["hex"]) for row in DOCUMENT["outer_376_frames"]
+    row["id"]: bytes.fromhex(row["hex"]) for row in (*DOCUMENT["outer_376_frames"], *_MORE)
 }
 
 

@@ -31,7 +31,7 @@ from services.ingest.protocols.qgdw376.points import (
     encode_identifier,
     group_points,
 )
-from services.ingest.protocols.qgdw376.replies import decode_data
+from services.ingest.protocols.qgdw376.replies import decode_data, sort_out
 from tests.unit.ingest.protocols.qgdw376.captures import read_one, uplink
 
 LAYOUTS = load_layouts()
@@ -329,3 +329,20 @@ def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "gbk.csv").write_bytes("电表".encode("gbk"))
     with pytest.raises(BadInput, match="UTF-8"):
         load_layouts(tmp_path / "gbk.csv")
+
+
+def test_only_what_was_asked_counts_and_two_answers_that_differ_are_none() -> None:
+    unit = "310126 3000010226 00 5634120000"
+    none, other = unit.replace("5634120000", "eeeeeeeeee"), unit.replace("5634", "5734")
+    early = unit.replace("310126", "300126", 1)
+    body = f"07010114 {unit} {unit} {none} 01010114 {unit} 02010114 {other} 08010114 {early}"
+    units = decode_data(read_one(uplink(0x0D, f"{body} 80010114 {unit}")), LAYOUTS).units
+    asked = {(pn, 161) for pn in (1, 2, 3, 4, 5)}
+    found = sort_out(units, asked, "2026-01-31")
+    assert [(each.pn, each.quantities[0].value) for each in found.units] == [(1, 123456)]
+    assert found.absent == ((2, 161), (3, 161), (4, 161), (5, 161))
+    assert [(each.pn, each.day_on) for each in found.not_asked] == [
+        (4, "2026-01-30"),
+        (8, "2026-01-31"),
+    ]
+    assert found.problems == ("p2 F161 came twice and differs",)
