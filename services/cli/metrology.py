@@ -136,8 +136,11 @@ def decide(
     reason: Annotated[str, typer.Option(help="Why.")],
     as_json: AsJson = False,
 ) -> None:
-    """Approve or refuse a proposed correction, once, which billing then makes; or close the case
-    of a broken seal, saying what it was."""
+    """Decide a case, once.
+
+    A proposed correction is approved (billing then makes it) or refused; the case
+    of a broken seal is closed, saying what it was.
+    """
     request = make_request(case_id, decision, by, reason)
     settings = load_settings().settings
     meter_no = find_case(open_cluster(settings), settings.partitions, case_id, decision)

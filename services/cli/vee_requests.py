@@ -82,8 +82,9 @@ def submit(
     """Submit edits of a day's usage: of the revision you looked at, with a reason.
 
     FILE has usage_point, day_on, based_on (that revision), after_wh, reason_code,
-    reason, optionally register; rows of one point and day are one edit. A day that is
-    settled, or was approved before, waits for a second person: `vee decide`.
+    reason, optionally register; rows of one point and day are one edit. A day
+    that is settled, or was approved before, waits for a second person:
+    `vee decide`.
     """
     settings, rules = _settings()
     wanted = read_edits(file, rules)

@@ -11,7 +11,7 @@ from services.billing.price_book_file import BOOKS, load_book
 from simulators.city.population import MISPROGRAMMED, MONTHS, TOU_RATES
 
 if TYPE_CHECKING:
-    from simulators.city.report import Facts
+    from simulators.city.facts import Facts
 
 ROUNDING_WH = 3
 """A day's rates are rounded down, and the last one takes the rest: less than 3 Wh with four."""

@@ -103,7 +103,7 @@ def test_an_order_is_carried_out_with_the_map_of_its_protocol() -> None:
     assert found.voltages == {"1-0:32.7.0": 2301}
 
 
-@pytest.mark.parametrize("protocol", ["modbus_ours", "qgdw376"])
+@pytest.mark.parametrize("protocol", ["modbus_ours", "iec104"])
 def test_without_a_map_nothing_is_asked(protocol: str) -> None:
     found = read_order(order(protocol, "tcp:127.0.0.1:1"), Lines(b"k"), "2026-01-31T16:05:00Z")
     assert isinstance(found, ReadFailed)
