@@ -22,6 +22,7 @@ from services.validation.events import (
     SupplyNoted,
     UsageEstablished,
 )
+from services.validation.interval_series import ACTUAL, LETTERS, OUTAGE
 from services.validation.timeline import add_days
 
 BASIS_DAYS = 62
@@ -30,12 +31,13 @@ BASIS_DAYS = 62
 TABLES_KEPT = 8
 PROFILE_REGISTER = "1-0:1.8.0"
 HALF_HOUR_MIN = 30
+MEASURED = LETTERS[ACTUAL] + LETTERS[OUTAGE]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayProfile:
-    """A day's profile: how many intervals it should have and has; slots: its energy (Wh) in 48 half
-    hours (fewer where the intervals are longer), () while an interval has none."""
+    """A day's profile: how many intervals it should have and has measured; slots: its energy (Wh)
+    in 48 half hours (fewer where the intervals are longer), () while one is not measured."""
 
     reading_id: str
     expected: int
@@ -105,22 +107,17 @@ def _with_table(facts: BasisFacts, table: SlotTableNoted) -> BasisFacts:
 
 
 def _with_profile(facts: BasisFacts, event: IntervalsEstablished) -> BasisFacts:
-    """The fuller of two profiles of a day counts, whichever came first."""
+    """The latest revision of a day counts: what came before is part of it."""
     known = facts.days.get(event.day_on, DayFacts())
-    profile = day_profile(event)
-    before = known.profile
-    if before is not None and _rank(before) >= _rank(profile):
-        return facts
-    return _with_day(facts, event.day_on, replace(known, profile=profile))
-
-
-def _rank(profile: DayProfile) -> tuple[int, str]:
-    return profile.found, profile.reading_id
+    return _with_day(facts, event.day_on, replace(known, profile=day_profile(event)))
 
 
 def day_profile(event: IntervalsEstablished) -> DayProfile:
-    """A profile as far as the basis needs it."""
-    energies = [wh for wh in event.energies if wh is not None]
+    """A profile as far as the basis needs it. What was estimated is nothing that a bill's periods
+    may rest on: then a person looks at it."""
+    qualities = event.qualities or MEASURED[0] * len(event.energies)
+    measured = zip(event.energies, qualities, strict=True)
+    energies = [wh for wh, letter in measured if wh is not None and letter in MEASURED]
     size = max(HALF_HOUR_MIN // event.interval_minutes, 1)
     slots: tuple[int, ...] = ()
     if len(energies) == len(event.energies):

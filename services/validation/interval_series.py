@@ -34,6 +34,9 @@ ESTIMATED = "estimated"
 OUTAGE = "outage"
 
 KNOWN = frozenset({ACTUAL, EDITED, MANUAL})
+LETTERS = {ACTUAL: "a", ESTIMATED: "e", FAILED: "f", MISSING: "m", OUTAGE: "o"}
+"""A letter for the quality of an interval; a day in the log has a text of them."""
+
 QUALITIES = (ACTUAL, EDITED, MANUAL, MISSING, FAILED, ESTIMATED, OUTAGE)
 
 SLOTS_MAX = 1_100_000

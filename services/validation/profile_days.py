@@ -35,6 +35,7 @@ from services.validation.interval_series import (
     ESTIMATED,
     FAILED,
     KNOWN,
+    LETTERS,
     MISSING,
     OUTAGE,
     Series,
@@ -76,7 +77,6 @@ from services.validation.rules_in_force import (
 )
 from services.validation.slot_time import DEFAULT_ZONE, SlotLabel, day_bounds
 from services.validation.state import (
-    LETTERS,
     PROFILE_REGISTER,
     REFERENCE_DAYS,
     Point,

@@ -69,9 +69,6 @@ references."""
 IDS_KEPT = 4
 """So many profiles of a day are recognised when they come again."""
 
-LETTERS = {"actual": "a", "estimated": "e", "failed": "f", "missing": "m", "outage": "o"}
-"""A letter for the quality of an interval; a day has a text of them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -98,7 +95,7 @@ class Established:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileDay:
     """The intervals of a day as they stand: `energies` (Wh after ratio, None for unknown) labelled
-    by their ends, `qualities` a letter of `LETTERS` each.
+    by their ends, `qualities` a letter of `LETTERS` (interval_series.py) each.
 
     `snapshots`, as the meter shows them, and `findings` are kept while the day is open;
     `register_wh` is the day's usage by its registers, as far as it was needed.

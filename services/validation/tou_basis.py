@@ -183,7 +183,7 @@ def judge_basis(
     `table` is None when it was not read back, `clock_offset_s` (meter minus us) None when the clock
     was not read: then nobody knows that it is wrong, which is a warning. The limit is a parameter:
     validation's `clock_drift.fail_s`, 300 s by default, UNCONFIRMED. `profile_expected` and
-    `profile_found` count the period's intervals with a usable value, estimates included.
+    `profile_found` count the period's intervals with a usable value; in the service, measured ones.
     """
     if stated not in BASES:
         raise BadInput("basis", f"{stated!r} is unknown", f"use {', '.join(BASES)}")
