@@ -363,7 +363,9 @@ def energy_by_period(
     energy has no rate, or it counted nothing on a day on which the register moved.
     """
     sums: dict[str, int] = {}
-    size = len(periods) // len(profile.slots) if profile.slots else 0
+    size, rest = divmod(len(periods), len(profile.slots)) if profile.slots else (0, 0)
+    if not size or rest:
+        return None
     for number, wh in enumerate(profile.slots):
         covered = set(periods[number * size : (number + 1) * size])
         if len(covered) != 1:
@@ -376,7 +378,7 @@ def energy_by_period(
     counted = {period: wh for period, wh in sums.items() if wh}
     own_rates = [name for name in measured if name.startswith(IMPORT) and name != IMPORT_TOTAL]
     total_wh = measured.get(IMPORT_TOTAL, sum(measured[name] for name in own_rates))
-    if not size or counted.keys() - rates.keys() or (total_wh and not counted):
+    if counted.keys() - rates.keys() or (total_wh and not counted):
         return None
     ordered = sorted(counted, key=lambda period: int(rates[period]))
     parts = split(total_wh, tuple(counted[period] for period in ordered)) if counted else ()

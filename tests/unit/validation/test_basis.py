@@ -316,6 +316,8 @@ def test_rates_add_up_to_the_register_and_the_residual_goes_to_the_last_rate() -
 def test_an_hour_of_one_period_is_enough_and_of_two_is_not() -> None:
     assert by_period((2,) * 24) == {IMPORT: 1_000, PEAK: 583, VALLEY: 417}
     assert by_period((6,) * 8) is None, "three hours from 06:00 have both"
+    assert by_period((1,) * 36) is None, "40 minutes are no whole half hours"
+    assert by_period((1,) * 72) is None, "nor are 20"
 
 
 def test_what_a_profile_cannot_say() -> None:
