@@ -16,6 +16,7 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan, parse_yuan
+from services.cli.payments_match import match
 from services.cli.payments_parse import parse
 from services.cli.payments_verify import verify
 from services.cli.records import known_bodies, named, open_cluster, open_records
@@ -39,6 +40,9 @@ app.command(
 app.command(epilog="Example: gridledger payments parse --channel wechat 2026-01-31.csv --rows")(
     parse
 )
+app.command(
+    epilog="Example: gridledger payments match ours.csv channel.jsonl bank.jsonl --rules rules.json"
+)(match)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 

@@ -15,7 +15,8 @@ services/payments/settlement/mapping.py, examples in docs/examples/payments.
      "totals": [{"day_on", "channel", "merchant", "kind", "rows", "amount_fen", "settled_fen",
                  "fee_fen"}],
      "previous": {"file", "identical", "changes": [{"what": added | removed | changed, "kind",
-                  "transaction", "refund_no", "before_fen", "after_fen"}]} or null}
+                  "transaction", "refund_no", "before_fen", "after_fen", "before_fee_fen",
+                  "after_fee_fen"}]} or null}
     {"channel", "merchant", "day_on", "kind": capture | refund | fee | payout | other,
      "transaction", "order_no", "refund_no", "refund_id", "rrn", "account_no", "amount_fen",
      "settled_fen", "fee_fen", "at", "state", "line"}
@@ -55,8 +56,8 @@ _MERCHANT = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 FIELDS = tuple(each.name for each in fields(SettlementRow))
 TOTAL_WIDTHS = (10, 8, 18, 8, -6, -14, -9)
 TOTAL_HEADER = ("day", "channel", "merchant", "kind", "rows", "yuan", "fee")
-ROW_WIDTHS = (-6, 20, 8, 28, -14)
-ROW_HEADER = ("line", "at", "kind", "transaction", "yuan")
+ROW_WIDTHS = (-6, 10, 8, 40, -12)
+ROW_HEADER = ("line", "day", "kind", "transaction", "yuan")
 
 Total = tuple[str, str, str, str]
 
@@ -240,6 +241,8 @@ def change_document(change: Change) -> dict[str, Any]:
         "refund_no": row.refund_no,
         "before_fen": change.before.amount_fen if change.before else None,
         "after_fen": change.after.amount_fen if change.after else None,
+        "before_fee_fen": change.before.fee_fen if change.before else None,
+        "after_fee_fen": change.after.fee_fen if change.after else None,
     }
 
 
@@ -272,12 +275,11 @@ def show_changes(previous: dict[str, Any]) -> None:
         return
     print(f"  version  new, {len(previous['changes'])} rows differ from {previous['file']}")
     for each in previous["changes"]:
-        amounts = f"{_money(each['before_fen'])} -> {_money(each['after_fen'])}"
-        print(f"    {each['what']:8} {each['kind']:8} {each['transaction']} {amounts}")
-
-
-def _money(amount_fen: int | None) -> str:
-    return "-" if amount_fen is None else format_yuan(amount_fen)
+        print(f"    {each['what']:8} {each['kind']:8} {each['transaction']}")
+        for name in ("before", "after"):
+            if each[f"{name}_fen"] is not None:
+                amount, fee = each[f"{name}_fen"], each[f"{name}_fee_fen"]
+                print(f"      {name:6} {format_yuan(amount)}, fee {format_yuan(fee)}")
 
 
 def show_rows(found: Iterator[SettlementRow]) -> None:
@@ -285,5 +287,5 @@ def show_rows(found: Iterator[SettlementRow]) -> None:
     print()
     print(fixed_line(ROW_HEADER, ROW_WIDTHS))
     for row in found:
-        cells = (str(row.line), row.at, row.kind, row.transaction, format_yuan(row.amount_fen))
+        cells = (str(row.line), row.day_on, row.kind, row.transaction, format_yuan(row.amount_fen))
         print(fixed_line(cells, ROW_WIDTHS))
