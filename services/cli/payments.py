@@ -1,4 +1,4 @@
-"""`gridledger payments`: what people do with money that came without a valid order number."""
+"""`gridledger payments`: callbacks and files judged offline, and money without an order number."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ from services.payments.events import (
 )
 from services.payments.order_number import is_account_no
 
-app = typer.Typer(no_args_is_help=True, help="Money in suspense: list it, bind it to accounts.")
+app = typer.Typer(
+    no_args_is_help=True, help="Callbacks, settlement files, matching, money in suspense."
+)
 app.command(
     epilog="Example: gridledger payments verify --channel wechat --headers headers.txt "
     "--body body.json --keys keys --at 2026-01-31T16:00:00Z"
@@ -48,7 +50,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 @app.callback()
 def payments() -> None:
-    """Money in suspense: list it, bind it to accounts."""
+    """Callbacks, settlement files, matching, money in suspense."""
 
 
 @app.command(

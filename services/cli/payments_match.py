@@ -75,11 +75,11 @@ WHOLE_RULES = ("fee_tolerance_fen", "carry_days", "payout_workdays", "late_workd
 WHOLE_MOST = 1000
 HOLIDAY_DAYS_MOST = 30
 DAY_LISTS = ("holidays", "workdays")
-LINE_WIDTHS = (10, 8, 18, 15, 28, -14)
-LINE_HEADER = ("day", "channel", "outcome", "cause", "number", "ours-channel")
+LINE_WIDTHS = (10, 8, 17, 17, -14)
+LINE_HEADER = ("day", "channel", "outcome", "cause", "ours-channel")
 PAYOUT_WIDTHS = (10, 8, 18, 15, -12, -12)
 PAYOUT_HEADER = ("due", "channel", "merchant", "outcome", "owed", "paid")
-DAY_WIDTHS = (10, 8, 18, -12, -9, -12, -11)
+DAY_WIDTHS = (10, 8, 16, -11, -7, -11, -11)
 DAY_HEADER = ("day", "channel", "merchant", "ours", "fee", "paid", "clearing")
 
 
@@ -324,7 +324,8 @@ def show(found: Settlement, today: str, all_lines: bool, unassigned: int) -> Non
         print()
     print(fixed_line(PAYOUT_HEADER, PAYOUT_WIDTHS))
     for (channel, merchant), payout in found.payouts:
-        show_payout(channel, merchant, payout)
+        if payout.owed_fen or payout.paid_fen:
+            show_payout(channel, merchant, payout)
     print()
     print(fixed_line(DAY_HEADER, DAY_WIDTHS))
     for day in found.days:
@@ -340,9 +341,9 @@ def show_line(found: Match) -> None:
     """One line that differs, and what to do."""
     row = found.row
     difference = format_yuan(found.ours_fen - found.channel_fen)
-    number = row.refund_no or row.transaction or row.order_no
-    cells = (row.day_on, row.channel, found.outcome, found.cause or "-", number, difference)
+    cells = (row.day_on, row.channel, found.outcome, found.cause or "-", difference)
     print(fixed_line(cells, LINE_WIDTHS))
+    print(f"  {row.transaction or '-'}, order {row.order_no or '-'}")
     if found.is_open:
         print(f"  -> {matching.ACTIONS[found.cause]}")
 
