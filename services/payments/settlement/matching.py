@@ -146,17 +146,24 @@ def _content(row: SettlementRow) -> Key:
 
 def _by_transaction(row: SettlementRow) -> Key | None:
     """A payment by its number; a refund only where neither side numbers refunds (cards)."""
-    if not row.transaction or row.refund_no or row.refund_id:
+    if not row.transaction or _refund_number(row):
         return None
     return row.channel, row.kind, row.transaction
 
 
+def _refund_number(row: SettlementRow) -> str:
+    """Of a refund; a payment may name its refunds, and is none."""
+    return (row.refund_no or row.refund_id) if row.kind == REFUND else ""
+
+
 def _by_refund_no(row: SettlementRow) -> Key | None:
-    return (row.channel, row.transaction, row.refund_no) if row.refund_no else None
+    is_numbered = row.kind == REFUND and row.refund_no
+    return (row.channel, row.transaction, row.refund_no) if is_numbered else None
 
 
 def _by_refund_id(row: SettlementRow) -> Key | None:
-    return (row.channel, row.transaction, row.refund_id) if row.refund_id else None
+    is_numbered = row.kind == REFUND and row.refund_id
+    return (row.channel, row.transaction, row.refund_id) if is_numbered else None
 
 
 def _by_refund_amount(row: SettlementRow) -> Key | None:
@@ -303,7 +310,7 @@ def _identity(row: SettlementRow) -> Key:
     """What two rows of one side must not have in common."""
     if not row.transaction:
         return row.channel, row.merchant, row.kind, row.order_no, row.rrn, row.amount_fen, row.at
-    return row.channel, row.kind, row.transaction, row.refund_no or row.refund_id
+    return row.channel, row.kind, row.transaction, _refund_number(row)
 
 
 def _channel_alone(rows: Iterable[SettlementRow], known: _Known) -> Iterator[Match]:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 from libs.events.errors import BadInput
 from libs.events.quantities import parse_scaled
@@ -163,14 +164,15 @@ def day_of_text(text: str, pattern: str, line: int, field: str) -> str:
     return _moment(text, pattern, line, field).date().isoformat()
 
 
-def day_of_instant(at: str) -> str:
-    """The day of the utility's zone in which an instant lies."""
-    return datetime.fromisoformat(at).astimezone(_ZONE).date().isoformat()
+@lru_cache(maxsize=4)
+def _parsed(text: str, pattern: str) -> datetime:
+    """A row asks for its day and for its instant."""
+    return datetime.strptime(text, pattern).replace(tzinfo=_ZONE)
 
 
 def _moment(text: str, pattern: str, line: int, field: str) -> datetime:
     try:
-        found = datetime.strptime(text, pattern).replace(tzinfo=_ZONE)
+        found = _parsed(text, pattern)
     except ValueError:
         shown = f"{text[:30]!r} is no time like {pattern}"
         raise malformed(
