@@ -122,14 +122,15 @@ def match_lines(
     Only captures and refunds are matched; fees and payouts of a fund-flow bill are for the
     clearing. Memory: all rows of both sides.
     """
+    theirs = sorted(channel, key=_content)
     left = [row for row in sorted(ours, key=_content) if row.kind in MATCHED_KINDS]
-    right = [row for row in sorted(channel, key=_content) if row.kind in MATCHED_KINDS]
+    right = [row for row in theirs if row.kind in MATCHED_KINDS]
     paired: list[tuple[str, Pair]] = []
     for name, key_of in PASSES:
         pairs, left, right = _pair(left, right, key_of)
         paired += [(name, pair) for pair in pairs]
     found = [_judge(name, pair, rules) for name, pair in paired]
-    known = _Known.of([pair for _, pair in paired], channel)
+    known = _Known.of([pair for _, pair in paired], theirs)
     found += _channel_alone(right, known)
     found += _ours_alone(left, known, rules)
     return tuple(sorted(found, key=lambda match: (_content(match.row), match.outcome)))

@@ -106,6 +106,8 @@ def test_a_pair(
         ([paid()], [LATER], "ours_only", "not_at_channel"),
         ([back()], [LATER], "ours_only", "refund_not_made"),
         ([paid()], [], "ours_only", "not_in_file_yet"),
+        ([paid()], [paid(transaction="T9")], "ours_only", "not_in_file_yet"),
+        ([paid()], [replace(LATER, day_on="2026-02-13")], "ours_only", "not_at_channel"),
         ([paid(transaction="")], [paid(1)], "ours_only", "not_in_file_yet"),
     ],
 )
