@@ -14,6 +14,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import lzma
+import struct
 import sys
 import tempfile
 import zipfile
@@ -29,7 +31,8 @@ STANDARD_INPUT = "-"
 LINE_BYTES_MAX = 1_000_000
 CHUNK_BYTES = 1 << 16
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
-DAMAGES = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
+DAMAGES = (EOFError, OSError, zlib.error, lzma.LZMAError, struct.error, zipfile.BadZipFile)
+"""What the unpackers of the standard library raise for bytes that were changed on the way."""
 DETAIL, SUMMARY = "业务明细", "汇总"
 
 
@@ -95,7 +98,7 @@ class SourceFile:
         """The one file of a zip that holds the rows."""
         try:
             archive = zipfile.ZipFile(self.file, metadata_encoding="gbk")
-        except (zipfile.BadZipFile, UnicodeDecodeError):
+        except (*DAMAGES, ValueError, RuntimeError):
             raise BadInput(self.name, "is a damaged zip", "fetch it again") from None
         with archive:
             names = [name for name in archive.namelist() if name.endswith(".csv")]
@@ -105,9 +108,11 @@ class SourceFile:
                 raise BadInput(self.name, problem, f"give the zip with one {DETAIL}.csv")
             try:
                 plain = archive.open(wanted[0])
-            except (RuntimeError, NotImplementedError):
+            except RuntimeError:  # NotImplementedError is one
                 problem = "has a password or a method that is not known"
                 raise BadInput(self.name, problem, "unpack it first") from None
+            except (*DAMAGES, ValueError):
+                raise BadInput(self.name, "is a damaged zip", "fetch it again") from None
             with plain:
                 yield plain
 

@@ -293,6 +293,10 @@ def wrong_files() -> None:
     Path("gone").write_bytes(gzip.compress(whole)[:-20])
     Path("bent").write_bytes(gzip.compress(whole)[:60] + b"\0\0\0\0" * 50)
     Path("no.zip").write_bytes(b"PK\x03\x04 and nothing else")
+    packed = bytearray(Path("alipay.zip").read_bytes())
+    Path("bent.zip").write_bytes(packed[:4] + packed[5:])  # one byte is gone
+    packed[60:64] = b"\0\0\0\0"
+    Path("inside.zip").write_bytes(packed)
     zipped("two.zip", {"a.csv": b"x", "b.csv": b"y"})
     wechat_file("future", [trade(交易时间="2199-01-01 00:00:00")])
     wechat_file("wrong", [trade(手续费="1e9")])
@@ -317,6 +321,8 @@ def wrong_files() -> None:
         ([*WECHAT, "gone"], "gone: is damaged (fetch it again)"),
         ([*WECHAT, "bent"], "bent: is damaged (fetch it again)"),
         ([*ALIPAY, "no.zip"], "no.zip: is a damaged zip"),
+        ([*ALIPAY, "bent.zip"], "bent.zip: is a damaged zip"),
+        ([*ALIPAY, "inside.zip"], "inside.zip: is "),
         ([*ALIPAY, "two.zip"], "two.zip: has 2 files of rows, not 1"),
         ([*WECHAT, "future"], "future line 2: 2198-12-31T16:00:00Z is in the future"),
         ([*WECHAT, "wrong"], "wrong line 2 手续费: '1e9' is no decimal number [malformed]"),
