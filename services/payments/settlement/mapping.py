@@ -15,6 +15,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any
 
 from libs.events.errors import BadInput
@@ -40,7 +41,7 @@ MAPPING_FIELDS = {
     "channel": "pos_http, wechat, alipay, or bank",
     "merchant": "of rows without a column for it",
     "encoding": "utf-8 (default), gbk or gb18030",
-    "delimiter": "one character, a comma by default",
+    "delimiter": ", (default), ; or | or a tab",
     "unit": "yuan (default) or fen",
     "sign": "as_is (default: above zero, the kind says which way) or refunds_negative",
     "time_format": "of strptime, %Y-%m-%d %H:%M:%S by default; a zone is not read, it is China's",
@@ -75,6 +76,8 @@ COLUMNS = {
 }
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _TERMINAL = ("merchant", "terminal", "batch", "stan")
+DELIMITERS = (",", ";", "|", "\t")
+_SAMPLE = datetime(2026, 1, 31, tzinfo=UTC)
 UNITS = {"yuan": 100, "fen": 1}
 ENCODINGS = ("utf-8", "gbk", "gb18030")
 SIGNS = ("as_is", "refunds_negative")
@@ -162,8 +165,14 @@ def _check(mapping: FileMapping) -> None:
     for word, kind in mapping.kinds.items():
         if kind not in KINDS:
             raise BadInput(f"kinds.{word}", f"{kind!r} is not known", f"one of {', '.join(KINDS)}")
-    if len(mapping.delimiter) != 1:
-        raise BadInput("delimiter", "is not one character", "write , or ; or a tab")
+    if mapping.delimiter not in DELIMITERS:
+        raise BadInput("delimiter", f"{mapping.delimiter!r} is none", "write , or ; or | or a tab")
+    for name, pattern in (
+        ("time_format", mapping.time_format),
+        ("date_format", mapping.date_format),
+    ):
+        if not _gives_the_day(pattern):
+            raise BadInput(name, f"{pattern!r} gives no day", "write it like %Y-%m-%d")
     columns = mapping.columns
     if "amount" not in columns and not ("credit" in columns and "debit" in columns):
         raise BadInput("columns.amount", "is missing", "name amount, or credit and debit")
@@ -176,6 +185,15 @@ def _check(mapping: FileMapping) -> None:
         raise BadInput("columns.kind", "is missing", "name it and kinds, or kind for all rows")
     if mapping.channel != "bank" and not (mapping.merchant or "merchant" in columns):
         raise BadInput("columns.merchant", "is missing", "name it, or merchant for all rows")
+
+
+def _gives_the_day(pattern: str) -> bool:
+    """Whether a pattern of strptime can be used, and has year, month and day."""
+    try:
+        found = datetime.strptime(_SAMPLE.strftime(pattern), pattern).replace(tzinfo=UTC)
+    except (ValueError, re.error):  # %d twice is an error of its pattern
+        return False
+    return found.date() == _SAMPLE.date()
 
 
 def mapped_rows(lines: Iterable[str], mapping: FileMapping) -> Iterator[SettlementRow]:

@@ -34,6 +34,8 @@ FEN_MOST = 10**13
 
 _ZONE = timezone(timedelta(hours=8))  # Asia/Shanghai, no daylight saving time
 _TEXT_MOST = 64
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?", re.ASCII)
+"""1,234.50, but not 12,50: a comma before two digits may be a decimal one."""
 _PRINTABLE = re.compile(r"[!-~]*", re.ASCII)
 
 
@@ -146,7 +148,9 @@ class Cells:
 def amount_of(text: str, scale: int, line: int, field: str) -> int:
     """An amount in fen, of a decimal text in a unit of `scale` fen."""
     try:
-        found = parse_scaled(text.replace(",", ""), scale, field)
+        found = parse_scaled(
+            text.replace(",", "") if _GROUPED.fullmatch(text) else text, scale, field
+        )
     except BadInput as error:
         raise malformed(line, field, error.problem, error.fix) from None
     if abs(found) > FEN_MOST:

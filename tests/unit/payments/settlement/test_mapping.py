@@ -104,6 +104,7 @@ def test_a_bank_statement() -> None:
         ([HEADER, SALE.replace("sale", "gift")], "malformed", "k: 'gift' is not known"),
         ([HEADER, SALE.replace("150.00", "-1.00")], "malformed", "a: a capture is below zero"),
         ([HEADER, SALE.replace("T1", "")], "malformed", "t: is empty"),
+        ([HEADER, SALE.replace("150.00", '"12,50"')], "malformed", "a: '12,50' is no decimal"),
         ([HEADER, '"M1"x'], "malformed", "cells: "),
     ],
 )
@@ -136,7 +137,9 @@ def test_a_transaction_that_is_not_there() -> None:
         ({"kinds": {"sale": "gift"}}, "kinds.sale: 'gift' is not known"),
         ({"kinds": ["sale"]}, "kinds: is no object of names"),
         ({"kinds": {}}, "columns.kind: is missing"),
-        ({"delimiter": ";;"}, "delimiter: is not one character"),
+        ({"delimiter": ";;"}, "delimiter: ';;' is none"),
+        ({"time_format": "%H:%M"}, "time_format: '%H:%M' gives no day"),
+        ({"date_format": "%Y%m%d%d"}, "date_format: '%Y%m%d%d' gives no day"),
         ({"columns": {"amount": ""}}, "columns.amount: is empty or no text"),
         ({"columns": {"colour": "c"}}, "columns.colour: is not known"),
         ({"columns": {"transaction": "n", "at": "w"}}, "columns.amount: is missing"),
