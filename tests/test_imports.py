@@ -35,9 +35,10 @@ OURS = frozenset({"libs", "services", "simulators"})
 
 PURE_STDLIB = frozenset(
     [
-        "__future__", "abc", "base64", "bisect", "calendar", "collections", "copy", "dataclasses",
-        "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "hmac", "itertools",
-        "json", "math", "operator", "re", "string", "struct", "types", "typing", "unicodedata",
+        "__future__", "abc", "base64", "bisect", "calendar", "collections", "copy", "csv",
+        "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "hmac",
+        "itertools", "json", "math", "operator", "re", "string", "struct", "types", "typing",
+        "unicodedata",
     ]
 )  # fmt: skip
 """The part of the standard library that decisions may use; tests/test_tidy.py bans single calls

@@ -1,4 +1,4 @@
-"""`gridledger payments`: what people do with money that came without a valid order number."""
+"""`gridledger payments`: callbacks and files judged offline, and money without an order number."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan, parse_yuan
+from services.cli.payments_match import match
+from services.cli.payments_parse import parse
+from services.cli.payments_verify import verify
 from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.payments.core import make_core
 from services.payments.draft import NOTICES
@@ -29,13 +32,25 @@ from services.payments.events import (
 )
 from services.payments.order_number import is_account_no
 
-app = typer.Typer(no_args_is_help=True, help="Money in suspense: list it, bind it to accounts.")
+app = typer.Typer(
+    no_args_is_help=True, help="Callbacks, settlement files, matching, money in suspense."
+)
+app.command(
+    epilog="Example: gridledger payments verify --channel wechat --headers headers.txt "
+    "--body body.json --keys keys --at 2026-01-31T16:00:00Z"
+)(verify)
+app.command(epilog="Example: gridledger payments parse --channel wechat 2026-01-31.csv --rows")(
+    parse
+)
+app.command(
+    epilog="Example: gridledger payments match ours.csv channel.jsonl bank.jsonl --rules rules.json"
+)(match)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
 @app.callback()
 def payments() -> None:
-    """Money in suspense: list it, bind it to accounts."""
+    """Callbacks, settlement files, matching, money in suspense."""
 
 
 @app.command(

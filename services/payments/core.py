@@ -32,6 +32,23 @@ PURE_MODULES: tuple[str, ...] = (
 )
 """All modules whose text decides."""
 
+CALCULATIONS = tuple(
+    f"services.payments.{name}"
+    for name in (
+        "ledger_chain",
+        "settlement.alipay_bill",
+        "settlement.clearing",
+        "settlement.mapping",
+        "settlement.matching",
+        "settlement.payouts",
+        "settlement.rows",
+        "settlement.versions",
+        "settlement.wechat_bills",
+        "settlement.work_days",
+    )
+)
+"""Pure as well, and not decided by: what the commands calculate on files."""
+
 WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS)
 """Topics besides its own that payments writes to; it reads both, too."""
 

@@ -32,7 +32,7 @@ from services.payments.channels.causes import Refused, Verdict
 from services.payments.channels.profile import Profile, Profiles, parse_profiles
 from services.payments.channels.strict import BODY_BYTES_MAX, utc_text
 from services.payments.evidence import EvidenceKey, make_evidence
-from services.payments.notices import Evidence, NoticeReceived
+from services.payments.notices import Evidence, NoticeReceived, PaymentNotice
 from services.payments.order_number import account_of
 
 HEADER_BYTES_MAX = 8 * 1024
@@ -158,18 +158,22 @@ def make_record(profile: Profile, verdict: Verdict, evidence: Evidence) -> Notic
             notice=None,
             evidence=evidence,
         )
-    notice = verdict.notice
-    transaction = notice.channel_txn_id or evidence.evidence_id
     return NoticeReceived(
         verdict="accepted",
         cause="",
         detail="",
         channel=profile.channel,
         merchant=profile.name,
-        key=account_of(notice.out_trade_no) or f"{profile.channel}:{transaction}",
-        notice=notice,
+        key=notice_key(verdict.notice, evidence.evidence_id),
+        notice=verdict.notice,
         evidence=evidence,
     )
+
+
+def notice_key(notice: PaymentNotice, evidence_id: str = "") -> str:
+    """The partition key of an accepted callback: the account of its order, else the transaction."""
+    transaction = notice.channel_txn_id or evidence_id
+    return account_of(notice.out_trade_no) or f"{notice.channel}:{transaction}"
 
 
 async def _read_request(request: Request) -> bytes | Response:
