@@ -230,16 +230,28 @@ def test_cutting_the_stream_changes_no_frame(cut: int) -> None:
     assert [each for each in explain(stream, cut) if isinstance(each, Explained)] == whole
 
 
+def framed(apdu: bytes) -> bytes:
+    """Any APDU in a good frame."""
+    native = dlt698._native
+    server = native.ServerAddress(bytes=bytes(6), type=native.AddressType.single)
+    frame = native.Frame(client=0, control=0xC3, payload=apdu, server=server)
+    return bytes(native.encode_frame(frame))
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_apdu_in_a_good_frame_is_accounted_for(body: bytes) -> None:
-    native = dlt698._native
-    server = native.ServerAddress(bytes=bytes(6), type=native.AddressType.single)
-    frame = native.Frame(client=0, control=0xC3, payload=body, server=server)
-    explain(bytes(native.encode_frame(frame)))
-    for service in (b"\x05\x02\x01", b"\x85\x01\x01", b"\x85\x02\x01"):
-        frame = native.Frame(client=0, control=0xC3, payload=service + body, server=server)
-        explain(bytes(native.encode_frame(frame)))
+    for service in (b"", b"\x05\x02\x01", b"\x85\x01\x01", b"\x85\x02\x01"):
+        explain(framed(service + body))
+
+
+def test_an_apdu_that_nobody_can_decode_is_told_whole() -> None:
+    assert one(framed(b"\x85\x01")).summary.endswith("not decoded: PIID")
+
+
+def test_a_request_without_a_time_tag_has_no_rest() -> None:
+    found = one(framed(bytes.fromhex("05010040000200")))
+    assert [part.name for part in found.parts][-3:] == ["OAD", "FCS, right", "end"]
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
