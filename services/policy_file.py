@@ -37,8 +37,9 @@ SECTIONS = (
     "validation",
     "validation.areas",
     "metrology",
+    "console",
 )
-"""The cores that have a policy."""
+"""The cores that have a policy, and what the console counts by."""
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?")

@@ -7,6 +7,12 @@ FILE, sorted by day_on (memory holds the points of one day), one row an expected
     collected_at                when it came, an instant in UTC; empty: it did not come
     attempts                    the attempt that brought it (1 unless given)
 
+Without FILE the rows come from the services: of the running installation, or of an export with
+--from-files DIR. A day's freeze that was ordered is one row, and so is one told missing without an
+order; behind a concentrator `concentrator` is its address, else the line (`services.console`, whose
+page counts the same rows); what a person read at the meter does not count. "?" is a group nobody
+knows yet. The rows are sorted in a temporary file.
+
 --rules FILE: a JSON object with those fields of KpiRules that differ from the defaults.
 
 `--json` prints one object a line: rates of each day, then of all days (day_on ""), then outliers:
@@ -30,7 +36,9 @@ from typing import Annotated, Any
 
 import typer
 
+from libs.events.codec import Codec
 from libs.events.errors import BadInput
+from services.cli.records import known_events, open_records
 from services.cli.row_file import Row, read_rows
 from services.cli.row_values import (
     between,
@@ -42,6 +50,9 @@ from services.cli.row_values import (
     read_rules,
 )
 from services.cli.watched import watched
+from services.console.policy import DEFAULT_POLICY
+from services.console.reactions import catalogue
+from services.console.read_view import ReadView
 from services.ingest.read_rates import (
     GROUPS,
     RATES,
@@ -59,34 +70,47 @@ KNOWN = ("concentrator", "area", "model", "attempts")
 WIDTHS = (10, 22, -8, -8, -8, -8, -8)
 HEADER = ("day", "group", "expected", "missing", "once %", "on time%", "freeze %")
 ATTEMPTS_MOST = 1_000_000
+TOPICS = ("customers.supply", "customers.meters", "ingest.events")
+UNKNOWN = "?"
 
 app = typer.Typer(help="Remote-read success by day, concentrator, area or meter model.")
 
 
-@app.command(epilog="Example: gridledger kpi reads.csv --by concentrator")
+@app.command(epilog="Example: gridledger kpi --from-files export/ --by concentrator")
 def kpi(
     file: Annotated[
-        str, typer.Argument(help="Expected readings, CSV or JSON lines; -: standard input.")
-    ],
+        str,
+        typer.Argument(
+            help="Expected readings, CSV or JSON lines; -: standard input. Without it: what the "
+            "services collected."
+        ),
+    ] = "",
     by: Annotated[str, typer.Option(help=f"Compare groups: {', '.join(GROUPS)}.")] = "",
     rules: Annotated[Path | None, typer.Option(help="Your definitions.", metavar="FILE")] = None,
+    from_files: Annotated[
+        Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one object a line.")] = False,
 ) -> int:
     """Once-read, on-time and day-freeze success by day, and groups far below their peers.
 
     FILE must be sorted by day_on: the points of one day are held at a time.
     Its columns: day_on, usage_point, collected_at (empty: it did not come);
-    concentrator, area, model, attempts. Status 1 when a day is below its
-    target (marked !) or a group stands out.
+    concentrator, area, model, attempts. Without FILE: the running
+    installation, or an export. Status 1 when a day is below its target
+    (marked !) or a group stands out.
     """
     if by and by not in GROUPS:
         raise BadInput("--by", f"{by!r} is not known", f"one of {', '.join(GROUPS)}")
+    if file and from_files is not None:
+        raise BadInput("--from-files", f"{file} is given too", "give one of them")
     judged_by = read_rules(rules, KpiRules)
+    found_days = days_of(file, by) if file else logged_days(from_files)
     totals: dict[str, ReadRate] = {}
     whole: dict[str, ReadRate] = {}
     is_failed = False
     is_first = True
-    for reads in days_of(file, by):
+    for reads in found_days:
         (all_points,) = read_rates(reads, "", judged_by)
         groups = read_rates(reads, by, judged_by) if by else ()
         whole = add_rates(whole, (all_points,))
@@ -125,6 +149,33 @@ def days_of(file: str, by: str) -> Iterator[list[ExpectedRead]]:
         yield list(reads.values())
     if not last_on:
         raise BadInput(file, "has no rows", f"give rows of {', '.join(NEEDED)}")
+
+
+def logged_days(from_files: Path | None) -> Iterator[list[ExpectedRead]]:
+    """The readings that ingest expected, one day after the other, out of the log."""
+    reader, partitions = open_records(from_files)
+    codec = Codec(catalogue)
+    view = ReadView(DEFAULT_POLICY, keeps_all=True)
+    places = [(topic, number) for topic in TOPICS for number in range(partitions)]
+    for topic, number in places:
+        for at, body in watched(known_events(reader, codec, topic, number), "events"):
+            view.note(body, at)
+    source = str(from_files) if from_files is not None else "the installation"
+    if not view.days:
+        raise BadInput(source, "has no expected readings", "import customers, and let a day end")
+    for _, of_day in groupby(view.reads(), key=lambda read: read.day_on):
+        yield [
+            ExpectedRead(
+                usage_point=read.usage_point,
+                day_on=read.day_on,
+                concentrator=read.concentrator or UNKNOWN,
+                area=read.area or UNKNOWN,
+                model=read.model or UNKNOWN,
+                collected_at=read.collected_at,
+                attempts=read.attempts,
+            )
+            for read in of_day
+        ]
 
 
 def expected_read(row: Row) -> ExpectedRead:

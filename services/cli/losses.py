@@ -14,6 +14,9 @@ FILE, sorted by day_on (memory holds one day and the areas), one row a point and
 --areas FILE, one row a stay: usage_point, feeder, role (gate or member), from_on; and area (empty:
 on the feeder itself), to_on (the last day), ratio (of the archive), has_pv (yes or no).
 
+Without FILE it lists what the area stage of validation decided (its latest revisions), of the
+running installation or of an export with --from-files DIR; nothing is calculated again.
+
 --rules FILE: a JSON object with those fields of LossRules that differ from the defaults.
 
 `--json` prints one object a line, a day's areas first, then its feeders:
@@ -38,8 +41,11 @@ from typing import Annotated, Any
 
 import typer
 
+from libs.events.audit import Reader
+from libs.events.codec import Codec
 from libs.events.errors import BadInput
 from libs.events.quantities import WH_PER_KWH, format_scaled
+from services.cli.records import known_bodies, open_records
 from services.cli.row_file import Row, read_rows
 from services.cli.row_values import (
     ENERGY_MOST_WH,
@@ -52,6 +58,7 @@ from services.cli.row_values import (
     yes_or_no,
 )
 from services.cli.watched import watched
+from services.validation.areas.events import LossCalculated, catalogue
 from services.validation.areas.line_loss import ALARMS, NOT_COMPARABLE, Loss, area_losses
 from services.validation.areas.loss_causes import (
     CAUSES,
@@ -88,6 +95,7 @@ AREA_NEEDED = ("usage_point", "feeder", "role", "from_on")
 AREA_KNOWN = ("area", "to_on", "ratio", "has_pv")
 WIDTHS = (10, 9, 9, -10, -10, -9, -7, 8)
 HEADER = ("day", "feeder", "area", "supplied", "sold", "loss kWh", "loss %", "status")
+LOSSES = "validation.losses"
 CLOCK_MOST_S = 366 * 86_400
 
 app = typer.Typer(help="Line loss per area, feeder and day, with named causes.")
@@ -96,10 +104,19 @@ app = typer.Typer(help="Line loss per area, feeder and day, with named causes.")
 @app.command(epilog="Example: gridledger losses days.csv --areas areas.csv --json")
 def losses(
     file: Annotated[
-        str, typer.Argument(help="Energies by day, CSV or JSON lines; -: standard input.")
-    ],
-    areas: Annotated[str, typer.Option(help="Which point is where, from and to.", metavar="FILE")],
+        str,
+        typer.Argument(
+            help="Energies by day, CSV or JSON lines; -: standard input. Without it: what the "
+            "services decided."
+        ),
+    ] = "",
+    areas: Annotated[
+        str, typer.Option(help="Which point is where, from and to.", metavar="FILE")
+    ] = "",
     rules: Annotated[Path | None, typer.Option(help="Your thresholds.", metavar="FILE")] = None,
+    from_files: Annotated[
+        Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one object a line.")] = False,
 ) -> int:
     """Line loss of every area and feeder by day; alarms with the causes that evidence names.
@@ -108,13 +125,12 @@ def losses(
     day_on, usage_point, energy_wh; if known export_wh, ratio, quality,
     usual_wh, usual_export_wh, after_exchange, rolled_over, current_seen,
     clock_offset_s. Columns of --areas: usage_point, feeder, role (gate or
-    member), from_on; area, to_on, ratio, has_pv. Status 1 with an alarm.
+    member), from_on; area, to_on, ratio, has_pv. Without FILE: what the
+    services decided. Status 1 with an alarm.
     """
-    judged_by = read_rules(rules, LossRules)
-    places = read_places(areas)
     is_alarmed = False
     is_first = True
-    for loss, causes in losses_by_day(file, places, judged_by):
+    for loss, causes in _asked_for(file, areas, rules, from_files):
         is_alarmed |= loss.status in ALARMS
         if as_json:
             print(json.dumps(document(loss, causes), ensure_ascii=False))
@@ -124,6 +140,54 @@ def losses(
             is_first = False
         show(loss, causes)
     return int(is_alarmed)
+
+
+def _asked_for(
+    file: str, areas: str, rules: Path | None, from_files: Path | None
+) -> Iterator[tuple[Loss, tuple[Cause, ...]]]:
+    """Calculated from FILE, else read from the log; BadInput when the options do not fit."""
+    if not file:
+        for option, given in (("--areas", areas), ("--rules", rules)):
+            if given:
+                fix = "give FILE too, or leave it out: what the services decided is listed as it is"
+                raise BadInput(option, "is for a FILE", fix)
+        return decided_losses(*open_records(from_files))
+    if from_files is not None:
+        raise BadInput("--from-files", f"{file} is given too", "give one of them")
+    if not areas:
+        raise BadInput("--areas", "is missing", "name the file that says which point is where")
+    return losses_by_day(file, read_places(areas), read_rules(rules, LossRules))
+
+
+def decided_losses(reader: Reader, partitions: int) -> Iterator[tuple[Loss, tuple[Cause, ...]]]:
+    """What was decided last of every area, feeder and day, in the order of the table."""
+    latest: dict[tuple[str, bool, str, str], LossCalculated] = {}
+    for partition in range(partitions):
+        for body in known_bodies(reader, Codec(catalogue), LOSSES, partition):
+            if isinstance(body, LossCalculated):
+                latest[body.day_on, not body.area, body.feeder, body.area] = body
+    for _, body in sorted(latest.items()):
+        yield decided_loss(body), body.causes
+
+
+def decided_loss(body: LossCalculated) -> Loss:
+    """An event as the loss that it tells."""
+    return Loss(
+        day_on=body.day_on,
+        feeder=body.feeder,
+        area=body.area,
+        gate_wh=body.gate_wh,
+        pv_wh=body.pv_wh,
+        sold_wh=body.sold_wh,
+        expected_points=body.expected_points,
+        read_points=body.read_points,
+        status=body.status,
+        loss_e2_pct=body.loss_e2_pct,
+        least_wh=body.least_wh,
+        most_wh=body.most_wh,
+        reason=body.reason,
+        gate_difference_wh=body.gate_difference_wh,
+    )
 
 
 def losses_by_day(

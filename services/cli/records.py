@@ -22,6 +22,9 @@ from services.audit.files import FileReader
 from services.settings import Settings, load_settings
 from services.wiring import require_partitions
 
+OWNED = ("validation.losses",)
+"""Own topics of cores whose names do not say so."""
+
 
 def open_records(from_files: Path | None) -> tuple[Reader, int]:
     """A reader of an export or of the cluster, and how many partitions every topic has."""
@@ -41,17 +44,20 @@ def open_cluster(settings: Settings) -> KafkaReader:
     return reader
 
 
-def known_bodies(reader: Reader, codec: Codec, topic: str, partition: int) -> Iterator[Any]:
-    """The bodies of the types that the codec knows, in order.
+def known_events(
+    reader: Reader, codec: Codec, topic: str, partition: int
+) -> Iterator[tuple[str, Any]]:
+    """The time and the body of each event of a type that the codec knows, in order.
 
     A record that cannot be decoded stands at a place: in a topic that a core owns it is damage and
     refused by name, elsewhere the core that reads it made it a dead letter, and it is passed over.
     """
-    owned = topic.endswith(".events")
+    owned = topic.endswith(".events") or topic in OWNED
     for record in scan(reader, topic, partition):
         try:
-            name = envelope_of(record.headers).type
-            body = codec.decode(name, record.value) if codec.knows(name) else None
+            envelope = envelope_of(record.headers)
+            known = codec.knows(envelope.type)
+            body = codec.decode(envelope.type, record.value) if known else None
         except Undecodable as wrong:
             if not owned:
                 continue
@@ -59,7 +65,13 @@ def known_bodies(reader: Reader, codec: Codec, topic: str, partition: int) -> It
             fix = "`gridledger audit balance` shows what else is damaged"
             raise BadInput(place, str(wrong), fix) from None
         if body is not None:
-            yield body
+            yield envelope.time, body
+
+
+def known_bodies(reader: Reader, codec: Codec, topic: str, partition: int) -> Iterator[Any]:
+    """The bodies of `known_events`."""
+    for _, body in known_events(reader, codec, topic, partition):
+        yield body
 
 
 def named(option: str, text: str, why: str) -> str:

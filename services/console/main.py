@@ -18,7 +18,10 @@ from libs.events.plain_http import PlainRequests
 from libs.events.record import Record
 from libs.events.telemetry import logger
 from libs.events.topics import load_topics
+from services.console.field_view import FieldView
+from services.console.policy import DEFAULT_POLICY
 from services.console.views import StatusView
+from services.policy_file import policy_of
 from services.settings import Settings
 from services.wiring import runtime_of
 
@@ -27,7 +30,8 @@ def run(settings: Settings, ordinal: int) -> int:
     """Follow the topics and serve the page until told to stop."""
     runtime = runtime_of(settings, "console")
     table = load_topics(settings.partitions)
-    view = StatusView(table)
+    rules = policy_of(settings.policy_file, "console", DEFAULT_POLICY)
+    view = StatusView(table, of_field=FieldView(rules))
     guard = threading.Lock()
     stop = StopSignal()
     status = StatusFile(runtime.run_dir, f"console-{ordinal}")
@@ -69,6 +73,7 @@ def _poll(tail: KafkaTail) -> list[Record] | None:
 def page_requests(view: StatusView, guard: threading.Lock) -> type[PlainRequests]:
     """What answers: the page, its data and a sign of life."""
     page = files("services.console").joinpath("page.html").read_bytes()
+    documents = {"/status.json": view.document, "/field.json": view.of_field.document}
 
     class PageRequests(PlainRequests):
         always: ClassVar[Mapping[str, str]] = {
@@ -78,14 +83,14 @@ def page_requests(view: StatusView, guard: threading.Lock) -> type[PlainRequests
         def do_GET(self) -> None:
             if self.place in ("/", "/index.html"):
                 self.answer(200, page, "text/html; charset=utf-8")
-            elif self.place == "/status.json":
+            elif self.place in documents:
                 with guard:
-                    document = view.document()
+                    document = documents[self.place]()
                 body = json.dumps(document, ensure_ascii=False).encode()
                 self.answer(200, body, "application/json")
             elif self.place == "/healthz":
                 self.answer(200, b"ok\n", "text/plain")
             else:
-                self.refuse(404, "GET /, /status.json or /healthz")
+                self.refuse(404, "GET /, /status.json, /field.json or /healthz")
 
     return PageRequests

@@ -11,6 +11,7 @@ from libs.events.errors import Undecodable
 from libs.events.record import Record, TopicPartition
 from libs.events.step import EPOCH, STEP, StepTaken
 from libs.events.topics import TopicTable
+from services.console.field_view import FieldView
 from services.console.ledger import Ledger
 
 FINDINGS = {
@@ -50,6 +51,7 @@ class StatusView:
     verdicts: dict[str, Counter[str]] = field(default_factory=dict)
     business_time: str = EPOCH
     dead_letters: int = 0
+    of_field: FieldView = field(default_factory=FieldView)
 
     def note(self, record: Record) -> None:
         """Fold one record."""
@@ -64,6 +66,7 @@ class StatusView:
             return
         name = envelope.type.rpartition(".v")[0]
         self.counts[name] += 1
+        self.of_field.note(envelope, record.value)
         if name == "clock.ticked":
             self.business_time = max(self.business_time, envelope.time)
         elif name.endswith(f".{STEP}"):

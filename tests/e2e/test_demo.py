@@ -7,7 +7,9 @@ every record.
 
 from __future__ import annotations
 
+import json
 import re
+import urllib.request
 from datetime import date
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from libs.events.kafka import KafkaProducerPort
 from libs.events.record import Outgoing
 from libs.events.topics import load_topics
 from services.audit.files import FileReader
+from services.cli import main as cli
 from simulators.city.demo import DemoOptions, DemoResult, run_demo
+from simulators.city.population import make_city
 from simulators.city.stage import Stage
 from tests.plain_consumer import PlainConsumer
 
@@ -85,12 +89,17 @@ def poison(stage: Stage, day: date) -> None:
 
 
 def play(directory: Path, *, kills: bool, database: str) -> DemoResult:
+    def look(stage: Stage) -> None:
+        with urllib.request.urlopen(stage.url("console", "/field.json"), timeout=30) as answer:
+            (directory / "field.json").write_bytes(answer.read())
+
     options = DemoOptions(
         data_dir=directory,
         kills=kills,
         database=database,
         last=LAST,
         nemesis=poison if kills else None,
+        afterwards=look,
     )
     return run_demo(options, Silent())
 
@@ -123,6 +132,28 @@ def test_planted_cases_of_the_first_month_hold(killed: DemoResult) -> None:
     found = {case.name: case for case in killed.expectations}
     wrong = [found[name] for name in sorted(SETTLED) if not found[name].holds]
     assert not wrong, wrong
+
+
+@pytest.mark.kafka
+@pytest.mark.postgres
+def test_the_console_and_the_log_show_whose_readings_are_missing(
+    killed: DemoResult, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The silent meter by its area; one day of one meter behind the concentrator, no more."""
+    page = json.loads((directory / "field.json").read_text("utf-8"))
+    shown = {row["day_on"] for row in page["days"]}
+    assert len(shown) == 31
+    missing = {}
+    for by in ("area", "concentrator"):
+        cli.main(["kpi", "--from-files", str(directory / "export"), "--by", by, "--json"])
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        rows = [row for row in lines if row.get("day_on") in shown and row["key"]]
+        for group in page["groups"][by]["worst"]:
+            missing[group["key"]] = group["missing"]
+            wanted = [row["freeze"] for row in rows if row["key"] == group["key"]]
+            assert [day["freeze"] for day in group["days"]] == wanted
+    assert missing[make_city(1).point_of("silent").area] >= 5
+    assert missing["0200-0001"] == 1
 
 
 @pytest.mark.kafka

@@ -208,7 +208,7 @@ def test_the_data_is_json_and_the_rest_is_not_found(url: str) -> None:
 
 @pytest.mark.parametrize("path", ["/elsewhere", "/status.json/", "/%00", "/../status.json"])
 def test_what_is_not_there_is_named_in_a_line(port: int, path: str) -> None:
-    wanted = (404, "text/plain; charset=utf-8", b"GET /, /status.json or /healthz\n")
+    wanted = (404, "text/plain; charset=utf-8", b"GET /, /status.json, /field.json or /healthz\n")
     assert ask(port, "GET", path) == wanted
 
 
