@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulators.city import edits, lab
+from simulators.city import edits, lab, voltages
 from simulators.city.behind import SILENT_ON
 from simulators.city.memory import Memory
 from simulators.city.plan import COPIES, Plan
@@ -541,6 +541,7 @@ CHECKS: tuple[Check, ...] = (
     kills,
     concentrator,
     recovered_profile,
+    lambda facts: _expect("over-voltage", *voltages.over_voltage(facts)),
 )
 
 
