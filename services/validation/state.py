@@ -9,7 +9,7 @@ person can still edit them; it does not grow with time but for the accounts that
 keeps its estimates (150 bytes a day) until it is. A point with a load profile of 15 minutes has up
 to 31 days of intervals (0.6 KB a day stored, 3.5 KB in memory) and 10 of snapshots (1 KB, 4 KB):
 about 30 KB stored, 150 KB in memory, and no more with time. A point with rate periods costs more,
-see basis_facts.py; one whose voltages are read costs up to 3 KB more, see voltage_state.py.
+see basis_facts.py; one whose voltages are read costs up to 2.5 KB more, see voltage_state.py.
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ def _has_outside(month: VoltageMonth) -> bool:
     return any(
         sample.side in (OVER, UNDER)
         for of_phase in month.samples.values()
-        for sample in of_phase.values()
+        for _, sample in of_phase
     )
 
 
@@ -238,11 +238,11 @@ def _qualities(
     folds: list[VoltageQuality] = []
     for phase, noted in found.samples.items():
         samples: dict[int, JudgedSample] = {}
-        for offset_s, sample in noted.items():
+        for offset_s, sample in noted:
             samples = with_sample(samples, _rounded_up(offset_s, rules.interval_s), sample)
         fold = MonthFold(key, month, PHASE_NOMINAL_DV, rules)
-        for offset_s in sorted(samples):
-            fold.add(_at(begin_at, offset_s), {phase: samples[offset_s]})
+        for offset_s, sample in samples.items():
+            fold.add(_at(begin_at, offset_s), {phase: sample})
         folds += fold.qualities(is_over=is_over or found.revision > 0)
     return tuple(folds)
 

@@ -58,6 +58,8 @@ class BasisDesk:
             item = Item("any", 0, POINT, "", body, self.as_of)
             for key in CORE.concerned(self, item):
                 for emit in CORE.decide(self, key, item):
+                    if emit.topic == "validation.area_usage":
+                        continue
                     if emit.topic:
                         assert (emit.topic, emit.key) == ("validation.usage", emit.body.account_no)
                         assert emit.body == own[-1], "told as established"
