@@ -62,8 +62,11 @@ PURE_MODULES = (
     "services.validation.timeline",
     "services.validation.tou_basis",
     "services.validation.voltage_band",
+    "services.validation.voltage_months",
+    "services.validation.voltage_quality",
+    "services.validation.voltage_state",
 )
-CALCULATIONS = tuple(f"services.validation.{name}" for name in ("voltage_quality",))
+CALCULATIONS: tuple[str, ...] = ()
 """Pure as well, and not decided by: what the commands calculate on files."""
 
 WRITTEN = ("validation.usage", "validation.area_usage")

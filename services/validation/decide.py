@@ -83,6 +83,7 @@ from services.validation.timeline import (
     spans,
     supply_on,
 )
+from services.validation.voltage_months import next_close_at, with_voltages
 
 FIRST_DAY_ON, LAST_DAY_ON = "1970-01-02", "2999-12-31"
 NEXT_TICK = "0001-01-01T00:00:00Z"
@@ -96,7 +97,8 @@ def decide(view: View, key: str, item: Item, policy: Policy) -> Sequence[Emit]:
     first_on = _profiles_from(point, emits)
     if first_on:
         emits += rework(_after(point, emits), key, first_on, policy)
-    return with_area_usage(point, key, item.body, emits)
+    told = with_voltages(point, key, item, emits, policy)
+    return with_area_usage(point, key, item.body, told)
 
 
 def _decided(point: Point, key: str, item: Item, policy: Policy) -> list[Emit]:
@@ -131,8 +133,9 @@ def _profiles_from(point: Point, emits: Sequence[Emit]) -> str:
 
 
 def due(state: Point, policy: Policy) -> str:
-    """When the next day without a reading is estimated, or a held reading is looked at again."""
-    moments = [next_estimate_at(state, policy)]
+    """When the next day without a reading is estimated, a held reading is looked at again, or a
+    month of voltages is closed."""
+    moments = [next_estimate_at(state, policy), next_close_at(state, policy)]
     for reading in state.held:
         is_late = _awaited(state, reading, day_end_at(reading.day_on)) != ""
         moments.append(_given_up_at(reading) if is_late else NEXT_TICK)

@@ -112,11 +112,31 @@ class HeldReading:
     snapshots: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoltageCounted:
+    """On which side of the band a sample lies: inside, over, under or outage. phase: the one that
+    is judged, "" for all together; extreme_dv (0.1 V) and its phase: where it is outside."""
+
+    phase: str
+    side: str
+    extreme_dv: int = 0
+    extreme_phase: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoltageNoted:
+    """The sample that the voltages of a reading are, of the interval that ends at `at`."""
+
+    at: str
+    counted: tuple[VoltageCounted, ...]
+
+
 @catalogue.event("validation.reading_accepted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingAccepted:
     """A reading of the end of `day_on` that counts; registers and demands as the meter shows;
-    clock_offset_s: meter time minus ours, None when it was not read."""
+    clock_offset_s: meter time minus ours, None when it was not read; voltage: what its voltages
+    count as, None without any that are judged."""
 
     usage_point: str
     meter_no: str
@@ -128,6 +148,60 @@ class ReadingAccepted:
     rule_set: str
     demands: tuple[UsageDemand, ...] = ()
     clock_offset_s: int | None = None
+    voltage: VoltageNoted | None = None
+
+
+@catalogue.event("validation.voltage_found")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoltageFound:
+    """Samples in a row outside the voltage band (GB/T 12325), on one side: told when it begins and
+    when it ends, and again when a late sample changes that. (phase, side, begun_at) names it.
+
+    side: over, under; phase: which is judged, "" for all together; ended_at: "" while it lasts;
+    ended_by: inside, other_side, outage, gap (no sample), month_end, withdrawn (late samples show
+    that none began there), "" while it lasts; samples, extreme_dv (0.1 V), its phase and deviation:
+    as far as known now.
+    """
+
+    usage_point: str
+    month: str
+    side: str
+    phase: str
+    begun_at: str
+    ended_at: str
+    ended_by: str
+    samples: int
+    extreme_dv: int
+    extreme_phase: str
+    nominal_dv: int
+    extreme_deviation_pct: str
+
+
+@catalogue.event("validation.voltage_month_closed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoltageMonthClosed:
+    """The voltage quality of a point's month. A late sample makes another revision.
+
+    status: qualified, unqualified, not_comparable (reason says why); rate_e2_pct: qualified rate,
+    1/100 %, None when not comparable; samples: of interval_s each; phase: the worst one where each
+    is judged by itself, else "".
+    """
+
+    usage_point: str
+    month: str
+    revision: int
+    phase: str
+    status: str
+    reason: str
+    rate_e2_pct: int | None
+    completeness_e2_pct: int
+    interval_s: int
+    expected_samples: int
+    found_samples: int
+    inside_samples: int
+    over_samples: int
+    under_samples: int
+    outage_samples: int
 
 
 @catalogue.event("validation.reading_rejected")

@@ -18,6 +18,8 @@ from services.validation.edit_rules import EDIT_TERMS, EditRules
 from services.validation.rule_book import Override, RuleBook, check_rule_book, with_variant
 from services.validation.rule_set import OFF, SEVERITIES, UNCONFIRMED, RuleSettings
 from services.validation.rule_terms import RULE_TERMS
+from services.validation.voltage_quality import QualityRules
+from services.validation.voltage_state import SAMPLED_DAILY, VOLTAGE_TERMS
 
 ALWAYS_ON = ("duplicate",)
 """A second reading of a day is told whatever it says, so its rule has no `off`."""
@@ -30,6 +32,7 @@ class Policy:
     grace_min: int = 8 * 60
     rule_book: RuleBook = field(default_factory=lambda: DEFAULT_RULE_BOOK)
     edits: EditRules = field(default_factory=EditRules)
+    voltage: QualityRules = SAMPLED_DAILY
 
     def __post_init__(self) -> None:
         book = self.rule_book
@@ -96,6 +99,7 @@ def terms_of(policy: Policy) -> dict[str, Term]:
         "rule_book.valid_from_on": Term("the day from which they were agreed on", "DESIGN 3"),
         **dict(_rule_terms(policy.rule_book)),
         **EDIT_TERMS,
+        **VOLTAGE_TERMS,
     }
 
 

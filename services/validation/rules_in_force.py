@@ -85,7 +85,8 @@ def facts_of(
     key: str, supply: SupplyNoted, meters: tuple[Installation, ...], expected: tuple[str, ...] = ()
 ) -> PointFacts:
     """The master data of a point. Who has a register for what flows back produces; `expected` are
-    the registers of a reading when the supply names none."""
+    the registers of a reading when the supply names none. What a phase should show is known at low
+    voltage only: above, a meter is behind a voltage transformer whose ratio nobody told."""
     has_level = supply.voltage_class in LEVEL_DV
     registers = tuple(name for name in supply.registers if parse_register(name).cumulative)
     return PointFacts(
@@ -94,7 +95,7 @@ def facts_of(
         capacity_w=meters[-1].capacity_w,
         is_producer=any(parse_register(name).quantity == EXPORT for name in registers),
         voltage_class=supply.voltage_class if has_level else "",
-        nominal_dv=PHASE_NOMINAL_DV if has_level else 0,
+        nominal_dv=PHASE_NOMINAL_DV if supply.voltage_class == LOW_VOLTAGE else 0,
         installations=meters,
         registers=registers or expected,
     )

@@ -9,7 +9,7 @@ person can still edit them; it does not grow with time but for the accounts that
 keeps its estimates (150 bytes a day) until it is. A point with a load profile of 15 minutes has up
 to 31 days of intervals (0.6 KB a day stored, 3.5 KB in memory) and 10 of snapshots (1 KB, 4 KB):
 about 30 KB stored, 150 KB in memory, and no more with time. A point with rate periods costs more,
-see basis_facts.py.
+see basis_facts.py; one whose voltages are read costs up to 2.5 KB more, see voltage_state.py.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from services.validation.timeline import (
     runs,
     supply_on,
 )
+from services.validation.voltage_state import VoltageMonth, months_with
 
 KEEP_DAYS = 62
 """A meter holds its daily freezes about this long; older gaps stay as they were estimated."""
@@ -118,7 +119,8 @@ class Point:
     after it; history: the actual days since, and `HISTORY_DAYS` of them before; held: readings that
     wait; doubted: the last reading that was rejected only because it stands out; profiles: the
     intervals of the last `PROFILE_DAYS` days, by day: what anybody who needs them reads; basis:
-    what the time-of-use basis of its days is judged from."""
+    what the time-of-use basis of its days is judged from; voltages: see voltage_state.py, by month.
+    """
 
     supplies: dict[str, SupplyNoted] = field(default_factory=dict)
     readings: dict[str, Mark] = field(default_factory=dict)
@@ -130,6 +132,7 @@ class Point:
     anchor_on: str = ""
     basis: BasisFacts = field(default_factory=BasisFacts)
     edits: Edits = field(default_factory=Edits)
+    voltages: dict[str, VoltageMonth] = field(default_factory=dict)
 
 
 def evolve(state: Any, event: Any) -> Any:
@@ -137,6 +140,9 @@ def evolve(state: Any, event: Any) -> Any:
     if isinstance(state, Shared):
         return _shared(state, event)
     point: Point = state or Point()
+    voltages = months_with(point.voltages, event, KEEP_DAYS)
+    if voltages is not point.voltages:
+        state = point = replace(point, voltages=voltages)
     basis = facts_with(point.basis, event, point.supplies.values())
     if basis is not point.basis:
         state = point = replace(point, basis=basis)

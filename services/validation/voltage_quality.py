@@ -9,6 +9,9 @@ Samples near zero on all phases are an outage: counted apart, neither inside nor
 
     quality = voltage_quality("P1", "2026-01", samples, supply, rules, DEFAULT_BAND)
     quality.rate_e2_pct     9967
+
+The same in two steps, for those who keep what a sample counted as and no voltages: `SampleJudge`
+says on which side of the band one lies, `MonthFold` counts them in order of time.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from libs.events.errors import BadInput
 from libs.events.policy import UNCONFIRMED, Term, check_ranges
@@ -95,8 +99,13 @@ QUALITY_TERMS: dict[str, Term] = {
         0,
         PERMILLE,
     ),
+    "phase_rule": Term(
+        f"{ANY_PHASE}: outside when any phase is; {WORST_PHASE}: the phase with the lowest rate",
+        f"{UNCONFIRMED}: all phases together",
+    ),
+    "rounding": Term(f"of the rate: {', '.join(ROUNDING)}", "ours: 100.00 % means every sample"),
 }
-"""What each number means and where it comes from."""
+"""What each value means and where it comes from."""
 
 DEFAULT_QUALITY_RULES = QualityRules()
 
@@ -131,7 +140,7 @@ class VoltageSupply:
 class VoltageEvent:
     """A run of samples outside the band, on one side, from the start of the first to the end of the
     last; extreme_dv is the voltage farthest from nominal. ended_by: inside, other_side, outage, gap
-    (samples are missing) or month_end."""
+    (samples are missing), month_end, or "" while it lasts."""
 
     side: str
     start_at: str
@@ -140,6 +149,7 @@ class VoltageEvent:
     extreme_dv: int
     extreme_deviation_pct: str
     ended_by: str
+    extreme_phase: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,27 +191,18 @@ def voltage_quality(
 
     BadInput when a sample is outside the month, out of order, off the grid, or has no voltage.
     """
-    first, last = month_span(month)
-    bounds = _Bounds(supply, rules, band)
-    series: dict[str, _Series] = {}
-    previous_at = ""
+    judge = SampleJudge(supply, rules, band)
+    month_so_far = MonthFold(usage_point, month, supply.nominal_dv, rules)
     for sample in samples:
-        _check_sample(sample, first, last, previous_at, rules)
-        previous_at = sample.at
-        names = {"": tuple(sample.voltages_dv.values())}
-        if rules.phase_rule == WORST_PHASE:
-            names = {phase: (value,) for phase, value in sample.voltages_dv.items()}
-        is_outage = bounds.is_outage(max(sample.voltages_dv.values()))
-        for name, values in names.items():
-            side = OUTAGE if is_outage else bounds.side(max(values), min(values))
-            found = series.setdefault(name, _Series(rules.interval_s, supply.nominal_dv))
-            found.add(sample.at, side, max(values), min(values))
-    expected = seconds_between(first, last) // rules.interval_s
-    done = [
-        each.closed(usage_point, month, name, expected, rules)
-        for name, each in sorted((series or {"": _Series(rules.interval_s, 1)}).items())
-    ]
-    return min(done, key=lambda found: (found.rate_e2_pct is None, found.rate_e2_pct))
+        if not sample.voltages_dv:
+            raise BadInput("voltages", f"there are none at {sample.at}", "leave the sample out")
+        month_so_far.add(sample.at, judge.judged(sample.voltages_dv))
+    return worst_of(month_so_far.qualities())
+
+
+def worst_of(qualities: Iterable[VoltageQuality]) -> VoltageQuality:
+    """The month of the phase with the lowest rate; the first one where no rate is published."""
+    return min(qualities, key=lambda found: (found.rate_e2_pct is None, found.rate_e2_pct))
 
 
 def month_span(month: str) -> tuple[str, str]:
@@ -222,35 +223,53 @@ def month_of(at: str) -> str:
     return before.date().isoformat()[:7]
 
 
-def _check_sample(
-    sample: VoltageSample, first: str, last: str, previous_at: str, rules: QualityRules
-) -> None:
-    if not sample.voltages_dv:
-        raise BadInput("voltages", f"there are none at {sample.at}", "leave the sample out")
-    if seconds_between(first, sample.at) <= 0 or seconds_between(sample.at, last) < 0:
-        raise BadInput("at", f"{sample.at} is outside the month", f"after {first}, up to {last}")
-    if previous_at and seconds_between(previous_at, sample.at) <= 0:
-        fix = "sort the samples by time, each once"
-        raise BadInput("at", f"{sample.at} is not after {previous_at}", fix)
-    if seconds_between(first, sample.at) % rules.interval_s:
-        problem = f"{sample.at} is not at a multiple of {rules.interval_s} s"
-        raise BadInput("at", problem, "give the interval of the samples")
+class JudgedSample(NamedTuple):
+    """What one sample counts as. extreme_dv and its phase: where it is outside, else 0 and ""."""
+
+    side: str
+    extreme_dv: int = 0
+    phase: str = ""
 
 
-class _Bounds:
-    """On which side of the band a sample lies; equal voltages are judged once."""
+class SampleJudge:
+    """On which side of the band samples lie; equal voltages are judged once."""
 
-    def __init__(self, supply: VoltageSupply, rules: QualityRules, band: RuleSettings) -> None:
+    def __init__(
+        self, supply: VoltageSupply, rules: QualityRules, band: RuleSettings = DEFAULT_BAND
+    ) -> None:
         self._supply = supply
+        self._is_each = rules.phase_rule == WORST_PHASE
         self._outage_below = supply.nominal_dv * rules.outage_below_permille
         self._settings = RuleSettings(severity=FAIL, parameters=band.parameters)
         self._known: dict[tuple[int, int], str] = {}
+
+    def judged(self, voltages_dv: Mapping[str, int]) -> dict[str, JudgedSample]:
+        """What the voltages of one sample count as: "" for all together, or each phase by itself,
+        as the rules say."""
+        is_outage = self.is_outage(max(voltages_dv.values()))
+        if self._is_each:
+            return {
+                phase: self._counted({phase: value}, is_outage)
+                for phase, value in voltages_dv.items()
+            }
+        return {"": self._counted(voltages_dv, is_outage)}
+
+    def _counted(self, voltages_dv: Mapping[str, int], is_outage: bool) -> JudgedSample:
+        if is_outage:
+            return JudgedSample(OUTAGE)
+        side = self.side(max(voltages_dv.values()), min(voltages_dv.values()))
+        if side not in (OVER, UNDER):
+            return JudgedSample(side)
+        farthest = max if side == OVER else min
+        phase = farthest(sorted(voltages_dv), key=lambda name: voltages_dv[name])
+        return JudgedSample(side, voltages_dv[phase], phase)
 
     def is_outage(self, highest_dv: int) -> bool:
         """Whether the highest of all phases is so low that there was no supply."""
         return highest_dv * PERMILLE < self._outage_below
 
     def side(self, highest_dv: int, lowest_dv: int) -> str:
+        """The side of a window of voltages; no_band where the standard states none."""
         key = (highest_dv, lowest_dv)
         found = self._known.get(key)
         if found is None:
@@ -281,6 +300,51 @@ class _Bounds:
         return voltage_band(window, self._settings).severity
 
 
+class MonthFold:
+    """A month sample by sample, in order of time: what it keeps are counts and events."""
+
+    def __init__(self, usage_point: str, month: str, nominal_dv: int, rules: QualityRules) -> None:
+        self._point, self._month, self._rules = usage_point, month, rules
+        self._nominal_dv = nominal_dv
+        self._first, self._last = month_span(month)
+        self._previous_at = ""
+        self._series: dict[str, _Series] = {}
+
+    def add(self, at: str, judged: Mapping[str, JudgedSample]) -> None:
+        """Count the sample that ends at an instant. BadInput when that is outside the month, out of
+        order or off the grid."""
+        self._check(at)
+        self._previous_at = at
+        for phase, sample in judged.items():
+            series = self._series.get(phase)
+            if series is None:
+                series = self._series[phase] = _Series(self._rules.interval_s, self._nominal_dv)
+            series.add(at, sample)
+
+    def qualities(self, *, is_over: bool = True) -> tuple[VoltageQuality, ...]:
+        """The month of all together, or of each phase. Unless it is over, an event that nothing has
+        ended yet lasts. To be asked once, at the end."""
+        seconds = seconds_between(self._first, self._last)
+        expected = seconds // self._rules.interval_s
+        known = self._series or {"": _Series(self._rules.interval_s, self._nominal_dv)}
+        return tuple(
+            each.closed(self._point, self._month, phase, expected, self._rules, is_over)
+            for phase, each in sorted(known.items())
+        )
+
+    def _check(self, at: str) -> None:
+        first, last, previous_at = self._first, self._last, self._previous_at
+        interval_s = self._rules.interval_s
+        if seconds_between(first, at) <= 0 or seconds_between(at, last) < 0:
+            raise BadInput("at", f"{at} is outside the month", f"after {first}, up to {last}")
+        if previous_at and seconds_between(previous_at, at) <= 0:
+            fix = "sort the samples by time, each once"
+            raise BadInput("at", f"{at} is not after {previous_at}", fix)
+        if seconds_between(first, at) % interval_s:
+            problem = f"{at} is not at a multiple of {interval_s} s"
+            raise BadInput("at", problem, "give the interval of the samples")
+
+
 @dataclass(slots=True)
 class _Series:
     """What was counted so far of one phase, or of all together; the open event last."""
@@ -294,8 +358,10 @@ class _Series:
     last_at: str = ""
     run: int = 0
     extreme_dv: int = 0
+    extreme_phase: str = ""
 
-    def add(self, at: str, side: str, highest_dv: int, lowest_dv: int) -> None:
+    def add(self, at: str, sample: JudgedSample) -> None:
+        side = sample.side
         self.counts[side] = self.counts.get(side, 0) + 1
         is_next = self.last_at and seconds_between(self.last_at, at) == self.interval_s
         if self.side and not is_next:
@@ -305,12 +371,12 @@ class _Series:
         self.last_at = at
         if side not in (OVER, UNDER):
             return
-        value = highest_dv if side == OVER else lowest_dv
         if not self.side:
-            self.side, self.first_at, self.run, self.extreme_dv = side, at, 0, value
+            self.side, self.first_at, self.run, self.extreme_dv = side, at, 0, self.nominal_dv
         self.run += 1
-        farther = max if side == OVER else min
-        self.extreme_dv = farther(self.extreme_dv, value)
+        farther = (sample.extreme_dv - self.extreme_dv) * (1 if side == OVER else -1)
+        if farther > 0:
+            self.extreme_dv, self.extreme_phase = sample.extreme_dv, sample.phase
 
     def _end(self, ended_by: str) -> None:
         start = day_start("1970-01-01", 0) + timedelta(
@@ -325,16 +391,23 @@ class _Series:
                 extreme_dv=self.extreme_dv,
                 extreme_deviation_pct=deviation_pct(self.extreme_dv, self.nominal_dv),
                 ended_by=ended_by,
+                extreme_phase=self.extreme_phase,
             )
         )
         self.side = ""
 
     def closed(
-        self, usage_point: str, month: str, phase: str, expected: int, rules: QualityRules
+        self,
+        usage_point: str,
+        month: str,
+        phase: str,
+        expected: int,
+        rules: QualityRules,
+        is_over: bool,
     ) -> VoltageQuality:
         if self.side:
             is_last = seconds_between(self.last_at, month_span(month)[1]) == 0
-            self._end("month_end" if is_last else "gap")
+            self._end("month_end" if is_last else "gap" if is_over else "")
         found = sum(self.counts.values())
         inside, over, under = (self.counts.get(name, 0) for name in (INSIDE, OVER, UNDER))
         measured = inside + over + under

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab
+from simulators.city import behind, edits, lab, voltages
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -83,6 +83,7 @@ class Plan:
         """Everything that happens between this morning's tick and tomorrow's."""
         self.memory.follow()
         self._meters(day)
+        voltages.on_day(self, day)
         self._desk(day)
         self._switching(day)
         self._lab(day)

@@ -224,6 +224,8 @@ def _add_tou_home(city: City, rng: random.Random, index: int) -> None:
     )
     if index == 0:
         city.cast["late_book"] = account_no
+    if index == 1:
+        city.cast["over_voltage"] = account_no
     if has_panels:
         city.cast["panels"] = account_no
     city.points.append(

@@ -11,6 +11,7 @@ from typing import Any
 
 from simulators.city import report_lab as laboratory
 from simulators.city import report_meters as meters
+from simulators.city import voltages
 from simulators.city.facts import Check, Expectation, Facts, expect
 from simulators.city.plan import COPIES
 from simulators.city.population import MONTHS
@@ -275,6 +276,7 @@ CHECKS: tuple[Check, ...] = (
     kills,
     meters.concentrator,
     meters.recovered_profile,
+    lambda facts: expect("over-voltage", *voltages.over_voltage(facts)),
 )
 
 

@@ -3,13 +3,14 @@
 Each seed is some days of one or two points, one with a meter exchange now and then. They are lived
 through in order and undisturbed, and again in another order with crashes, zombies and lost
 checkpoints: the same intervals must stand, and where both registers of a day were read, what is
-known and what is estimated must be what the register moved by.
+known and what is estimated must be what the register moved by. The readings show voltages, some of
+them outside the band: the same events must stand, and the same month.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -19,7 +20,11 @@ from libs.events.testing.driver import Faults
 from libs.events.testing.laws import check
 from services.ingest import events as ingest
 from services.validation.core import make_core
-from services.validation.events import IntervalsEstablished
+from services.validation.events import (
+    IntervalsEstablished,
+    VoltageFound,
+    VoltageMonthClosed,
+)
 from services.wiring import on_table
 from tests.simulation.path import (
     EXCHANGE_MINUTE,
@@ -36,7 +41,8 @@ from tests.simulation.path import (
 SEEDS = 200
 HOURS = 8
 """Intervals of three hours: as many as a fast history needs."""
-WRITTEN: dict[str, tuple[str, ...]] = {"validation": ("validation.usage",)}
+CLOSED_EVERY = 10
+WRITTEN: dict[str, tuple[str, ...]] = {"validation": ("validation.usage", "validation.area_usage")}
 CORE = on_table(make_core("v"), PARTITIONS)
 Sent = tuple[Any, str, str, object]
 """Catalogue, topic, key and body of a record."""
@@ -93,7 +99,7 @@ def inputs_of(world: Notebook, story: PointStory, draw: Random) -> list[Sent]:
         for body in (
             profile_of(story, day, draw),
             *((profile_of(story, day, draw),) if draw.random() < 0.3 else ()),
-            *((registers_of(world, story, day),) if draw.random() < 0.8 else ()),
+            *((registers_of(world, story, day, draw),) if draw.random() < 0.8 else ()),
         )
     ]
     world.supply(story)
@@ -103,13 +109,15 @@ def inputs_of(world: Notebook, story: PointStory, draw: Random) -> list[Sent]:
     return [*supplies, *found]
 
 
-def registers_of(world: World, story: PointStory, day: int) -> ingest.RegistersRead:
+def registers_of(world: World, story: PointStory, day: int, draw: Random) -> ingest.RegistersRead:
     is_new = bool(story.exchanged) and day >= story.exchanged
-    return world.reading(story, day, story.new_meter if is_new else story.old_meter)
+    read = world.reading(story, day, story.new_meter if is_new else story.old_meter)
+    return replace(read, voltages={"1-0:32.7.0": draw.choice((2_200, 2_400, 2_450, 1_900, 0))})
 
 
 def lived(records: list[Sent], seed: int, faults: Faults | None) -> World:
-    """The world after all records; ticks come first, so that every day is over."""
+    """The world after all records; ticks come first, so that every day is over. In some the month
+    is closed at the end."""
     world = new_world(seed, faults, (CORE,))
     world.tick(local_at(40))
     world.rest(0)
@@ -120,6 +128,9 @@ def lived(records: list[Sent], seed: int, faults: Faults | None) -> World:
             world.sim.run(4)
             world.sim.broker.down = False
     world.sim.finish()
+    if seed % CLOSED_EVERY == 0:
+        world.tick(local_at(40, 1))
+        world.rest(0)
     return world
 
 
@@ -133,6 +144,19 @@ def standing(world: World) -> dict[tuple[str, str], IntervalsEstablished]:
     return newest
 
 
+def voltages(world: World) -> tuple[set[VoltageFound], dict[str, VoltageMonthClosed]]:
+    """The events and months that stand, whatever revision they are."""
+    events = {
+        (body.usage_point, body.begun_at, body.side): body
+        for body in events_of(world.sim, "validation", "validation.voltage_found")
+    }
+    months = {
+        body.usage_point: replace(body, revision=0)
+        for body in events_of(world.sim, "validation", "validation.voltage_month_closed")
+    }
+    return {body for body in events.values() if body.ended_by != "withdrawn"}, months
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_faults_and_order_change_no_interval(seed: int) -> None:
     draw = Random(f"profiles/{seed}")
@@ -144,6 +168,10 @@ def test_faults_and_order_change_no_interval(seed: int) -> None:
     torn = lived(records, seed, Faults())
     check(torn.sim, WRITTEN)
     met.update(torn.sim.counts)
+    stood, stands = voltages(calm), voltages(torn)
+    assert _known_of(stood[0]) == _known_of(stands[0])
+    assert stood[1] == stands[1]
+    met.update(out_of_band=len(stood[0]), months=len(stood[1]))
     before, after = standing(calm), standing(torn)
     assert before.keys() == after.keys()
     for (point, day), one in before.items():
@@ -162,10 +190,19 @@ def test_faults_and_order_change_no_interval(seed: int) -> None:
         met.update(estimated="e" in one.qualities, exchanged=one.qualities.startswith("mmm"))
 
 
+def _known_of(events: set[VoltageFound]) -> set[VoltageFound]:
+    """Events without what is told only when they end."""
+    return {
+        body if body.ended_at else replace(body, samples=0, extreme_dv=0, extreme_deviation_pct="")
+        for body in events
+    }
+
+
 def test_everything_that_can_break_broke() -> None:
     """Runs after the histories; alone it makes some of its own."""
     if not met:
         for seed in range(40):
             test_faults_and_order_change_no_interval(seed)
     wanted = {"SimCrash", "Unknown", "Fenced", "stall", "freeze", "lose_checkpoints", "estimated"}
+    wanted |= {"out_of_band", "months"}
     assert wanted - {name for name, count in met.items() if count} == set()

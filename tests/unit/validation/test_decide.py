@@ -530,13 +530,13 @@ def test_a_supply_that_changes_settled_days_is_told() -> None:
 
 def test_voltage_and_clock_are_told_and_reject_nothing() -> None:
     desk = opened()
+    desk.as_of = at(2)
     own = desk.take(reading(0, 10_000, voltages={"1-0:32.7.0": 2_500}, clock_offset_s=400))
-    assert names(own) == ["ReadingAccepted", "QualityFound", "UsageEstablished"]
+    assert names(own) == ["ReadingAccepted", "QualityFound", "UsageEstablished", "VoltageFound"]
     found = rules_of(own[1])
     assert found["voltage_band"].severity == "warn"
     assert found["clock_drift"].severity == "fail"
-    desk = opened(voltage_class="110kv")
-    own = desk.take(reading(0, 10_000, voltages={"1-0:32.7.0": 2_310}))
+    own = opened(voltage_class="110kv").take(reading(0, 10_000, voltages={"1-0:32.7.0": 2_310}))
     assert names(own) == ["ReadingAccepted", "UsageEstablished"]
 
 
