@@ -25,6 +25,7 @@ from types import TracebackType
 from libs.events.errors import Refused
 from services.ingest.protocols.drivers import Line
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
+from services.ingest.protocols.ports import notice_dead_peer
 from services.ingest.protocols.qgdw376.archive import ArchiveEntry
 from services.ingest.protocols.qgdw376.forward_line import ForwardLine
 from services.ingest.protocols.qgdw376.frame import Address, Frame
@@ -50,6 +51,7 @@ from services.ingest.protocols.qgdw376.requests import (
 READ_BYTES = 16_384
 MOST_EXCHANGES = 1000
 """What is kept of outer frames until somebody takes it."""
+ACCEPT_AGAIN_S = 0.5
 QUIET_S = 1.0
 """Silence after which an incomplete frame will not be completed."""
 
@@ -109,6 +111,7 @@ class Concentrator:
         self._down = ""
         self._exchanges: deque[Exchange] = deque(maxlen=MOST_EXCHANGES)
         self._line: Line | None = None
+        notice_dead_peer(connection)  # else those of a storm count against the limit for idle_s
         connection.settimeout(QUIET_S)
         self._thread = threading.Thread(target=self._read, daemon=True, name="concentrator")
         self._thread.start()
@@ -253,7 +256,14 @@ class Concentrator:
             self._fail(str(error))
 
     def _read(self) -> None:
-        """Body of the thread: take what comes until the connection ends."""
+        """Body of the thread: a connection that nobody reads is none, whatever ended the thread."""
+        try:
+            self._take()
+        finally:
+            self._fail("nobody reads it")
+
+    def _take(self) -> None:
+        """Take what comes until the connection ends."""
         last = born = time.monotonic()
         while not self._down:
             try:
@@ -381,9 +391,13 @@ class MasterServer:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
-            except OSError:
-                return
+            except OSError:  # as when no file may be opened just now; who dials comes again
+                time.sleep(ACCEPT_AGAIN_S)
+                continue
             self._open = [each for each in self._open if not each._down]
+            with self._arrived:
+                kept = {name: each for name, each in self._by_name.items() if not each._down}
+                self._by_name = kept
             if len(self._open) >= self._most:
                 connection.close()
                 continue
