@@ -40,7 +40,13 @@ from services.ingest.protocols.qgdw376.frame import (
 )
 from services.ingest.protocols.qgdw376.link import MAX_KEPT_FRAMES, MasterLink
 from services.ingest.protocols.qgdw376.points import encode_identifier
-from services.ingest.protocols.qgdw376.requests import LOGIN, LOGOUT, forward_request, link_frame
+from services.ingest.protocols.qgdw376.requests import (
+    LOGIN,
+    LOGOUT,
+    archive_query,
+    forward_request,
+    link_frame,
+)
 from services.ingest.reading_qgdw376 import Later, read_behind
 from tests.unit.ingest.concentrators.orders import NOW_AT, carry_out, lines_with, order_of
 from tests.unit.simulators_concentrator.running import NAME, address_of
@@ -273,14 +279,14 @@ def test_who_logs_out_is_dialled_again_and_the_first_connection_ends() -> None:
         book = LineBook({"tcp:*": {"answer_s": 1.0}})
         reached = Concentrators(book, b"key").line_of(name, book.settings_of(name)).reached
         first = reached.connected()
-        first.request(driver.archive_query((1,)))
+        first.request(archive_query((1,)))
         patience_s = time.monotonic() + 5
         while first.is_up and time.monotonic() < patience_s:
             time.sleep(0.01)
         second = reached.connected()
         assert second is not first
         with pytest.raises(LineDown, match="closed by us"):
-            first.request(driver.archive_query((1,)))
+            first.request(archive_query((1,)))
         assert len(came) == 2
         second.close()
 
