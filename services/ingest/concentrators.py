@@ -87,6 +87,8 @@ class Reached:
             raise LineDown(f"concentrator {self.name}: has not logged in at {self.line.base}")
         found.settings = self.own.link(self.settings.tries, self.settings.digest_key)
         found.link.profile = self.own.profile()
+        if self.session is not None and self.session is not found:
+            self.session.close()  # it logged out and may still be connected
         self.session, self.failures = found, 0
         return found
 
@@ -136,8 +138,8 @@ class Reached:
 class ConcentratorLine(ForwardLine):
     """The meters behind one concentrator, and the concentrator itself.
 
-    answers: what it said to orders whose turn has not come yet, by order. `archive_at`: when its
-    archive was read (monotonic), before the first time None.
+    answers: what it said to orders whose turn has not come yet, by order. archive_at: when its
+    archive was read (monotonic), before the first time None; archive_on: for values of which day.
     """
 
     def __init__(self, reached: Reached) -> None:
@@ -148,6 +150,7 @@ class ConcentratorLine(ForwardLine):
         self.entries: dict[int, ArchiveEntry] = {}
         self.queried: set[int] = set()
         self.archive_at: float | None = None
+        self.archive_on = ""
 
     def ask(self, request: Request) -> Asked:
         """One request to the concentrator, counted as one on any line is."""
@@ -169,18 +172,22 @@ class ConcentratorLine(ForwardLine):
         while len(self.answers) > ANSWERS_KEPT:
             self.answers.popitem(last=False)
 
-    def unread_numbers(self, places: Iterable[Behind]) -> tuple[int, ...]:
-        """The archive numbers to be read before the values of these meters may be believed; none
-        with `archive_h` 0. That a number is its Pn is UNCONFIRMED: what stands at another number
-        counts as missing, and its meter is asked itself."""
+    def unread_numbers(self, places: Iterable[Behind], day_on: str) -> tuple[int, ...]:
+        """The archive numbers to be read before these meters' values of a day may be believed; none
+        with `archive_h` 0. What was read for an earlier day tells nothing of a later one: a point
+        may have another meter since. That a number is its Pn is UNCONFIRMED: what stands at another
+        number counts as missing, and its meter is asked itself."""
         for place in places:
-            known = {meter: pn for meter, pn in self.registered.items() if pn != place.pn}
-            self.registered = known | {place.meter: place.pn}
+            if self.registered.get(place.meter) != place.pn:
+                known = {meter: pn for meter, pn in self.registered.items() if pn != place.pn}
+                self.registered = known | {place.meter: place.pn}
         if not self.reached.own.archive_h:
             return ()
         age_s = time.monotonic() - (self.archive_at if self.archive_at is not None else 0.0)
-        if self.archive_at is None or age_s > 3600 * self.reached.own.archive_h:
+        is_old = age_s > 3600 * self.reached.own.archive_h or day_on > self.archive_on
+        if self.archive_at is None or is_old:
             self.entries, self.queried, self.archive_at = {}, set(), time.monotonic()
+            self.archive_on = max(day_on, self.archive_on)
         return tuple(sorted(set(self.registered.values()) - self.queried))
 
     def note_entries(self, numbers: Iterable[int], entries: Iterable[ArchiveEntry]) -> None:

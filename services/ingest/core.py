@@ -40,5 +40,6 @@ def make_core(decider: str = "", policy: ReadingPolicy = DEFAULT_POLICY) -> Core
         decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
         due=partial(decisions.due, policy=policy),
+        fold_version=2,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

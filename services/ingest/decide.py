@@ -220,7 +220,7 @@ def _report_relay(point: Point, now: str) -> Iterator[Emit]:
         meter_no=meter_no,
         expected=point.relay_expected,
         found=point.relay_seen,
-        reading_id=point.last_reading_id,
+        reading_id=point.relay_reading_id,
     )
     report = SwitchingReported(
         command_id="",

@@ -71,7 +71,7 @@ CONCENTRATOR_FIELDS = {
     "idle_ms": Field("idle_s", 1000, 1, 86_400_000, "without a sound it counts as gone"),
     "points_per_request": Field("points_per_request", 0, 1, 255, "points of one request"),
     "curve_offset": Field("curve_offset", 0, 0, 1, "intervals from a curve's tag to its first"),
-    "archive_h": Field("archive_h", 0, 0, 8784, "hours until its archive is read again; 0: none"),
+    "archive_h": Field("archive_h", 0, 0, 8784, "hours an archive counts for a day; 0: unread"),
 }
 """Of a concentrator's line, besides `tries`, `backoff_ms` and `reopen_max_ms`."""
 KINDS = ("tcp", "serial", "listen")

@@ -205,8 +205,10 @@ class Lines:
 
     def close(self) -> None:
         """Give all ports back."""
-        for owned in self._owned.values():
-            owned.line.close()
+        with self._guard:
+            lines = [owned.line for owned in self._owned.values()]
+        for line in lines:
+            line.close()
         self.concentrators.close()
 
     def _find(self, name: str) -> _Owned:

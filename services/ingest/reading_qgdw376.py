@@ -2,19 +2,20 @@
 
     read_behind(order, lines, "2026-02-01T16:10:00Z", waiting=lambda: others_of_the_line)
 
-The first order of a day asks for all that wait for the concentrator: many points a request
-(protocols/qgdw376/plan.py), and their answers are kept until it is their turn. What the
+An order asks for others of its day that wait for the concentrator too, as many points as go into a
+request (protocols/qgdw376/plan.py), and their answers are kept until it is their turn. What the
 concentrator lacks is a gap: its order goes behind all that were not asked yet (`Later`), and then
 the meter is asked through it, with DL/T 645 frames that it forwards (10H F1).
 
 Before a value is believed, the archive says that the meter of our register stands at that point;
-where it says otherwise, the meter itself is asked. A freeze tagged with day D is 24:00 of D.
+where it says otherwise, the meter itself is asked. A freeze tagged with day D is 24:00 of D; one
+that was taken before is none of that day.
 `source` of a reading is qgdw376_freeze, or qgdw376_forwarded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -140,10 +141,11 @@ def _ask_concentrator(
         if found is None:
             others = [other for other in waiting() if _is_alike(other, order)]
             others = [other for other in others if other.order_id not in site.answers]
-            _check_archive(turn, site, [order, *others])
+            together = [order, *others][: site.reached.own.points_per_request]
+            _check_archive(turn, site, together)
             if order.kind == "profile":
                 return _read_curve(order, turn, site, evidence, now_at)
-            _ask_day(turn, site, [order, *others])
+            _ask_day(turn, site, together)
             found = site.answers.pop(order.order_id)
         assert isinstance(found, _Frozen)
         evidence.frames += found.frames
@@ -175,10 +177,10 @@ def _kinds_of(order: ReadingOrdered, table: Mapping[str, int]) -> list[int]:
 # -- the archive ----------------------------------------------------------------------------------
 
 
-def _check_archive(turn: Turn, site: ConcentratorLine, orders: Iterable[ReadingOrdered]) -> None:
+def _check_archive(turn: Turn, site: ConcentratorLine, orders: Sequence[ReadingOrdered]) -> None:
     """Read what the archive says of these meters, unless it is known; tell what differs."""
     places = [parse_behind(order.address) for order in orders]
-    numbers = site.unread_numbers(places)
+    numbers = site.unread_numbers(places, orders[0].day_on)
     step = site.reached.own.points_per_request
     for at in range(0, len(numbers), step):
         part = numbers[at : at + step]
@@ -264,11 +266,15 @@ def _ask(turn: Turn, request: Request) -> Asked:
 def _registers_of(
     order: ReadingOrdered, frozen: _Frozen, frames: list[str], now_at: str
 ) -> RegistersRead | None:
-    """The reading, or None when a register of the order has no value there."""
+    """The reading, or None when a register of the order has no value there, or when the terminal
+    read the meter before the day was over."""
     quantities = tuple(each for unit in frozen.units.values() for each in unit.quantities)
     registers, _, demands = _sort(quantities)
     has = registers.keys() | {peak.register for peak in demands}
     if set(_kinds_of(order, FREEZE_FNS)) - frozen.units.keys() or not set(order.registers) <= has:
+        return None
+    end_at = day_end(order.day_on)
+    if any(unit.read_at and unit.read_at < end_at for unit in frozen.units.values()):
         return None
     return RegistersRead(
         reading_id=_reading_id(order, frames),
@@ -308,7 +314,8 @@ def _read_curve(
             for units, text in _bodies(turn, asked):
                 evidence.frames.append(text)
                 for unit in units:
-                    if (unit.pn, unit.interval_s) == (pn, 900) and unit.fn in fns:
+                    is_asked = (unit.pn, unit.interval_s) == (pn, 900) and unit.fn in fns
+                    if is_asked and unit.first_at:
                         _place(unit, first_at, columns)
     return ProfileRead(
         reading_id=_reading_id(order, evidence.frames),
@@ -324,14 +331,17 @@ def _read_curve(
 
 
 def _place(unit: Unit, first_at: datetime, columns: Mapping[str, list[int | None]]) -> None:
-    """Put a curve's values where its own tag says they belong."""
+    """Put a curve's values where its own tag says they belong; BadReply when two of them differ."""
     start, rest = divmod(parse_instant(unit.first_at) - first_at, timedelta(seconds=900))
     if rest:
         raise BadReply(f"a curve of p{unit.pn} that begins at {unit.first_at}")
     for number, quantity in enumerate(unit.quantities, start):
         column = columns[quantity.obis]
         if 0 <= number < len(column) and quantity.value is not None:
-            column[number] = quantity.value // quantity.scale
+            value = quantity.value // quantity.scale
+            if column[number] not in (None, value):
+                raise BadReply(f"two curves of p{unit.pn} that differ")
+            column[number] = value
 
 
 def _is_whole(found: ProfileRead) -> bool:

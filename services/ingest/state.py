@@ -55,9 +55,10 @@ class OpenDay:
 class Point:
     """One usage point. supplies: of its last accounts, by version; ordered_to_on: the last day that
     was ordered; failures: in a row; field_next_at: nobody is sent before; last_reading_id:
-    the one collected last; relay_expected and relay_seen: open, closed, or "" while unknown;
-    relay_known_at: when we last switched, relay_seen_at: when the meter last said how it stands;
-    slot_table: the meter whose slot table was ordered last, and on which day."""
+    the freeze collected last; relay_expected and relay_seen: open, closed, or "" while unknown;
+    relay_known_at: when we last switched; relay_seen_at, relay_reading_id: when, and in which
+    reading, the meter last said how it stands; slot_table: the meter whose slot table was ordered
+    last, and on which day."""
 
     supplies: tuple[SupplyNoted, ...]
     ordered_to_on: str = ""
@@ -70,6 +71,7 @@ class Point:
     relay_known_at: str = ""
     relay_seen: str = ""
     relay_seen_at: str = ""
+    relay_reading_id: str = ""
     slot_table: tuple[str, str] = ("", "")
 
 
@@ -134,19 +136,17 @@ def _ordered(state: Point, event: ReadingOrdered) -> Point:
 
 
 def _collected(state: Point, event: ReadingCollected) -> Point:
-    is_freeze = event.kind == "daily_freeze"
-    state = replace(
-        state,
-        open_days=_without(state, event.day_on, event.kind),
-        failures=0 if is_freeze else state.failures,
-        last_reading_id=event.reading_id,
-    )
+    state = replace(state, open_days=_without(state, event.day_on, event.kind))
+    if event.kind != "daily_freeze":
+        return state
+    state = replace(state, failures=0, last_reading_id=event.reading_id)
     if event.relay not in STATES or not is_news(state, event.read_at):
         return state
     return replace(
         state,
         relay_seen=event.relay,
         relay_seen_at=event.read_at,
+        relay_reading_id=event.reading_id,
         relay_expected=state.relay_expected or event.relay,
     )
 

@@ -18,6 +18,8 @@ from tests.unit.simulators_concentrator.running import (
     YESTERDAY,
     Site,
     address_of,
+    read_archive,
+    read_day_freezes,
     running_site,
 )
 
@@ -38,7 +40,7 @@ def test_300_meters_are_read_by_freezes_and_only_gaps_are_forwarded(tmp_path: Pa
     settings = LinkSettings(answer_s=10)
     with running_site(tmp_path, METERS, settings=settings, bad_radio=bad, archive=archive) as site:
         concentrator = site.concentrator()
-        entries = concentrator.read_archive(range(1, METERS + 3))
+        entries = read_archive(concentrator, range(1, METERS + 3))
         difference = compare_archive(entries, {address_of(pn): pn for pn in range(1, METERS + 1)})
         assert difference.missing == ((address_of(MISSING), MISSING),)
         assert difference.moved == (Moved(address_of(MOVED), MOVED_TO, MOVED),)
@@ -52,7 +54,7 @@ def test_300_meters_are_read_by_freezes_and_only_gaps_are_forwarded(tmp_path: Pa
         frozen: dict[int, dict[str, int]] = {}
         requests = 0
         for order in first.freezes:
-            got = concentrator.read_day_freezes(order.pns, order.fns, order.day_on)
+            got = read_day_freezes(concentrator, order.pns, order.fns, order.day_on)
             assert got.problems == () == got.not_asked
             requests += len(got.exchanges)
             answers |= {Need(YESTERDAY, fn, pn): ABSENT for pn, fn in got.absent}

@@ -34,6 +34,8 @@ INTEGERS |= {18: (2, False), 20: (8, True), 21: (8, False), 22: (1, False)}
 STRINGS = (9, 10, 12)
 FIXED = {3: 1, 25: 12, 26: 5, 27: 4}
 NULL, ARRAY, STRUCTURE, FLOAT32 = 0, 1, 2, 23
+SCALERS = range(-128, 128)
+"""An int8 by the standard; a power of ten out of a longer one would never be finished."""
 
 Value = int | bytes | BadValue | None | list[Any]
 Ask = Callable[[bytes], bytes]
@@ -213,6 +215,8 @@ class DlmsReader:
         found = _list(decode_data(self.get(REGISTER, obis, SCALER_UNIT)))
         if len(found) != 2 or not all(isinstance(each, int) for each in found):
             raise BadReply(f"{obis}: no scaler and unit")
+        if found[0] not in SCALERS:
+            raise BadReply(f"{obis}: a scaler of {found[0]}")
         return found[0], found[1]
 
 

@@ -107,7 +107,8 @@ class DlmsSession:
 
 
 def utc_of(raw: bytes, zone: timedelta) -> datetime | None:
-    """The instant (naive UTC) in the 12 bytes of a date-time; None when a part is not specified.
+    """The instant (naive UTC) in the 12 bytes of a date-time; None when a part is not specified, or
+    when there is no such instant.
 
     Its deviation is minutes from local time to UTC, so China has -480; without one, `zone` counts.
     """
@@ -117,7 +118,7 @@ def utc_of(raw: bytes, zone: timedelta) -> datetime | None:
     shift = zone if deviation == NO_DEVIATION else timedelta(minutes=-deviation)
     try:
         civil: Any = datetime(int.from_bytes(raw[:2], "big"), *raw[2:4], *raw[5:8])  # noqa: DTZ001
-    except ValueError:
+        found: datetime = civil - shift
+    except (ValueError, OverflowError):
         return None
-    found: datetime = civil - shift
     return found

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
 from libs.events.errors import BadInput
@@ -118,14 +118,16 @@ def quantities(oad: Any, data: Any) -> tuple[Quantity, ...]:
 
 
 def civil_time_of(data: Any) -> datetime | None:
-    """The meter's wall clock in a date_time_s; None when it is none."""
+    """The meter's wall clock in a date_time_s; None when it is none, or in the first or the last
+    year of all, whose ends are no instants in every zone."""
     if data.type.name != "date_time_s":
         return None
     high, low, *rest = data.value
     try:
-        return datetime(high << 8 | low, *rest)  # noqa: DTZ001 (the meter's clock)
+        civil = datetime(high << 8 | low, *rest)  # noqa: DTZ001 (the meter's clock)
     except ValueError:
         return None
+    return civil if MINYEAR < civil.year < MAXYEAR else None
 
 
 def read_tcp(host: str, port: int, oads: Sequence[str]) -> dict[str, tuple[Quantity, ...] | int]:

@@ -103,7 +103,10 @@ class Dlt698Session:
         wanted = native.record_at(DAY_FREEZE, native.DateTimeS(value=_wire_time(stamp)), columns)
         request = native.GetRecordRequest(records=[wanted], list=False, piid=self._next_piid())
         answer = self._ask(request, native.GetRecordResponse)
-        (record,) = answer.records
+        if len(answer.records) != 1:
+            problem = f"{len(answer.records)} records for one question"
+            raise BadReply(f"{self._address}: {problem}", self._last())
+        record = answer.records[0]
         if isinstance(record.result, int):
             return Freeze(refused=f"DAR {record.result}")
         if not record.result:

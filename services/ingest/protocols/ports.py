@@ -22,6 +22,14 @@ DEAD_PEER = {
 ms) after something was sent. Without it every meter would seem silent for a quarter of an hour."""
 
 
+def notice_dead_peer(connection: socket.socket) -> None:
+    """Have the system end a connection whose other side vanished without a word."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in DEAD_PEER.items():
+        if hasattr(socket, name):  # not every system can be told
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
 class Port(Protocol):
     """Bytes to and from one line. Every method may raise LineDown; `open` may be called again."""
 
@@ -62,10 +70,7 @@ class TcpPort:
         except OSError as error:
             raise LineDown(f"{self.name}: no connection ({error})") from None
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in DEAD_PEER.items():
-            if hasattr(socket, name):  # not every system can be told
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        notice_dead_peer(connection)
         self._socket = connection
 
     def write(self, data: bytes) -> None:

@@ -112,8 +112,12 @@ def test_the_day_freeze_of_a_698_meter(logs_in: bool) -> None:
     assert sum(frame.startswith(">68") for frame in found.frames) == 3
 
 
+NEVER = ("0001-01-01T00:00:00", None)
+"""A clock that was never set; no instant in China's zone is that early."""
+
+
 def test_a_clock_that_is_ahead_and_a_clock_that_is_none() -> None:
-    for civil, offset in (("2026-02-01T00:06:10", 70), ("2026-13-01T00:00:00", None)):
+    for civil, offset in (("2026-02-01T00:06:10", 70), ("2026-13-01T00:00:00", None), NEVER):
         with Dlt698Server([meter_698(civil=civil)]) as server:
             found = carried_out(order("dlt698", f"tcp:127.0.0.1:{server.port}", METER))
         assert isinstance(found, RegistersRead)
@@ -162,6 +166,24 @@ def test_a_698_meter_that_refuses_is_silent_or_is_another() -> None:
     assert down.cause == "line_down"
 
 
+class Doubling(Dlt698Server):
+    """Gives every record twice."""
+
+    def _frame(self, address: str, apdu: Any, client: int, control: int) -> bytes:
+        if isinstance(apdu, self._native.GetRecordResponse):
+            apdu = self._native.GetRecordResponse(
+                piid_acd=apdu.piid_acd, list=True, records=[*apdu.records, *apdu.records]
+            )
+        return super()._frame(address, apdu, client, control)
+
+
+def test_two_records_for_one_question_are_no_answer() -> None:
+    with Doubling([meter_698()]) as server:
+        found = failure(order("dlt698", f"tcp:127.0.0.1:{server.port}", METER))
+    assert found.cause == "bad_reply"
+    assert "2 records for one question" in found.detail
+
+
 def test_the_packages_own_server_is_read_too() -> None:
     """Another implementation of the meter's side: it keeps no freezes, and says so."""
     dlt698 = pytest.importorskip("dlt698")
@@ -197,6 +219,8 @@ def test_the_registers_of_a_dlms_meter(block_bytes: int) -> None:
         ("07ea02010700060a00800000", 70),  # no deviation: China's zone counts
         ("07ea01311010050000000000", None),  # no such month
         ("07ea0201", None),
+        ("00010101ff00000000800000", None),  # the first day of all: no instant before it
+        ("270f0c1fff173b3b0002d000", None),
     ],
 )
 def test_the_clock_of_a_dlms_meter(clock: str, offset: int | None) -> None:

@@ -6,18 +6,25 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.ingest.protocols.failures import Exchange
+from services.ingest.protocols.qgdw376.archive import ArchiveEntry
 from services.ingest.protocols.qgdw376.concentrator import (
     Concentrator,
     LinkSettings,
     MasterServer,
 )
+from services.ingest.protocols.qgdw376.layout_file import load_layouts
+from services.ingest.protocols.qgdw376.layouts import Unit
+from services.ingest.protocols.qgdw376.plan import cut_points
 from services.ingest.protocols.qgdw376.profile import STANDARD, ConcentratorProfile
+from services.ingest.protocols.qgdw376.replies import decode_archive, decode_data, sort_out
+from services.ingest.protocols.qgdw376.requests import archive_query, day_freeze_request
 from simulators.meters.remote import Remote
 
 NAME = "0200-1234"
@@ -112,3 +119,51 @@ def running_site(
             if child.poll() is None:
                 child.kill()
                 child.wait(10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayFreezes:
+    """What a concentrator had frozen of a day, and the frames that say so."""
+
+    units: tuple[Unit, ...]
+    absent: tuple[tuple[int, int], ...]
+    not_asked: tuple[Unit, ...]
+    problems: tuple[str, ...]
+    exchanges: tuple[Exchange, ...]
+
+
+def read_day_freezes(
+    concentrator: Concentrator, pns: Iterable[int], fns: Iterable[int], day_on: str
+) -> DayFreezes:
+    """The frozen registers of many points, as many a request as the profile says."""
+    concentrator.take_exchanges()
+    profile, kinds = concentrator.link.profile, tuple(fns)
+    wanted = tuple(pns)
+    units: list[Unit] = []
+    problems: list[str] = []
+    for part in cut_points(wanted, max(1, profile.points_per_request // len(kinds))):
+        request = day_freeze_request(part, kinds, day_on, single_points=profile.single_points)
+        answer = concentrator.request(request)
+        for frame in () if answer.is_acknowledgement else answer.frames:
+            body = decode_data(frame, load_layouts(), profile)
+            problems += [body.problem] if body.problem else []
+            units += body.units
+    found = sort_out(units, {(pn, fn) for pn in wanted for fn in kinds}, day_on)
+    return DayFreezes(
+        units=found.units,
+        absent=found.absent,
+        not_asked=found.not_asked,
+        problems=(*problems, *found.problems),
+        exchanges=concentrator.take_exchanges(),
+    )
+
+
+def read_archive(concentrator: Concentrator, numbers: Iterable[int]) -> tuple[ArchiveEntry, ...]:
+    """Which meter is behind which Pn; numbers that are not in use are left out."""
+    wanted = sorted(numbers)
+    entries: list[ArchiveEntry] = []
+    for place in range(0, len(wanted), 32):
+        answer = concentrator.request(archive_query(wanted[place : place + 32]))
+        for frame in () if answer.is_acknowledgement else answer.frames:
+            entries += [entry for entry in decode_archive(frame) if entry.pn]
+    return tuple(entries)

@@ -27,6 +27,7 @@ from services.ingest.protocols.qgdw376.concentrator import (
     dial_out,
 )
 from services.ingest.protocols.qgdw376.frame import parse_address
+from services.ingest.protocols.qgdw376.layout_file import load_layouts
 from services.ingest.protocols.qgdw376.profile import STANDARD
 from services.ingest.protocols.qgdw376.replies import (
     decode_acknowledgement,
@@ -54,6 +55,8 @@ from tests.unit.simulators_concentrator.running import (
     Site,
     address_of,
     document,
+    read_archive,
+    read_day_freezes,
     running_site,
 )
 
@@ -78,7 +81,7 @@ def site(town: Site) -> Iterator[Site]:
 
 def read_one(concentrator: Concentrator, pn: int = 1) -> int:
     """The import register of one point, in 0.1 Wh."""
-    (unit,) = concentrator.read_day_freezes((pn,), (161,), YESTERDAY).units
+    (unit,) = read_day_freezes(concentrator, (pn,), (161,), YESTERDAY).units
     assert (unit.pn, unit.fn, unit.day_on) == (pn, 161, YESTERDAY)
     value = unit.quantities[0].value
     assert value is not None
@@ -100,7 +103,7 @@ def test_heartbeats_are_acknowledged_while_nobody_asks(site: Site) -> None:
 
 
 def test_a_point_without_a_freeze_is_absent_and_not_zero(site: Site) -> None:
-    got = site.concentrator().read_day_freezes((8, 9, 10, 99), (161, 163), YESTERDAY)
+    got = read_day_freezes(site.concentrator(), (8, 9, 10, 99), (161, 163), YESTERDAY)
     assert got.absent == ((9, 161), (9, 163), (99, 161), (99, 163))
     assert {(unit.pn, unit.fn) for unit in got.units} == {
         (8, 161), (8, 163), (10, 161), (10, 163),
@@ -108,7 +111,7 @@ def test_a_point_without_a_freeze_is_absent_and_not_zero(site: Site) -> None:
 
 
 def test_a_day_nobody_froze_is_absent_for_all(site: Site) -> None:
-    got = site.concentrator().read_day_freezes((1, 2), (161,), "2026-03-05")
+    got = read_day_freezes(site.concentrator(), (1, 2), (161,), "2026-03-05")
     assert got.units == ()
     assert got.absent == ((1, 161), (2, 161))
 
@@ -119,7 +122,7 @@ def test_a_day_nobody_froze_is_absent_for_all(site: Site) -> None:
 def test_a_read_is_asked_again_after_a_spoiled_answer(site: Site, kind: str, reason: str) -> None:
     site.remote.ask("misbehave", kind=kind, count=1)
     concentrator = site.concentrator()
-    got = concentrator.read_day_freezes((2,), (161,), YESTERDAY)
+    got = read_day_freezes(concentrator, (2,), (161,), YESTERDAY)
     assert len(got.units) == 1
     assert got.exchanges[0].attempts == 2
     assert got.exchanges[0].skipped == {reason: 1}
@@ -128,7 +131,7 @@ def test_a_read_is_asked_again_after_a_spoiled_answer(site: Site, kind: str, rea
 def test_an_answer_that_always_has_a_wrong_number_is_none(site: Site) -> None:
     site.remote.ask("misbehave", kind="wrong_number", count=2)
     with pytest.raises(BadReply, match="2 x wrong_number") as error:
-        site.concentrator().read_day_freezes((2,), (161,), YESTERDAY)
+        read_day_freezes(site.concentrator(), (2,), (161,), YESTERDAY)
     assert error.value.exchange is not None
     assert error.value.exchange.attempts == 2
     assert read_one(site.concentrator()) > 0
@@ -137,7 +140,7 @@ def test_an_answer_that_always_has_a_wrong_number_is_none(site: Site) -> None:
 def test_a_repeated_answer_counts_once(site: Site) -> None:
     site.remote.ask("misbehave", kind="repeat_answer", count=1)
     concentrator = site.concentrator()
-    got = concentrator.read_day_freezes((1,), (161,), YESTERDAY)
+    got = read_day_freezes(concentrator, (1,), (161,), YESTERDAY)
     assert len(got.units) == 1
     time.sleep(0.1)
     assert (
@@ -148,7 +151,7 @@ def test_a_repeated_answer_counts_once(site: Site) -> None:
 def test_a_late_answer_is_never_the_next_ones(site: Site) -> None:
     site.remote.ask("misbehave", kind="slow", count=1, seconds=1.4)
     concentrator = site.concentrator()
-    got = concentrator.read_day_freezes((4,), (161,), YESTERDAY)  # answered at the second try
+    got = read_day_freezes(concentrator, (4,), (161,), YESTERDAY)  # answered at the second try
     assert got.exchanges[0].attempts == 2
     other = read_one(concentrator, 5)
     assert other == site.truth(5, "2026-01-31T16:00:00Z")["1-0:1.8.0"] // 10 * 100
@@ -178,7 +181,7 @@ def test_a_broken_connection_is_line_down_and_it_dials_in_again(site: Site) -> N
     site.remote.ask("misbehave", kind="drop_login", count=1)
     site.remote.ask("misbehave", kind="hang_up", count=1)
     with pytest.raises(LineDown, match="closed by the concentrator"):
-        first.read_day_freezes((1,), (161,), YESTERDAY)
+        read_day_freezes(first, (1,), (161,), YESTERDAY)
     assert not first.is_up
     # The login was dropped: the connection stands, heartbeats come, and nobody is logged in yet.
     with pytest.raises(NoReply, match="no login within"):
@@ -214,11 +217,11 @@ def test_an_archive_entry_is_written_read_and_taken_out(site: Site) -> None:
     concentrator = site.concentrator()
     entry = ArchiveEntry(number=21, pn=21, address="000000004711", password=b"secret")
     concentrator.command(archive_setting([entry]))
-    assert concentrator.read_archive([20, 21, 22])[1] == entry
+    assert read_archive(concentrator, [20, 21, 22])[1] == entry
     sent = concentrator.take_exchanges()[0].sent_hex
     assert b"secret".hex() not in sent
     concentrator.command(archive_setting([ArchiveEntry(number=21, pn=0, address="000000004711")]))
-    assert [each.number for each in concentrator.read_archive([20, 21])] == [20]
+    assert [each.number for each in read_archive(concentrator, [20, 21])] == [20]
 
 
 def test_a_meter_session_works_through_it(site: Site) -> None:
@@ -322,7 +325,7 @@ def test_threads_that_share_a_concentrator_wait_for_each_other(site: Site) -> No
 
 def test_long_answers_come_in_several_frames(tmp_path: Path) -> None:
     with running_site(tmp_path, 24, max_body_bytes=100, omit_absent=True) as site:
-        got = site.concentrator().read_day_freezes(range(1, 25), (161,), YESTERDAY)
+        got = read_day_freezes(site.concentrator(), range(1, 25), (161,), YESTERDAY)
         assert len(got.exchanges) == 1
         assert len(got.exchanges[0].received_hex) == 12
         assert [unit.pn for unit in got.units] == list(range(1, 25))
@@ -439,13 +442,13 @@ def test_nothing_is_frozen_of_a_silent_meter_or_of_a_midnight_that_was_skipped(
         site.remote.ask("time", at="2026-02-03T20:00:00Z")
         concentrator = site.concentrator()
         absent = {
-            day: concentrator.read_day_freezes((1, 2), (161,), day).absent
+            day: read_day_freezes(concentrator, (1, 2), (161,), day).absent
             for day in ("2026-01-31", "2026-02-01", "2026-02-02", "2026-02-03")
         }
         assert list(absent.values()) == [(), ((1, 161),), ((1, 161), (2, 161)), ()]
         curve = curve_request((1,), (101,), "2026-02-01T01:45:00Z", 1, 96)
         answer = concentrator.request(curve)
-        (unit,) = decode_data(answer.frames[0], concentrator.layouts).units
+        (unit,) = decode_data(answer.frames[0], load_layouts()).units
         values = [quantity.value for quantity in unit.quantities]
         assert None not in values[:2], "up to ten o'clock it spoke"
         assert set(values[2:74]) == {None}, "until four in the morning it did not"
@@ -455,7 +458,7 @@ def test_nothing_is_frozen_of_a_silent_meter_or_of_a_midnight_that_was_skipped(
 def test_a_connection_cut_in_the_middle_of_an_answer_is_down(site: Site) -> None:
     site.remote.ask("misbehave", kind="cut", count=1)
     with pytest.raises(LineDown, match="closed by the concentrator") as error:
-        site.concentrator().read_day_freezes((1, 2), (161,), YESTERDAY)
+        read_day_freezes(site.concentrator(), (1, 2), (161,), YESTERDAY)
     assert error.value.exchange is not None
     assert error.value.exchange.received_hex == ()
     assert read_one(site.concentrator()) > 0

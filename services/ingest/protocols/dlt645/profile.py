@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.ingest.protocols.dlt645.frame import MAX_DATA_BYTES
 from services.ingest.protocols.dlt645.identifiers import Item
 from services.ingest.protocols.dlt645.status import RELAY_COMMAND_BIT, RELAY_OPEN_BIT
 
@@ -36,7 +35,6 @@ class Dlt645Profile:
     name: str = "standard"
     zone_minutes: int = 480
     lead_bytes: int = 4
-    max_data_bytes: int = MAX_DATA_BYTES
     extra_items: tuple[Item, ...] = ()
     relay_open_bit: int = RELAY_OPEN_BIT
     relay_command_bit: int = RELAY_COMMAND_BIT

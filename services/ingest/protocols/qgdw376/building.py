@@ -164,7 +164,7 @@ def _curve(given: Given) -> Request:
 def _forward(given: Given) -> Request:
     port, baud = (whole_value(name, given[name]) for name in ("port", "baud"))
     content = hex_value("frame", given["frame"])
-    if secret_content(content, from_terminal=False):  # everybody can see an argument
+    if secret_content(content, hide_noise=True):  # everybody can see an argument
         raise BadInput(
             "frame", "carries a password, or is no DL/T 645 frame", "give one that reads"
         )

@@ -2,7 +2,7 @@
 
     with MasterServer("0.0.0.0", 5100) as server:
         concentrator = server.wait_for("0200-1234", timeout_s=60)
-        frozen = concentrator.read_day_freezes(range(1, 301), (161,), "2026-01-31")
+        answer = concentrator.request(day_freeze_request((1, 2), (161,), "2026-01-31"))
         MeterSession(concentrator.line(), "000000000161").read("00010000")
 
 Dialling in is the default, as captures c01 to c03 show it: login, then heartbeats, each
@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,31 +25,24 @@ from types import TracebackType
 from libs.events.errors import Refused
 from services.ingest.protocols.drivers import Line
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
-from services.ingest.protocols.qgdw376.archive import ArchiveEntry
+from services.ingest.protocols.ports import notice_dead_peer
 from services.ingest.protocols.qgdw376.forward_line import ForwardLine
 from services.ingest.protocols.qgdw376.frame import Address, Frame
-from services.ingest.protocols.qgdw376.layout_file import load_layouts
-from services.ingest.protocols.qgdw376.layouts import Layouts, Unit
 from services.ingest.protocols.qgdw376.link import Answer, MasterLink
-from services.ingest.protocols.qgdw376.plan import cut_points
 from services.ingest.protocols.qgdw376.profile import STANDARD, ConcentratorProfile
 from services.ingest.protocols.qgdw376.replies import (
     decode_acknowledgement,
-    decode_archive,
-    decode_data,
     decode_forwarded_frame,
-    sort_out,
 )
 from services.ingest.protocols.qgdw376.requests import (
     Request,
-    archive_query,
-    day_freeze_request,
     forward_request,
 )
 
 READ_BYTES = 16_384
 MOST_EXCHANGES = 1000
 """What is kept of outer frames until somebody takes it."""
+ACCEPT_AGAIN_S = 0.5
 QUIET_S = 1.0
 """Silence after which an incomplete frame will not be completed."""
 
@@ -70,23 +63,6 @@ class LinkSettings:
     digest_key: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayFreezes:
-    """What a concentrator had frozen of a day.
-
-    units: one for each point and kind that it gave, for 24:00 of `day_on`. absent: (pn, fn) that it
-    did not give or gave without a single value. not_asked: units of another point, kind or day that
-    came along; they are evidence and nothing else.
-    """
-
-    day_on: str
-    units: tuple[Unit, ...]
-    absent: tuple[tuple[int, int], ...] = ()
-    not_asked: tuple[Unit, ...] = ()
-    problems: tuple[str, ...] = ()
-    exchanges: tuple[Exchange, ...] = ()
-
-
 class Concentrator:
     """One connection; a thread of its own reads it, so that heartbeats are answered at any time."""
 
@@ -95,13 +71,11 @@ class Concentrator:
         connection: socket.socket,
         link: MasterLink,
         settings: LinkSettings | None = None,
-        layouts: Layouts | None = None,
         on_login: Callable[[Concentrator], None] | None = None,
         on_report: Callable[[Concentrator, Frame], None] | None = None,
     ) -> None:
         self.link = link
         self.settings = settings or LinkSettings()
-        self.layouts = load_layouts() if layouts is None else layouts
         self._connection = connection
         self._on_login, self._on_report = on_login, on_report
         self._changed = threading.Condition()
@@ -109,6 +83,7 @@ class Concentrator:
         self._down = ""
         self._exchanges: deque[Exchange] = deque(maxlen=MOST_EXCHANGES)
         self._line: Line | None = None
+        notice_dead_peer(connection)  # else those of a storm count against the limit for idle_s
         connection.settimeout(QUIET_S)
         self._thread = threading.Thread(target=self._read, daemon=True, name="concentrator")
         self._thread.start()
@@ -156,52 +131,6 @@ class Concentrator:
         answer = self.request(request)
         if not decode_acknowledgement(answer.frames[0]).accepted:
             raise BadReply(f"concentrator {self.name}: denied", self._exchanges[-1])
-
-    def read_day_freezes(self, pns: Iterable[int], fns: Iterable[int], day_on: str) -> DayFreezes:
-        """The frozen registers of many points, a few dozen a request."""
-        self._exchanges.clear()
-        wanted, kinds = sorted(set(pns)), tuple(sorted(set(fns)))
-        asked = {(pn, fn) for pn in wanted for fn in kinds}
-        units: list[Unit] = []
-        strangers: list[Unit] = []
-        problems: list[str] = []
-        profile = self.link.profile
-        most = max(1, profile.points_per_request // max(1, len(kinds)))
-        for part in cut_points(wanted, most):
-            request = day_freeze_request(part, kinds, day_on, single_points=profile.single_points)
-            answer = self.request(request)
-            if answer.is_acknowledgement:  # it has none of them
-                continue
-            for frame in answer.frames:
-                body = decode_data(frame, self.layouts, profile)
-                problems += [body.problem] if body.problem else []
-                for unit in body.units:  # a unit of another request's points is not ours
-                    (units if unit.pn in part else strangers).append(unit)
-        sorted_out = sort_out(units, asked, day_on)
-        return DayFreezes(
-            day_on=day_on,
-            units=sorted_out.units,
-            absent=sorted_out.absent,
-            not_asked=(*strangers, *sorted_out.not_asked),
-            problems=(*problems, *sorted_out.problems),
-            exchanges=self.take_exchanges(),
-        )
-
-    def read_archive(self, numbers: Iterable[int]) -> tuple[ArchiveEntry, ...]:
-        """Which meter is behind which Pn; numbers that are not in use are left out."""
-        wanted = sorted(set(numbers))
-        step = self.link.profile.archive_numbers_per_request
-        entries: dict[int, ArchiveEntry] = {}
-        for place in range(0, len(wanted), step):
-            part = wanted[place : place + step]
-            answer = self.request(archive_query(part))
-            if answer.is_acknowledgement:
-                continue
-            for frame in answer.frames:
-                for entry in decode_archive(frame):
-                    if entry.pn and entry.number in part:
-                        entries[entry.number] = entry
-        return tuple(entries[number] for number in sorted(entries))
 
     def forward(self, content: bytes) -> bytes:
         """Send a meter's frame through the concentrator; what the meter sent, empty for nothing."""
@@ -253,7 +182,14 @@ class Concentrator:
             self._fail(str(error))
 
     def _read(self) -> None:
-        """Body of the thread: take what comes until the connection ends."""
+        """Body of the thread: a connection that nobody reads is none, whatever ended the thread."""
+        try:
+            self._take()
+        finally:
+            self._fail("nobody reads it")
+
+    def _take(self) -> None:
+        """Take what comes until the connection ends."""
         last = born = time.monotonic()
         while not self._down:
             try:
@@ -381,15 +317,19 @@ class MasterServer:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
-            except OSError:
-                return
+            except OSError:  # as when no file may be opened just now; who dials comes again
+                time.sleep(ACCEPT_AGAIN_S)
+                continue
             self._open = [each for each in self._open if not each._down]
+            with self._arrived:
+                kept = {name: each for name, each in self._by_name.items() if not each._down}
+                self._by_name = kept
             if len(self._open) >= self._most:
                 connection.close()
                 continue
             link = MasterLink(self.profile, digest_key=self.settings.digest_key)
             self._open.append(
-                Concentrator(connection, link, self.settings, None, self._on_login, self._on_report)
+                Concentrator(connection, link, self.settings, self._on_login, self._on_report)
             )
 
     def _on_login(self, concentrator: Concentrator) -> None:

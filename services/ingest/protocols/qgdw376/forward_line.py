@@ -93,7 +93,9 @@ class ForwardLine(Line):
 
         `timeout_s` is the concentrator's own (see `Forwarding`), so it is not used here.
         """
-        evidence = _Forwarded(self.concentrator, request, self.settings)
+        secret = has_secret(request)
+        evidence = _Forwarded(self.concentrator, request, self.settings, secret or self._had_secret)
+        self._had_secret = secret
         self.concentrator.take_exchanges()
         count = self.settings.tries if tries is None else tries
         for attempt in range(count):
@@ -147,11 +149,12 @@ class ForwardLine(Line):
 
 @dataclass(slots=True)
 class _Forwarded:
-    """What is collected while a meter's frame is forwarded."""
+    """What is collected while a meter's frame is forwarded. hide_noise: as of a line's evidence."""
 
     carrier: Forwarder
     request: Frame
     settings: LineSettings
+    hide_noise: bool
     raw: bytes = b""
     started_s: float = field(default_factory=time.monotonic)
     attempts: int = 0
@@ -174,8 +177,7 @@ class _Forwarded:
         wanted: Frame | None = None
         for item in reader.feed(content) + reader.finish():
             if isinstance(item, Skipped):
-                hidden = has_secret(self.request)
-                text = "xx" * len(item.raw) if hidden else masked_noise(item.raw)
+                text = "xx" * len(item.raw) if self.hide_noise else masked_noise(item.raw)
                 self.noise.append(kept_text(text, item.raw, self.settings.digest_key))
                 self._skip(item.reason)
                 continue

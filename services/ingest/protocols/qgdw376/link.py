@@ -29,7 +29,7 @@ from services.ingest.protocols.qgdw376.frame import (
     TimeTag,
     encode_frame,
 )
-from services.ingest.protocols.qgdw376.masking import kept
+from services.ingest.protocols.qgdw376.masking import carries_secret, kept
 from services.ingest.protocols.qgdw376.points import decode_identifier
 from services.ingest.protocols.qgdw376.profile import STANDARD, ConcentratorProfile
 from services.ingest.protocols.qgdw376.requests import (
@@ -45,6 +45,8 @@ NUMBERS = 16
 MAX_ANSWER_FRAMES = 256
 MAX_REPORTS = 64
 MAX_KEPT_NOISE = 32
+MAX_KEPT_FRAMES = 64
+"""What is kept of frames that answer nothing, besides those of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class MasterLink:
         self._given_up: deque[int] = deque(maxlen=NUMBERS // 2)
         self._finished: int | None = None
         self._next = 0
+        self._hides_noise = self._had_secret = False
 
     # What we ask
 
@@ -130,7 +133,12 @@ class MasterLink:
         raw = encode_frame(frame, password)
         self.answer = None
         self._outstanding = _Outstanding(request, number, raw)
-        self.sent = kept(FrameReader().feed(raw)[0], self._digest_key)  # type: ignore[arg-type]
+        (sent,) = FrameReader().feed(raw)
+        assert isinstance(sent, Frame), "a frame of ours is one"
+        self.sent = kept(sent, self._digest_key)
+        # what a meter sends now may hold an echo of this command, or of the one before
+        secret = carries_secret(sent)
+        self._hides_noise, self._had_secret = secret or self._had_secret, secret
         return raw
 
     def give_up(self) -> None:
@@ -183,8 +191,9 @@ class MasterLink:
             self.events_waiting = frame.events
         if frame.starter:
             return self._hear_starter(frame)
-        self.received.append(kept(frame, self._digest_key))
         reason = self._judge(frame)
+        if not reason or len(self.received) < MAX_KEPT_FRAMES:
+            self.received.append(kept(frame, self._digest_key, hide_noise=self._hides_noise))
         if reason:
             self.skipped[reason] += 1
             return b""

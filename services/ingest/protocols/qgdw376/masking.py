@@ -3,7 +3,9 @@
 PW, the meter passwords of archive entries, and the passwords of a forwarded meter frame become
 `xx`, and so does the checksum, which would give their sum. What may hold a password and cannot be
 read is hidden as a whole: parameters other than the archive (a terminal keeps its network password
-among them), an authentication, and bytes on their way to a meter that are no DL/T 645 frame.
+among them), an authentication, and bytes on their way to a meter that are no DL/T 645 frame. Of
+what comes back and is no frame, the possible rest of a password's echo is hidden: by its looks, or,
+right after a command that had one (`hide_noise`), all of it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from services.ingest.protocols.dlt645.edition_1997 import secret_data_1997
 from services.ingest.protocols.dlt645.frame import Frame as MeterFrame
 from services.ingest.protocols.dlt645.frame import FrameReader as MeterFrameReader
-from services.ingest.protocols.dlt645.masking import kept_text, secret_data
+from services.ingest.protocols.dlt645.masking import kept_text, masked_noise, secret_data
 from services.ingest.protocols.failures import BadReply
 from services.ingest.protocols.qgdw376.archive import (
     ENTRY_BYTES,
@@ -40,9 +42,9 @@ AUTHENTICATION = 0x06
 _ARCHIVE_FNS = (10,)
 
 
-def masked_pairs(frame: Frame) -> list[str]:
+def masked_pairs(frame: Frame, *, hide_noise: bool = False) -> list[str]:
     """Two hexadecimal digits for each byte of `frame.raw`, `xx` where it tells of a secret."""
-    secret = _secret_offsets(frame)
+    secret = _secret_offsets(frame, hide_noise)
     return ["xx" if place in secret else f"{byte:02x}" for place, byte in enumerate(frame.raw)]
 
 
@@ -51,14 +53,20 @@ def masked_hex(frame: Frame) -> str:
     return "".join(masked_pairs(frame))
 
 
-def kept(frame: Frame, digest_key: bytes = b"") -> str:
+def kept(frame: Frame, digest_key: bytes = b"", *, hide_noise: bool = False) -> str:
     """What is stored of a frame: masked, with the digest of the original where that hides bytes."""
-    return kept_text(masked_hex(frame), frame.raw, digest_key)
+    masked = "".join(masked_pairs(frame, hide_noise=hide_noise))
+    return kept_text(masked, frame.raw, digest_key)
 
 
-def _secret_offsets(frame: Frame) -> set[int]:
+def carries_secret(frame: Frame) -> bool:
+    """Whether a meter's frame inside has a password, or may have one."""
+    return frame.afn == FORWARD and bool(_secret_body(frame, hide_noise=False))
+
+
+def _secret_offsets(frame: Frame, hide_noise: bool) -> set[int]:
     """Offsets in `frame.raw`; the frame must have come raw."""
-    places = {BODY_OFFSET + place for place in _secret_body(frame)}
+    places = {BODY_OFFSET + place for place in _secret_body(frame, hide_noise)}
     if frame.password:
         pw_at = BODY_OFFSET + len(frame.body)
         places.update(range(pw_at, pw_at + PW_BYTES))
@@ -67,10 +75,10 @@ def _secret_offsets(frame: Frame) -> set[int]:
     return places
 
 
-def _secret_body(frame: Frame) -> set[int]:
+def _secret_body(frame: Frame, hide_noise: bool) -> set[int]:
     """Offsets in the body."""
     if frame.afn == FORWARD:
-        return _secret_forwarded(frame)
+        return _secret_forwarded(frame, hide_noise or not frame.from_terminal)
     if frame.afn == AUTHENTICATION:
         return set(range(len(frame.body)))
     if frame.afn == SET or (frame.afn == QUERY and frame.from_terminal):
@@ -92,7 +100,7 @@ def _secret_parameters(body: bytes) -> set[int]:
     }
 
 
-def _secret_forwarded(frame: Frame) -> set[int]:
+def _secret_forwarded(frame: Frame, hide_noise: bool) -> set[int]:
     """Of the meter's frames; all of the content when it cannot be told what it is."""
     data = frame.body[IDENTIFIER_BYTES:]
     try:
@@ -104,10 +112,10 @@ def _secret_forwarded(frame: Frame) -> set[int]:
             at = IDENTIFIER_BYTES + REQUEST_HEAD_BYTES
     except BadReply:
         return set(range(IDENTIFIER_BYTES, len(frame.body)))
-    return {at + place for place in secret_content(content, from_terminal=frame.from_terminal)}
+    return {at + place for place in secret_content(content, hide_noise=hide_noise)}
 
 
-def secret_content(content: bytes, *, from_terminal: bool) -> set[int]:
+def secret_content(content: bytes, *, hide_noise: bool) -> set[int]:
     """Offsets in what is carried to or from a meter that tell, or may tell, of a password."""
     places: set[int] = set()
     at = 0
@@ -120,7 +128,10 @@ def secret_content(content: bytes, *, from_terminal: bool) -> set[int]:
             places.update(data_at + place for place in secret)
             if secret:
                 places.add(at + size - 2)
-        elif not from_terminal and found.reason != "lead":
+        elif hide_noise and found.reason != "lead":
             places.update(range(at, at + size))
+        else:
+            shown = masked_noise(found.raw)
+            places.update(at + place for place in range(size) if shown[2 * place] == "x")
         at += size
     return places

@@ -22,7 +22,6 @@ class ConcentratorProfile:
         bytes a point stays below 1,024 (UNCONFIRMED what a given terminal can build).
     single_points: an identifier of class 2 names one Pn and one Fn, which leaves no doubt whose
         time tag follows; False puts a group of 8 into one identifier with one tag.
-    archive_numbers_per_request: how many archive entries one query asks.
     first_point_offset: how many intervals after its tag a curve begins (see `layouts`).
     forwarding: port, control byte and time-outs of 10H F1.
     """
@@ -34,7 +33,6 @@ class ConcentratorProfile:
     delay_minutes: int = 5
     points_per_request: int = 24
     single_points: bool = True
-    archive_numbers_per_request: int = 32
     first_point_offset: int = 0
     forwarding: Forwarding = field(default_factory=Forwarding)
 

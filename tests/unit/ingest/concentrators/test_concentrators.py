@@ -24,6 +24,7 @@ from tests.unit.ingest.protocols.qgdw376.captures import wire
 NAME = "0200-1234"
 EVENT = "00000100 11 00 03 05 0e 06 0500010226 ff"
 PATIENCE_S = 10.0
+DAY_ON = "2026-01-31"
 
 
 def line_to(name: str, **fields: object) -> ConcentratorLine:
@@ -116,29 +117,35 @@ def test_its_archive_is_read_once_a_while(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(concentrators.time, "monotonic", lambda: now_s)
     line = line_to("tcp:127.0.0.1:1", archive_h=1)
     one, two, three = (Behind(NAME, pn, f"meter {pn}") for pn in (1, 2, 3))
-    assert line.unread_numbers([one, two]) == (1, 2)
+    assert line.unread_numbers([one, two], DAY_ON) == (1, 2)
     line.note_entries((1, 2), [ArchiveEntry(number=1, pn=1, address="meter 1")])
-    assert line.unread_numbers([three]) == (3,)
+    assert line.unread_numbers([three], DAY_ON) == (3,)
     line.note_entries((3,), [ArchiveEntry(number=3, pn=0, address="meter 3")])
-    assert line.unread_numbers([one]) == ()
+    assert line.unread_numbers([one], DAY_ON) == ()
     assert line.distrusted([one, two, three]) == {2, 3}
     assert [pn for _, pn in line.difference().missing] == [2, 3]
     now_s += 3601
-    assert line.unread_numbers([one]) == (1, 2, 3)
+    assert line.unread_numbers([one], DAY_ON) == (1, 2, 3)
     assert line.distrusted([one, two, three]) == {1, 2, 3}
+    line.note_entries((1, 2, 3), [])
+    assert line.unread_numbers([one], "2026-01-30") == ()
+    later = line.unread_numbers([one], "2026-02-01")
+    assert later == (1, 2, 3), "what was read for a day tells nothing of a later one"
+    line.note_entries(later, [])
+    assert line.unread_numbers([one], "2026-02-01") == ()
 
 
 def test_a_point_is_distrusted_while_it_is_not_just_the_registered_meters() -> None:
     line = line_to("tcp:127.0.0.1:1")
     places = [Behind(NAME, pn, f"meter {pn}") for pn in range(1, 6)]
-    line.unread_numbers(places)
+    line.unread_numbers(places, DAY_ON)
     claimed = ((1, "meter 1"), (2, "meter 2"), (2, "meter 9"), (3, "meter 4"), (5, "meter 5"))
     entries = [ArchiveEntry(number=n, pn=pn, address=who) for n, (pn, who) in enumerate(claimed, 1)]
     line.note_entries(range(1, 7), entries)
     assert line.distrusted(places) == {2, 3, 4}
     new = Behind(NAME, 1, "new meter 1")
     assert line.distrusted([new]) == {1}, "until the archive has the meter that came in its place"
-    line.unread_numbers([new])
+    line.unread_numbers([new], DAY_ON)
     line.note_entries((1,), [ArchiveEntry(number=1, pn=1, address="new meter 1")])
     assert line.distrusted([new]) == frozenset()
     assert "meter 1" not in line.registered

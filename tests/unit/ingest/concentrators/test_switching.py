@@ -33,7 +33,7 @@ POLICY = replace(DEFAULT_POLICY, relay_settle_ms=0)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("town"), 6, listen_port=0) as found:
+    with running_site(tmp_path_factory.mktemp("town"), 10, listen_port=0) as found:
         yield found
 
 
@@ -97,13 +97,20 @@ def test_a_relay_is_opened_and_closed_and_read_back(site: Site, lines: Lines) ->
 
 @pytest.mark.parametrize(
     ("kind", "pn", "state", "heard"),
-    [("silent", 2, "closed", 0), ("wrong_checksum", 5, "open", 1)],
+    [
+        ("silent", 2, "closed", 0),
+        ("wrong_checksum", 5, "open", 1),
+        ("hang_up", 7, "closed", 0),
+        ("cut", 8, "open", 1),
+        ("wrong_number", 9, "open", 1),
+        ("slow", 10, "open", 1),
+    ],
 )
 def test_a_command_without_an_answer_is_sent_once_and_looked_at(
     site: Site, lines: Lines, kind: str, pn: int, state: str, heard: int
 ) -> None:
-    """The concentrator loses the command, or the answer, just as the command goes out: only what
-    the relay says is known then."""
+    """The concentrator loses the command, or the answer, or the connection, or answers late, just
+    as the command goes out: only what the relay says is known then."""
 
     def last_word() -> tuple[str, str]:
         site.remote.ask("misbehave", kind=kind, count=1)

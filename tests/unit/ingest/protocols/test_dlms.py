@@ -83,6 +83,7 @@ def test_a_load_profile() -> None:
         ("c401c1001101", "a DLMS structure was expected"),
         ("c401c10002010f02", "no scaler and unit"),
         ("c401c10002020f020901aa", "no scaler and unit"),
+        ("c401c1000202057fffffff161e", "a scaler of 2147483647"),
     ],
 )
 def test_answers_that_are_none(answer: str, says: str) -> None:
