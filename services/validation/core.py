@@ -90,6 +90,6 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         evolve=evolve,
         concerned=basis.concerned,
         due=partial(decisions.due, policy=policy),
-        fold_version=2,
+        fold_version=3,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
+from libs.events.step import EPOCH
 from services.validation.area_usage import with_area_usage
 from services.validation.edit_events import EditDecided, EditRequested
 from services.validation.edits import on_edit_decided, on_edit_requested
@@ -244,10 +245,11 @@ def _given_up_at(reading: HeldReading) -> str:
 
 
 def _judge_held(point: Point, key: str, now: str, policy: Policy) -> Iterator[Emit]:
-    """Judge what waited and need not wait any more; reject what waited for too long."""
+    """Judge what waited and need not wait any more; reject what waited for too long. Before the
+    first tick nobody knows how far ahead a day is."""
     for reading in sorted(point.held, key=lambda held: (held.day_on, held.reading_id)):
         reason = _awaited(point, reading, now)
-        is_far = reading.day_on > add_days(day_of(now), KEEP_DAYS)
+        is_far = now != EPOCH and reading.day_on > add_days(day_of(now), KEEP_DAYS)
         if reason and not is_far and now < _given_up_at(reading):
             continue
         emits: Sequence[Emit]
