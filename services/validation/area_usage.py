@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.events.core import Emit
-from services.validation.area_places import EXPORT, GATE, area_places, place_on, unit_of, units_on
+from services.validation.area_places import (
+    EXPORT,
+    area_places,
+    is_gate_on,
+    place_on,
+    unit_of,
+    units_on,
+)
 from services.validation.events import (
     AreaPlace,
     EnergyPublished,
@@ -55,7 +62,9 @@ def with_area_usage(before: Point, key: str, body: object, emits: Sequence[Emit]
     if not noted and not usages:
         return emits
     places = area_places(supplies)
-    told = [emit for emit in emits if emit.topic != USAGE or not _is_gate(places, emit.body.day_on)]
+    told = [
+        emit for emit in emits if emit.topic != USAGE or not is_gate_on(supplies, emit.body.day_on)
+    ]
     if noted:
         told += _moved(before, key, supplies, {usage.day_on for usage in usages})
     shown = _shown(before, body, own, supplies) if usages else {}
@@ -65,16 +74,6 @@ def with_area_usage(before: Point, key: str, body: object, emits: Sequence[Emit]
             energy = _energy(key, usage, place, shown)
             told += _told(units_on(places, usage.day_on), energy)
     return told
-
-
-def is_gate_on(supplies: Mapping[str, SupplyNoted], day_on: str) -> bool:
-    """Whether a point is an area's gate on a day, so that no account is told of its usage."""
-    return _is_gate(area_places(supplies), day_on)
-
-
-def _is_gate(places: tuple[AreaPlace, ...], day_on: str) -> bool:
-    place = place_on(places, day_on)
-    return place is not None and place.role == GATE
 
 
 def _told(units: Iterable[str], energy: EnergyPublished) -> Iterator[Emit]:

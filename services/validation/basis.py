@@ -22,7 +22,7 @@ from libs.events.core import SHARED, Emit, Item, Tick, View
 from libs.events.errors import BadInput
 from libs.tou_calendar import DAY_TYPES, TouCalendar, book_on, day_periods, day_type_of
 from services.validation import decide as decisions
-from services.validation.area_usage import is_gate_on
+from services.validation.area_places import is_gate_on
 from services.validation.basis_facts import DayProfile, has_periods, measured_energy
 from services.validation.estimation import split
 from services.validation.events import (

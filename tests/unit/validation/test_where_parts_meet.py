@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from libs.events.core import Tick
 from services.validation.edit_events import EditHeld, EditRejected, EditTaken
 from services.validation.events import EnergyPublished, ReadingAccepted, UsageEstablished
 from services.validation.reactions import SuppliedPlace
@@ -95,6 +94,15 @@ def test_a_basis_revision_of_a_gate_meter_is_never_told_to_an_account() -> None:
     assert made.told == []
     own = made.take(table(WRONG))
     assert only(own, UsageEstablished).energy == BY_PROFILE
+    assert made.told == []
+
+
+def test_a_gate_stays_a_gate_on_days_that_lost_their_supply() -> None:
+    made = opened(places=gate_place())
+    made.take(reading(1, 20_000))
+    own = made.take(supply(places=gate_place(), supplied_to_on=day_on(0), version=2))
+    own += made.take(reading(0, 12_000))
+    assert only([e for e in own if getattr(e, "day_on", "") == day_on(1)], UsageEstablished)
     assert made.told == []
 
 
