@@ -59,6 +59,7 @@ PURE_MODULES = (
     "services.validation.slot_texts",
     "services.validation.slot_time",
     "services.validation.state",
+    "services.validation.supply_check",
     "services.validation.timeline",
     "services.validation.tou_basis",
     "services.validation.voltage_band",

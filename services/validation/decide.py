@@ -74,6 +74,7 @@ from services.validation.rules_in_force import (
     supply_of_day,
 )
 from services.validation.state import KEEP_DAYS, PROFILE_REGISTER, Point, evolve
+from services.validation.supply_check import check_supply
 from services.validation.timeline import (
     Mark,
     Span,
@@ -151,11 +152,19 @@ def _after(point: Point, emits: Iterable[Emit]) -> Point:
 def _on_supply(
     point: Point, key: str, supply: SupplyPublished, now: str, policy: Policy
 ) -> Iterator[Emit]:
-    """Each account's supply by itself: the highest version of every (point, account) stands."""
+    """Each account's supply by itself: the highest version of every (point, account) stands. One
+    that nobody can reason with is told, and what it says is not known."""
     known = point.supplies.get(supply.account_no)
     if known is not None and supply.version <= known.version:
         return
     noted = supply_noted(supply)
+    try:
+        check_supply(noted)
+    except BadInput as wrong:
+        found = Finding(rule="bad_value", severity=FAIL, text=str(wrong), numbers={})
+        name = _rules_name(point, policy)
+        yield Emit(_remark(key, "", f"supply/{noted.version}", (found,), name))
+        return
     yield Emit(noted)
     before, point = point, evolve(point, noted)
     yield from _tell_too_late(before, point, key, noted.version, policy)

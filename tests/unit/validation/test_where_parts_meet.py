@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from services.validation.edit_events import EditHeld, EditRejected, EditTaken
-from services.validation.events import EnergyPublished, ReadingAccepted, UsageEstablished
+import pytest
+
+from services.validation.edit_events import EditHeld, EditTaken
+from services.validation.events import (
+    EnergyPublished,
+    QualityFound,
+    ReadingAccepted,
+    UsageEstablished,
+)
 from services.validation.reactions import SuppliedPlace
 from tests.unit.validation.basis_desk import (
     HOUR_WH,
@@ -20,6 +27,7 @@ from tests.unit.validation.basis_desk import (
     rated,
     rates_of,
     table,
+    tariff,
 )
 from tests.unit.validation.desk import Desk, meter, names, only, opened, reading, supply
 from tests.unit.validation.samples import IMPORT, day_on
@@ -27,6 +35,7 @@ from tests.unit.validation.test_edits import decision, request, settled
 
 BY_METER = {IMPORT: 24 * HOUR_WH, PEAK: 15 * HOUR_WH, VALLEY: 9 * HOUR_WH}
 BY_PROFILE = {IMPORT: 24 * HOUR_WH, PEAK: 14 * HOUR_WH, VALLEY: 10 * HOUR_WH}
+GATE = SuppliedPlace(area="T1", feeder="F1", role="gate", from_on=day_on(0), to_on="")
 EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -84,12 +93,8 @@ def test_rates_given_by_the_profile_stay_in_an_edit_of_a_day_between_readings() 
     made.check_sums()
 
 
-def gate_place(role: str = "gate") -> tuple[SuppliedPlace, ...]:
-    return (SuppliedPlace(area="T1", feeder="F1", role=role, from_on=day_on(0), to_on=""),)
-
-
 def test_a_basis_revision_of_a_gate_meter_is_never_told_to_an_account() -> None:
-    made = desk(book(), rated(places=gate_place()))
+    made = desk(book(), rated(places=(GATE,)))
     made.take(rates_of(0, 15), even_profile(0))
     assert made.told == []
     own = made.take(table(WRONG))
@@ -98,9 +103,9 @@ def test_a_basis_revision_of_a_gate_meter_is_never_told_to_an_account() -> None:
 
 
 def test_a_gate_stays_a_gate_on_days_that_lost_their_supply() -> None:
-    made = opened(places=gate_place())
+    made = opened(places=(GATE,))
     made.take(reading(1, 20_000))
-    own = made.take(supply(places=gate_place(), supplied_to_on=day_on(0), version=2))
+    own = made.take(supply(places=(GATE,), supplied_to_on=day_on(0), version=2))
     own += made.take(reading(0, 12_000))
     assert only([e for e in own if getattr(e, "day_on", "") == day_on(1)], UsageEstablished)
     assert made.told == []
@@ -132,14 +137,34 @@ def test_a_reading_before_the_first_tick_waits_whatever_supply_comes() -> None:
     assert only(own, ReadingAccepted).reading_id == "r0"
 
 
-def test_an_edit_at_a_point_that_cannot_be_calculated_with_is_rejected() -> None:
-    made = opened()
-    made.take(reading(0, 10_000))
-    made.take(reading(2, 30_000))
-    wrong = supply(meter(), meter("M2", from_at="2026-01-10T16:00:00Z", ratio="none"), version=2)
-    made.take(wrong)
-    bad = replace(request(1, 12_000), based_on=1)
-    assert names(made.take(bad))[-1:] != ["EditRejected"] or isinstance(
-        made.events[-1], EditRejected
-    )
-    made.tick("2026-01-20T00:00:00Z")
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"supplied_from_on": "soon"}, "supplied_from_on"),
+        ({"supplied_from_on": "0001-01-01"}, "supplied_from_on: 0001-01-01 is out of range"),
+        ({"supplied_to_on": "2026-02-30"}, "supplied_to_on"),
+        ({"places": (replace(GATE, from_on="x"),)}, "places.from_on"),
+        ({"places": (replace(GATE, to_on="x"),)}, "places.to_on"),
+        ({"registers": ("a/b",)}, "register"),
+        ({"tariffs": (tariff(tou_basis="guess"),)}, "tou_basis: 'guess' is unknown"),
+        ({"tariffs": (tariff(rate_periods={"one": "peak"}),)}, "rate_periods: 'one' is no rate"),
+        ({"installations": (meter(from_at="2026-01-01"),)}, "installations.from_at"),
+        ({"installations": (meter(to_at="9999-12-31T00:00:00Z"),)}, "installations.to_at"),
+    ],
+)
+def test_a_supply_that_nobody_can_reason_with_is_told_and_not_taken(
+    changes: dict[str, Any], text: str
+) -> None:
+    made = Desk()
+    own = made.take(replace(supply(), **changes))
+    assert only(own, QualityFound).findings[0].text.startswith(text)
+    assert made.point.supplies == {}
+    assert names(made.take(supply(meter(to_at="2026-03-01T16:00:00Z")))) == ["SupplyNoted"]
+
+
+@pytest.mark.parametrize("read_at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "soon"])
+def test_a_slot_table_of_no_time_is_told_and_not_taken(read_at: str) -> None:
+    made = desk(book(), rated())
+    own = made.take(table(read_at=read_at))
+    assert only(own, QualityFound).findings[0].text.startswith("read_at")
+    assert made.state.basis.tables == ()
