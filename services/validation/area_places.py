@@ -22,6 +22,7 @@ from services.validation.timeline import (
     day_closed_by,
     day_of,
     installations,
+    latest_supply,
     supply_on,
 )
 
@@ -60,6 +61,13 @@ def place_on(places: Iterable[AreaPlace], day_on: str) -> AreaPlace | None:
         if place.from_on <= day_on and (not place.to_on or day_on <= place.to_on):
             return place
     return None
+
+
+def is_gate_on(supplies: Mapping[str, SupplyNoted], day_on: str) -> bool:
+    """Whether a point is a gate on a day, so that no account is told of its usage: by its place
+    alone, for a day may lose its supply or its meter when it has been given already."""
+    place = _noted_on(supply_on(supplies, day_on) or latest_supply(supplies), day_on)
+    return place is not None and place.role == GATE
 
 
 def units_on(places: Iterable[AreaPlace], day_on: str) -> tuple[str, ...]:

@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.events.core import Emit
-from services.validation.area_places import EXPORT, GATE, area_places, place_on, unit_of, units_on
+from services.validation.area_places import (
+    EXPORT,
+    area_places,
+    is_gate_on,
+    place_on,
+    unit_of,
+    units_on,
+)
 from services.validation.events import (
     AreaPlace,
     EnergyPublished,
@@ -23,6 +30,7 @@ from services.validation.events import (
     SupplyNoted,
     UsageEstablished,
 )
+from services.validation.interval_series import EDITED
 from services.validation.reactions import RegistersRead
 from services.validation.revision import USAGE
 from services.validation.state import Point
@@ -54,7 +62,9 @@ def with_area_usage(before: Point, key: str, body: object, emits: Sequence[Emit]
     if not noted and not usages:
         return emits
     places = area_places(supplies)
-    told = [emit for emit in emits if emit.topic != USAGE or not _is_gate(places, emit.body)]
+    told = [
+        emit for emit in emits if emit.topic != USAGE or not is_gate_on(supplies, emit.body.day_on)
+    ]
     if noted:
         told += _moved(before, key, supplies, {usage.day_on for usage in usages})
     shown = _shown(before, body, own, supplies) if usages else {}
@@ -64,11 +74,6 @@ def with_area_usage(before: Point, key: str, body: object, emits: Sequence[Emit]
             energy = _energy(key, usage, place, shown)
             told += _told(units_on(places, usage.day_on), energy)
     return told
-
-
-def _is_gate(places: tuple[AreaPlace, ...], usage: UsageEstablished) -> bool:
-    place = place_on(places, usage.day_on)
-    return place is not None and place.role == GATE
 
 
 def _told(units: Iterable[str], energy: EnergyPublished) -> Iterator[Emit]:
@@ -117,6 +122,8 @@ def _known_days(point: Point) -> Iterator[tuple[str, str, Mapping[str, int]]]:
     known: dict[str, tuple[str, Mapping[str, int]]] = {
         day.day_on: (day.quality, day.energy) for day in point.history
     }
+    edited = {day_on: kept.energy for day_on, kept in point.edits.settled.items() if kept.energy}
+    known |= {day_on: (EDITED, energy) for day_on, energy in edited.items()}
     known |= {day_on: (found.quality, found.energy) for day_on, found in point.usage.items()}
     for day_on in sorted(known):
         yield day_on, *known[day_on]

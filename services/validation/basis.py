@@ -22,6 +22,7 @@ from libs.events.core import SHARED, Emit, Item, Tick, View
 from libs.events.errors import BadInput
 from libs.tou_calendar import DAY_TYPES, TouCalendar, book_on, day_periods, day_type_of
 from services.validation import decide as decisions
+from services.validation.area_places import is_gate_on
 from services.validation.basis_facts import DayProfile, has_periods, measured_energy
 from services.validation.estimation import split
 from services.validation.events import (
@@ -169,7 +170,7 @@ def _with_basis(
     for emit in emits:
         body = emit.body
         if isinstance(body, UsageEstablished) and not emit.topic:
-            old = given.get(body.day_on, _given_before(before, body.day_on))
+            old = given.get(body.day_on) or _given_before(before, body)
             judged = _given(body, _outcome(point, shared, body, policy), old)
             given[body.day_on] = judged.energy
             body = judged
@@ -185,13 +186,17 @@ def _with_basis(
         revised = _revised(point, shared, day_on, policy)
         if revised is not None:
             yield Emit(revised)
-            yield Emit(revised, topic=USAGE, key=revised.account_no)
+            if not is_gate_on(point.supplies, day_on):
+                yield Emit(revised, topic=USAGE, key=revised.account_no)
             point = evolve(point, revised)
 
 
-def _given_before(point: Point, day_on: str) -> dict[str, int]:
-    known = point.usage.get(day_on)
-    return {} if known is None else known.given or known.energy
+def _given_before(point: Point, body: UsageEstablished) -> dict[str, int]:
+    """A day's energy in the revision before: as it was given, else what the change is from."""
+    known = point.usage.get(body.day_on) or point.edits.settled.get(body.day_on)
+    if known is not None and known.given:
+        return known.given
+    return {name: body.energy.get(name, 0) - change for name, change in body.change.items()}
 
 
 def _revised(point: Point, shared: Shared, day_on: str, policy: Policy) -> UsageEstablished | None:

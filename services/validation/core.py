@@ -59,6 +59,7 @@ PURE_MODULES = (
     "services.validation.slot_texts",
     "services.validation.slot_time",
     "services.validation.state",
+    "services.validation.supply_check",
     "services.validation.timeline",
     "services.validation.tou_basis",
     "services.validation.voltage_band",
@@ -93,6 +94,6 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         evolve=evolve,
         concerned=basis.concerned,
         due=partial(decisions.due, policy=policy),
-        fold_version=2,
+        fold_version=3,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
+from libs.events.step import EPOCH
 from services.validation.area_usage import with_area_usage
 from services.validation.edit_events import EditDecided, EditRequested
 from services.validation.edits import on_edit_decided, on_edit_requested
@@ -73,6 +74,7 @@ from services.validation.rules_in_force import (
     supply_of_day,
 )
 from services.validation.state import KEEP_DAYS, PROFILE_REGISTER, Point, evolve
+from services.validation.supply_check import check_supply
 from services.validation.timeline import (
     Mark,
     Span,
@@ -153,11 +155,19 @@ def _after(point: Point, emits: Iterable[Emit]) -> Point:
 def _on_supply(
     point: Point, key: str, supply: SupplyPublished, now: str, policy: Policy
 ) -> Iterator[Emit]:
-    """Each account's supply by itself: the highest version of every (point, account) stands."""
+    """Each account's supply by itself: the highest version of every (point, account) stands. One
+    that nobody can reason with is told, and what it says is not known."""
     known = point.supplies.get(supply.account_no)
     if known is not None and supply.version <= known.version:
         return
     noted = supply_noted(supply)
+    try:
+        check_supply(noted)
+    except BadInput as wrong:
+        found = Finding(rule="bad_value", severity=FAIL, text=str(wrong), numbers={})
+        name = _rules_name(point, policy)
+        yield Emit(_remark(key, "", f"supply/{noted.version}", (found,), name))
+        return
     yield Emit(noted)
     before, point = point, evolve(point, noted)
     yield from _tell_too_late(before, point, key, noted.version, policy)
@@ -247,10 +257,11 @@ def _given_up_at(reading: HeldReading) -> str:
 
 
 def _judge_held(point: Point, key: str, now: str, policy: Policy) -> Iterator[Emit]:
-    """Judge what waited and need not wait any more; reject what waited for too long."""
+    """Judge what waited and need not wait any more; reject what waited for too long. Before the
+    first tick nobody knows how far ahead a day is."""
     for reading in sorted(point.held, key=lambda held: (held.day_on, held.reading_id)):
         reason = _awaited(point, reading, now)
-        is_far = reading.day_on > add_days(day_of(now), KEEP_DAYS)
+        is_far = now != EPOCH and reading.day_on > add_days(day_of(now), KEEP_DAYS)
         if reason and not is_far and now < _given_up_at(reading):
             continue
         emits: Sequence[Emit]

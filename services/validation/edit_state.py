@@ -29,13 +29,15 @@ class DayEdit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A day that no register changes any more. energy: {} as history has it, else as edited."""
+    """A day that no register changes any more. energy: {} as history has it, else as edited; given:
+    as in state.Established."""
 
     account_no: str
     revision: int
     demands: tuple[UsageDemand, ...] = ()
     energy: dict[str, int] = field(default_factory=dict)
     edit_id: str = ""
+    given: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ anchor: all is measured and nothing can come any more) and days that two people 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from libs.events.core import Emit
 from libs.events.errors import BadInput
@@ -56,7 +56,8 @@ LOOK = "look at it again, then edit"
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What an edit is of: a day's usage as it stands, and why it is final ("": it is not)."""
+    """What an edit is of: a day's usage as a person sees it, with the rates that its load profile
+    gave (known.given) where it did; and why it is final ("": it is not)."""
 
     known: Established
     edit_id: str
@@ -183,6 +184,7 @@ def _base(point: Point, edit: EditRequested) -> Base:
     parse_day(edit.day_on, "day_on")
     known = point.usage.get(edit.day_on)
     if known is not None:
+        known = _as_seen(known)
         done = point.edits.days[edit.day_on] if known.quality == EDITED else None
         if done is None:
             return Base(known, "", "")
@@ -193,6 +195,10 @@ def _base(point: Point, edit: EditRequested) -> Base:
         fix = "have billing correct it" if is_old else "edit a day after it is estimated or read"
         raise BadInput("day_on", f"no usage of {edit.day_on} can be edited", fix)
     return settled
+
+
+def _as_seen(known: Established) -> Established:
+    return replace(known, energy=known.given) if known.given else known
 
 
 def _settled_base(point: Point, day_on: str) -> Base | None:
@@ -207,8 +213,9 @@ def _settled_base(point: Point, day_on: str) -> Base | None:
         quality=EDITED if settled.energy else ACTUAL,
         energy=energy,
         demands=settled.demands,
+        given=settled.given,
     )
-    return Base(known, settled.edit_id, "settled")
+    return Base(_as_seen(known), settled.edit_id, "settled")
 
 
 # -- what may be wrong ----------------------------------------------------------------------------
@@ -356,11 +363,13 @@ def _between(point: Point, day_on: str, policy: Policy) -> Between | None:
 
 
 def _day_edit(point: Point, edit: EditRequested, base: Base, policy: Policy) -> DayEdit:
-    """People's values of the day with this edit: earlier ones stay while they stand."""
+    """People's values of the day with this edit: earlier ones stay while they stand, and so does
+    what the load profile gave, for the registers say otherwise."""
     earlier = point.edits.days.get(edit.day_on) if base.known.quality == EDITED else None
+    stays = earlier.energy if earlier is not None else base.known.given
     return DayEdit(
         edit_id=edit.edit_id,
-        energy={**(earlier.energy if earlier is not None else {}), **edit.after},
+        energy={**stays, **edit.after},
         outranks_register=policy.edits.outranks(edit.reason_code),
         is_approved=False,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from libs.events.errors import BadInput
 from libs.tou_calendar import TouCalendar
 from services.validation.events import (
     HeldReading,
@@ -16,7 +17,10 @@ from services.validation.events import (
     UsageDemand,
     catalogue,
 )
+from services.validation.instant import parse_instant
 from services.validation.timeline import add_days, day_of
+
+FIRST_READ_AT, LAST_READ_AT = "1970-01-02T00:00:00Z", "3000-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +216,10 @@ def supply_noted(supply: SupplyPublished) -> SupplyNoted:
 
 def slot_table_noted(read: SlotTableRead) -> SlotTableNoted:
     """The own event of a slot table; BadInput when nobody can tell when it was read."""
+    parse_instant(read.read_at, "read_at")
+    if not FIRST_READ_AT <= read.read_at < LAST_READ_AT:
+        problem = f"{read.read_at} is no time of a reading"
+        raise BadInput("read_at", problem, f"{FIRST_READ_AT} to {LAST_READ_AT}")
     return SlotTableNoted(
         usage_point=read.usage_point,
         meter_no=read.meter_no,

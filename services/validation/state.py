@@ -285,8 +285,15 @@ def _settled(day_on: str, point: Point) -> Settled | None:
         revision=found.revision,
         demands=found.demands,
         energy=found.energy if is_edited else {},
-        edit_id=point.edits.days[day_on].edit_id if is_edited else "",
+        edit_id=_edit_of(point.edits, day_on) if is_edited else "",
+        given=found.given,
     )
+
+
+def _edit_of(edits: Edits, day_on: str) -> str:
+    """The edit of a day that settles, or settles again since another day moved the anchor."""
+    kept = edits.days.get(day_on) or edits.settled[day_on]
+    return kept.edit_id
 
 
 def _anchor(point: Point) -> str:
