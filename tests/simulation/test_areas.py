@@ -194,10 +194,10 @@ READ_AS: dict[type, type] = {
 """What the reader of a body declares."""
 
 
-DEFAULT = DEFAULT_POLICY.rule_set
+DEFAULT = DEFAULT_POLICY.rule_book
 SPIKE = replace(DEFAULT.rules["spike"], severity="off")
 NO_SPIKES = replace(
-    DEFAULT_POLICY, rule_set=replace(DEFAULT, id="areas", rules={**DEFAULT.rules, "spike": SPIKE})
+    DEFAULT_POLICY, rule_book=replace(DEFAULT, id="areas", rules={**DEFAULT.rules, "spike": SPIKE})
 )
 """A gate meter may show twice as much from one day to the next when a customer comes."""
 
@@ -269,6 +269,11 @@ class ByHand:
     states: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     losses: list[LossCalculated] = field(default_factory=list)
     core: str = ""
+
+    @property
+    def shared(self) -> Any:
+        """What a core knows without any book."""
+        return self.cores[self.core].initial_shared
 
     def get(self, key: str) -> Any:
         return self.states[self.core].get(key)
