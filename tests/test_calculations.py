@@ -4,7 +4,8 @@ Goal: a reader who types a command sees the page. Method: a fenced `sh` block th
 `$ gridledger` is executed here, one command a block (a line that ends with a backslash goes on in
 the next); the fenced block after it is its output, compared line by line. `# status 1` at the end
 of the command is the status it ends with, 0 otherwise. Each command runs in a copy of docs/examples
-of its own, 80 columns wide: what it writes is gone afterwards.
+of its own, 80 columns wide: what it writes is gone afterwards. No private key is in the examples:
+the one that a certificate is signed with is made here.
 
 `python -m tests.test_calculations` writes the outputs into the page again; look at the difference.
 """
@@ -12,6 +13,7 @@ of its own, 80 columns wide: what it writes is gone afterwards.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import re
@@ -23,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from services.cli import main as cli
 
@@ -34,6 +38,7 @@ BLOCK = re.compile(
     r"```\w*\n(?P<output>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+LAB_KEY = "metrology/lab.pem"
 STATUS = re.compile(r"\s+# status (\d)$")
 
 
@@ -67,9 +72,18 @@ def run(command: str) -> tuple[int, str]:
         contextlib.redirect_stderr(said),
         contextlib.chdir(shutil.copytree(EXAMPLES, directory, dirs_exist_ok=True)),
     ):
+        make_key(Path(LAB_KEY))
         status = cli.main(shlex.split(command))
     lines = (output.getvalue() + said.getvalue()).splitlines()
     return status, "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def make_key(path: Path) -> None:
+    """The laboratory's signing key of the page: always the same, and in no file of the project."""
+    key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(path.name.encode()).digest())
+    path.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
 
 
 def width(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +113,13 @@ def test_a_page_is_taken_apart() -> None:
     text = "```sh\n$ gridledger kpi a.csv \\\n    --json  # status 1\n```\n\n```json\n{}\n```\n"
     assert commands(text) == [Shown("kpi a.csv      --json", 1, "{}\n")]
     assert commands("```sh\n$ other\n```\n\n```\nx\n```\n") == []
+
+
+def test_no_example_holds_a_private_key() -> None:
+    """Scanners of secrets flag one, and somebody would sign with it."""
+    files = [path for path in EXAMPLES.rglob("*") if path.is_file()]
+    assert files
+    assert [path.name for path in files if b"PRIVATE KEY" in path.read_bytes()] == []
 
 
 def test_what_is_wrong_is_printed_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -55,6 +56,27 @@ _rows = Table(
     Column("own_topic", String(200), primary_key=True),
     Column("key", String(200), primary_key=True),
     Column("state", LargeBinary, nullable=False),
+)
+
+
+def _is_at(table: Table) -> list[Any]:
+    return [table.c[name] == bindparam(f"at_{name}") for name in _PLACE]
+
+
+_PLACE = ("core", "partition", "fold_version", "own_topic")
+
+# Built once: to build a statement costs more than SQLite takes to answer it.
+_POSITION = select(_standings.c.position).where(*_is_at(_standings))
+_STANDING = select(_standings.c.standing).where(*_is_at(_standings))
+_STATES = select(_rows.c.key, _rows.c.state).where(*_is_at(_rows))
+_DELETE_ALL = delete(_rows).where(*_is_at(_rows))
+_DELETE = _DELETE_ALL.where(_rows.c.key.in_(bindparam("keys", expanding=True)))
+_INSERT = insert(_rows)
+_BEGIN = insert(_standings)
+_MOVE = (
+    update(_standings)
+    .where(*_is_at(_standings), _standings.c.position == bindparam("expected"))
+    .values(position=bindparam("position"), standing=bindparam("standing"))
 )
 
 
@@ -98,10 +120,9 @@ class CheckpointStore:
 
     def position(self, place: Place) -> int | None:
         """The own position of the stored checkpoint, None without one."""
-        query = select(_standings.c.position).where(*_at(_standings, place))
         try:
             with self.engine.connect() as connection:
-                return connection.execute(query).scalar_one_or_none()
+                return connection.execute(_POSITION, _at(place)).scalar_one_or_none()
         except SQLAlchemyError as error:
             raise Unavailable(f"checkpoint database: {type(error).__name__}") from error
 
@@ -113,14 +134,10 @@ class CheckpointStore:
         try:
             with self.engine.connect() as connection:
                 while True:
-                    blob = connection.execute(
-                        select(_standings.c.standing).where(*_at(_standings, place))
-                    ).scalar_one_or_none()
+                    blob = connection.execute(_STANDING, _at(place)).scalar_one_or_none()
                     if blob is None:
                         return None
-                    rows = connection.execute(
-                        select(_rows.c.key, _rows.c.state).where(*_at(_rows, place))
-                    ).all()
+                    rows = connection.execute(_STATES, _at(place)).all()
                     standing: Standing = decode_standing(blob)
                     connection.rollback()
                     # Rows and standing were read by two statements: only an unmoved position
@@ -149,18 +166,16 @@ class CheckpointStore:
                     connection.rollback()
                     return False
                 if expected is None:
-                    connection.execute(delete(_rows).where(*_at(_rows, place)))
+                    connection.execute(_DELETE_ALL, _at(place))
                 for keys in _chunks(changed, 500):
-                    connection.execute(
-                        delete(_rows).where(*_at(_rows, place), _rows.c.key.in_(keys))
-                    )
+                    connection.execute(_DELETE, {**_at(place), "keys": keys})
                 written = [
                     {**_named(place), "key": key, "state": state}
                     for key, state in changed.items()
                     if state is not None
                 ]
                 if written:
-                    connection.execute(insert(_rows), written)
+                    connection.execute(_INSERT, written)
         except SQLAlchemyError as error:
             raise Unavailable(f"checkpoint database: {type(error).__name__}") from error
         return True
@@ -169,21 +184,13 @@ class CheckpointStore:
         self, connection: Any, place: Place, expected: int | None, position: int, blob: bytes
     ) -> bool:
         if expected is None:
-            taken = connection.execute(
-                select(_standings.c.position).where(*_at(_standings, place))
-            ).first()
-            if taken is not None:
+            if connection.execute(_POSITION, _at(place)).first() is not None:
                 return False
-            connection.execute(
-                insert(_standings).values(**_named(place), position=position, standing=blob)
-            )
+            first = {**_named(place), "position": position, "standing": blob}
+            connection.execute(_BEGIN, first)
             return True
-        moved = connection.execute(
-            update(_standings)
-            .where(*_at(_standings, place), _standings.c.position == expected)
-            .values(position=position, standing=blob)
-        )
-        return bool(moved.rowcount == 1)
+        moved = {**_at(place), "expected": expected, "position": position, "standing": blob}
+        return bool(connection.execute(_MOVE, moved).rowcount == 1)
 
 
 def _named(place: Place) -> dict[str, Any]:
@@ -195,8 +202,9 @@ def _named(place: Place) -> dict[str, Any]:
     }
 
 
-def _at(table: Table, place: Place) -> list[Any]:
-    return [table.c[name] == value for name, value in _named(place).items()]
+def _at(place: Place) -> dict[str, Any]:
+    """The place as the statements above name it."""
+    return {f"at_{name}": value for name, value in _named(place).items()}
 
 
 def _chunks(changed: Mapping[str, object], size: int) -> Iterator[list[str]]:

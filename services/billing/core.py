@@ -23,6 +23,7 @@ PURE_MODULES = (
             "bill_checks",
             "book_defects",
             "calendar",
+            "case_estimate",
             "correction",
             "decide",
             "energy_charge",

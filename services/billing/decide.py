@@ -21,6 +21,7 @@ from libs.events.core import SHARED, Emit, Item, Tick, View
 from services.billing.bill import RatingPart
 from services.billing.bill_checks import AUTOMATIC, check_bill, release_of
 from services.billing.book_defects import defects
+from services.billing.case_estimate import case_estimate
 from services.billing.correction import RatingInput
 from services.billing.events import (
     BillCalculated,
@@ -72,6 +73,7 @@ from services.billing.state import (
 ZONE = timedelta(hours=8)
 AT_ONCE = "0001-01-01T00:00:00Z"
 RELEASE, HOLD = "release", "hold"
+PROPOSED = "proposed"
 STEPS_MAX = 1_000
 """What one tick does for an account: a month takes two or three, so nobody is that far behind."""
 
@@ -99,7 +101,7 @@ def decide(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[
         case AccountOpened():
             return _on_opening(account, body)
         case CorrectionProposed() | CorrectionDecided():
-            return list(_on_case(account, body))
+            return list(_on_case(account, key, body, view.shared))
         case ReleaseDecided():
             return list(_on_release(account, body, item.at, policy))
     assert isinstance(body, Tick), f"nothing is decided about {type(body).__name__}"
@@ -213,22 +215,28 @@ def _is_concerned(account: Account, book: PriceBook, shared: Shared) -> bool:
     )
 
 
-def _on_case(account: Account, case: CorrectionProposed | CorrectionDecided) -> Iterator[Emit]:
-    """Note a case; once it is decided it stays so. An approved one changes the energy at once."""
+def _on_case(
+    account: Account, key: str, case: CorrectionProposed | CorrectionDecided, shared: Shared
+) -> Iterator[Emit]:
+    """Note a case, a proposed one with what it would change; once it is decided it stays so. An
+    approved one changes the energy at once."""
     known = account.cases.get(case.case_id)
-    if known is not None and known.status != "proposed":
+    if known is not None and known.status != PROPOSED:
         return
     noted = CaseNoted(
         case_id=case.case_id,
         account_no=case.account_no,
         usage_point=case.usage_point,
-        status=case.decision if isinstance(case, CorrectionDecided) else "proposed",
+        status=case.decision if isinstance(case, CorrectionDecided) else PROPOSED,
         error_e4_pct=case.error_e4_pct,
         rule=case.rule,
         from_on=case.from_on,
         to_on=case.to_on,
     )
-    if noted == known:
+    if known is not None and noted == replace(known, estimate=None):
+        return
+    if noted.status == PROPOSED:
+        yield Emit(replace(noted, estimate=case_estimate(account, noted, key, shared.books)))
         return
     yield Emit(replace(noted, problem=problem_of(account.months, noted)))
     yield from (Emit(change) for change in adjustments(account.months, noted))

@@ -276,12 +276,27 @@ class UsageAdjusted:
     change: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseEstimate:
+    """What approving a case would change, by what was known when it was proposed.
+
+    energy_wh: of import; amount_fen: on issued bills, None when they cannot be rated; months: whose
+    energy changes; problem: what billing could not correct by itself, "" when nothing.
+    """
+
+    energy_wh: int
+    amount_fen: int | None
+    months: tuple[str, ...]
+    problem: str = ""
+
+
 @catalogue.event("billing.case_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseNoted:
     """A metrology case about the account: proposed, approved or refused.
 
-    problem: what of an approved case billing cannot correct, "" when nothing.
+    problem: what of an approved case billing cannot correct, "" when nothing; estimate: of a
+    proposed one, for the person who decides.
     """
 
     case_id: str
@@ -293,3 +308,4 @@ class CaseNoted:
     from_on: str
     to_on: str
     problem: str = ""
+    estimate: CaseEstimate | None = None

@@ -23,8 +23,10 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.edge import EdgeProducer
 from libs.events.errors import BadInput
+from services.billing.events import CaseEstimate
 from services.cli import metrology_certificate, metrology_desk
 from services.cli.metrology_due import due, match_file
+from services.cli.metrology_estimates import case_estimates, energy_cell, money_cell
 from services.cli.metrology_judge import judge_file
 from services.cli.metrology_sample import sample
 from services.cli.metrology_trails import seals, store
@@ -82,27 +84,41 @@ def cases(
     seals: Annotated[bool, typer.Option("--seals", help="Broken seals instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the corrections that a failed meter proposes, or broken seals, that nobody decided."""
+    """List the corrections that a failed meter proposes, or broken seals, that nobody decided.
+
+    kWh and yuan are what an approval would change, as billing estimated it when it was proposed: of
+    the days whose usage was known, and on the bills that were issued.
+    """
     reader, partitions = open_records(from_files)
     if seals:
         _show_broken(open_seal_cases(reader, partitions), as_json)
         return
     found = open_cases(reader, partitions)
+    estimates = case_estimates(reader, partitions) if found else {}
     if as_json:
-        print(json.dumps([to_document(case) for case in found], ensure_ascii=False, indent=1))
+        rows = [with_estimate(case, estimates.get(case.case_id)) for case in found]
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
         return
-    table = Table("case", "account", "point", "meter", "error", "from", "to")
+    table = Table("case", "account", "meter", "error", "from", "to", "kWh", "yuan")
     for case in found:
+        estimate = estimates.get(case.case_id)
         table.add_row(
             case.case_id,
             case.account_no,
-            case.usage_point,
             case.meter_no,
             format_error(case.error_e4_pct),
             case.from_on,
             case.to_on,
+            energy_cell(estimate),
+            money_cell(estimate),
         )
     Console().print(table)
+
+
+def with_estimate(case: CorrectionProposed, estimate: CaseEstimate | None) -> dict[str, Any]:
+    """A case as `--json` shows it: `correction_proposed` with the `estimate` of billing (energy_wh,
+    amount_fen, months, problem), null while there is none."""
+    return {**to_document(case), "estimate": to_document(estimate) if estimate else None}
 
 
 def _show_broken(found: list[SealBrokenFound], as_json: bool) -> None:

@@ -22,6 +22,7 @@ PURE_MODULES = tuple(
         "certificate",
         "correction_energy",
         "custody",
+        "dated_ahead",
         "decide",
         "device_store",
         "draft",

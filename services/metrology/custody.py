@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from libs.events.core import Emit
 from libs.events.errors import BadInput
+from services.metrology.dated_ahead import check_past
 from services.metrology.device_store import DeviceMove, StoredDevice, action_after, move
 from services.metrology.draft import Draft
 from services.metrology.error_limits import BASES
@@ -47,6 +48,7 @@ def take_move(draft: Draft, request: MoveRequested) -> None:
     before = meter.device
     try:
         _check_request(draft.key, request)
+        check_past("at", wanted.at, request.requested_at)
         after = move(before, wanted)
     except BadInput as wrong:
         rejected = MoveRejected(
@@ -129,6 +131,7 @@ def take_seal(entry: Entry, key: str, report: SealReported) -> list[Emit]:
         if given.seal_no != key:
             problem = f"{given.seal_no!r} is not {key!r}"
             raise BadInput("seal_no", problem, "send it under the number of the seal")
+        check_past("at", given.at, report.reported_at)
         seal, violation = follow(trail.seal if trail else None, given)
     except BadInput as wrong:
         return [_rejected(report, WRONG_ENTRY, str(wrong))]

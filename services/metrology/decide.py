@@ -116,7 +116,7 @@ def _on_fact(draft: Draft, body: object) -> None:
             draft.own(meter_noted(body))
             retry(draft)
         case RunMeasured():
-            take_run(draft, body.run)
+            take_run(draft, body)
         case MoveRequested():
             take_move(draft, body)
             retry(draft)

@@ -299,10 +299,10 @@ def local_day(at: str, utc_offset_minutes: int, field_name: str = "measured_at")
         instant = datetime.strptime(at, INSTANT).replace(tzinfo=UTC)
         if instant.strftime(INSTANT) != at:  # 2026-3-1T2:0:0Z, which no comparison of texts bears
             raise ValueError(at)
-    except ValueError:
+        return (instant + timedelta(minutes=utc_offset_minutes)).date().isoformat()
+    except (ValueError, OverflowError):  # no instant, or its local day is none of the calendar
         fix = "write it like 2026-01-31T16:00:00Z"
         raise BadInput(field_name, f"{at!r} is no instant", fix) from None
-    return (instant + timedelta(minutes=utc_offset_minutes)).date().isoformat()
 
 
 Place = tuple[Fraction | str | None, str, str]

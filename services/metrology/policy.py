@@ -28,6 +28,7 @@ class Policy:
     """The numbers of the laboratory. TERMS says what each means and where it comes from."""
 
     notice_days: int = 30
+    bench_clock_ahead_min: int = 60
     cycle_months: dict[str, int] = field(default_factory=lambda: dict(_CYCLES))
     on_site_months: dict[str, int] = field(
         default_factory=lambda: dict(DEFAULT_PERIODS.on_site_months)
@@ -73,6 +74,12 @@ TERMS: dict[str, Term] = {
         "UNCONFIRMED: a month, to plan the crew and the bench",
         0,
         3_660,
+    ),
+    "bench_clock_ahead_min": Term(
+        "a run dated so many minutes after its receipt is still believed, a later one is rejected",
+        "UNCONFIRMED: an hour, for clocks of benches that nobody sets",
+        0,
+        1_440,
     ),
     **{
         f"cycle_months.{name}": _months(

@@ -3,6 +3,7 @@
     no rating of the meter known        meter_awaited
     no certificate of the bench         standard_awaited
     bench or reference may not judge    run_rejected, rule bench_standing; nothing is judged
+    measured after it was received      run_rejected: the bench's clock is wrong
     else                                meter_judged; certificate_issued on pass and fail
 
 `bench_standing` asks our register of standards, not what the run claims. What was held or refused
@@ -14,12 +15,14 @@ from __future__ import annotations
 from libs.events.errors import BadInput
 from services.metrology.bench_standing import standing
 from services.metrology.certificate import KINDS, certificate_of, content_digest
+from services.metrology.dated_ahead import check_past
 from services.metrology.draft import Draft, rating_of
 from services.metrology.error_limits import MeterRating
 from services.metrology.events import (
     CertificateIssued,
     MeterAwaited,
     MeterJudged,
+    RunMeasured,
     RunRejected,
     RunRepeated,
     StandardAwaited,
@@ -34,9 +37,15 @@ STANDING = "bench_standing"
 UTC_OFFSET_MIN = DEFAULT_RULES.utc_offset_minutes
 
 
-def take_run(draft: Draft, run: BenchRun) -> None:
+def take_run(draft: Draft, measured: RunMeasured) -> None:
     """Decide about a run that a bench sent; one that is held already is silent."""
-    meter = draft.meter
+    meter, run = draft.meter, measured.run
+    ahead_min = draft.by.policy.bench_clock_ahead_min
+    try:
+        check_past("measured_at", run.measured_at, measured.received_at, ahead_min)
+    except BadInput as problem:
+        draft.own(RunRejected(run_id=run.run_id, meter_no=run.meter_no, problem=str(problem)))
+        return
     if run.run_id in meter.run_ids or _is_among(run, meter.refused):
         draft.own(RunRepeated(run_id=run.run_id, meter_no=run.meter_no))
     elif not _is_among(run, meter.held):

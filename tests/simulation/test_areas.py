@@ -272,6 +272,7 @@ class ByHand:
 
     @property
     def shared(self) -> Any:
+        """What a core knows without any book."""
         return self.cores[self.core].initial_shared
 
     def get(self, key: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.billing.events import (
     BillCalculated,
+    CaseEstimate,
     CaseNoted,
     CorrectionIssued,
     InvoiceIssued,
@@ -67,7 +69,7 @@ def test_a_year_at_three_percent_gives_3495_kwh_back() -> None:
     made.tick("2026-01-02")
     assert len(made.of(InvoiceIssued)) == 12
     period = {"from_on": "2025-01-01", "to_on": "2026-01-01"}
-    made.feed(proposed(**period))
+    (told,) = made.feed(proposed(**period))
     made.feed(decided(**period))
     adjusted = made.of(UsageAdjusted)
     # 10,000 kWh a month: 291.262136 kWh each, rounded to the Wh
@@ -76,6 +78,9 @@ def test_a_year_at_three_percent_gives_3495_kwh_back() -> None:
     assert (found.cause, found.reference) == ("metrology", "c1")
     # 10,000 - 291 = 9,709 kWh a month: 12 times 291 kWh at 0.80
     assert found.difference_fen == -12 * 291 * 80
+    assert told.estimate == CaseEstimate(
+        energy_wh=-12 * 291_262, amount_fen=-12 * 291 * 80, months=tuple(MONTHS_OF_2025)
+    )
     made.check_folds()
 
 
@@ -89,6 +94,61 @@ def test_a_proposal_changes_nothing_until_a_person_approves() -> None:
     found = only(made.tick("2026-04-05"), CorrectionIssued)
     # 310 kWh x 3/103 = 9.029 kWh: 301 kWh are left
     assert differences(found)[0] == ("A1-2026-01", -450)
+
+
+def test_a_proposal_says_what_its_approval_would_change() -> None:
+    """The estimate is the round that follows, with the tiers of later bills; nothing else moves."""
+    made = three_months()
+    before = made.account
+    (told,) = made.feed(proposed())
+    assert replace(made.account, cases={}) == before
+    made.feed(decided())
+    found = only(made.tick("2026-04-05"), CorrectionIssued)
+    assert found.difference_fen < 0
+    assert told.estimate == CaseEstimate(
+        energy_wh=-9_029,  # 310 kWh x 3/103
+        amount_fen=found.difference_fen,
+        months=("2026-01",),
+    )
+
+
+def test_what_else_is_to_be_corrected_is_no_part_of_the_estimate() -> None:
+    """A late actual takes 10 kWh of one day; the case would be the same round less that one."""
+    late = usage("2026-01-05", 0, revision=2)
+    alone = three_months()
+    alone.feed(late)
+    (of_late,) = [only(alone.tick("2026-04-05"), CorrectionIssued)]
+    made = three_months()
+    made.feed(late)
+    assert made.account.to_correct
+    (told,) = made.feed(proposed())
+    made.feed(decided())
+    both = only(made.tick("2026-04-05"), CorrectionIssued)
+    assert of_late.difference_fen < 0
+    assert told.estimate.amount_fen == both.difference_fen - of_late.difference_fen
+
+
+def test_an_estimate_says_what_it_does_not_know() -> None:
+    """Days without usage, a meter that stood still, a month that was not billed yet."""
+    made = three_months()
+    (told,) = made.feed(proposed(from_on="2025-11-29"))
+    assert told.estimate.problem.startswith("no usage is known of 2 of 64 days")
+    (told,) = made.feed(proposed("c2", error_e4_pct=-1_000_000))
+    assert (told.estimate.energy_wh, told.estimate.amount_fen) == (0, 0)
+    assert told.estimate.problem.startswith("the meter stood still")
+    fresh = office()
+    fresh.feed(*month_of_usage("2026-01", 103_000))
+    (told,) = fresh.feed(proposed())
+    assert (told.estimate.energy_wh, told.estimate.amount_fen) == (-93_000, 0)
+
+
+def test_no_money_is_estimated_where_a_bill_cannot_be_rated() -> None:
+    made = three_months()
+    rows = [replace(terms(), valid_from_on="2025-12-01")]
+    unpriced = point(from_on="2025-12-01", price_list="unknown")
+    made.feed(agreement(unpriced, rows=rows, version=2))
+    (told,) = made.feed(proposed())
+    assert (told.estimate.energy_wh, told.estimate.amount_fen) == (-9_029, None)
 
 
 def test_a_refused_case_changes_nothing() -> None:

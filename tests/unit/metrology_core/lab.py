@@ -70,7 +70,9 @@ def meter(*uses: MeterUse, version: int = 1, account: str = "A1", **changes: Any
 
 
 def run(**changes: Any) -> RunMeasured:
-    return RunMeasured(run=bench_run(**changes), lines=(), received_at="2026-03-01T03:00:00Z")
+    """A run that was received when it was measured."""
+    body = bench_run(**changes)
+    return RunMeasured(run=body, lines=(), received_at=body.measured_at)
 
 
 def fast(**changes: Any) -> RunMeasured:
@@ -127,8 +129,10 @@ def move(action: str, on: str = "2026-01-01", **changes: Any) -> MoveRequested:
         name: changes.pop(name) for name in ("accuracy_class", "connection") if name in changes
     }
     request_id = changes.pop("request_id", f"{action}/{on}")
+    asked_at = changes.pop("requested_at", "")
     body = DeviceMove(**{**values, **changes})
-    return MoveRequested(request_id=request_id, move=body, requested_at=AT, **rating)
+    at = asked_at or max(AT, body.at)
+    return MoveRequested(request_id=request_id, move=body, requested_at=at, **rating)
 
 
 def seal(action: str, on: str = "2026-01-01", **changes: Any) -> SealReported:
@@ -148,8 +152,10 @@ def seal(action: str, on: str = "2026-01-01", **changes: Any) -> SealReported:
         **needed.get(action, {"reason": "because"}),
     }
     request_id = changes.pop("request_id", f"{action}/{on}")
+    reported_at = changes.pop("reported_at", "")
     entry = SealEvent(**{**values, **changes})
-    return SealReported(request_id=request_id, entry=entry, reported_at=AT)
+    at = reported_at or max(AT, entry.at)
+    return SealReported(request_id=request_id, entry=entry, reported_at=at)
 
 
 AT = "2026-03-01T03:00:00Z"

@@ -23,10 +23,13 @@ from libs.events.record import Envelope, envelope_headers, partition_of
 from libs.events.testing.simbroker import SimBroker
 from libs.events.testing.simlog import SimProducerPort, SimReader
 from services.audit.files import export_topics
+from services.billing.events import CaseEstimate, CaseNoted
+from services.billing.events import catalogue as billing_catalogue
 from services.cli import main as cli
 from services.cli import metrology as command
 from services.cli import metrology_desk as desk
 from services.cli.metrology_certificate import find_issued
+from services.cli.metrology_estimates import energy_cell
 from services.metrology.events import CertificateIssued, catalogue, edge_catalogue
 from tests.unit.metrology.samples import TESTS
 from tests.unit.metrology_core.lab import (
@@ -87,10 +90,59 @@ def test_open_cases_are_listed_by_account(files: Path, capsys: pytest.CaptureFix
         (FIRST, "A1", 30_000),
     ]
     assert (rows[1]["from_on"], rows[1]["to_on"]) == ("2024-07-02", "2025-01-01")
+    assert rows[1]["estimate"] is None  # an export without billing's events
     assert cli.main(["metrology", "cases", "--from-files", str(files)]) == 0
     shown = capsys.readouterr().out
     assert "+3 %" in shown
     assert "2024-07-02" in shown
+
+
+def test_a_case_is_listed_with_what_billing_says_it_would_change(
+    broker: SimBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The latest estimate counts; money is unknown where a bill cannot be rated."""
+    topics = ["metrology.events", "billing.events"]
+    both = SimBroker(dict.fromkeys(topics, PARTITIONS))
+    for partition in range(PARTITIONS):
+        for record in SimReader(broker).read(topics[0], partition, 0, 1 << 20).records:
+            both.append(topics[0], partition, record.key, record.value, record.headers)
+    for case_id, estimate in (
+        (FIRST, CaseEstimate(energy_wh=1, amount_fen=1, months=())),
+        (FIRST, CaseEstimate(energy_wh=-3_495_146, amount_fen=-279_360, months=("2024-07",))),
+        (SECOND, CaseEstimate(energy_wh=500, amount_fen=None, months=("2025-01",))),
+    ):
+        noted = CaseNoted(
+            case_id=case_id,
+            account_no="A1",
+            usage_point="P1",
+            status="proposed",
+            error_e4_pct=30_000,
+            rule="",
+            from_on="",
+            to_on="",
+            estimate=estimate,
+        )
+        kind = billing_catalogue.type_of(noted).full_name
+        headers = envelope_headers(Envelope("b", kind, "billing", "2026-03-01T03:00:00Z", "A1"))
+        both.append(topics[1], 0, b"A1", encode(noted), headers)
+    export_topics(SimReader(both), lambda topic: PARTITIONS, topics, tmp_path / "x", {})
+    arguments = ["metrology", "cases", "--from-files", str(tmp_path / "x")]
+    assert cli.main([*arguments, "--json"]) == 0
+    second, first = json.loads(capsys.readouterr().out)
+    assert first["estimate"] == {
+        "energy_wh": -3_495_146,
+        "amount_fen": -279_360,
+        "months": ["2024-07"],
+        "problem": "",
+    }
+    assert second["estimate"]["amount_fen"] is None
+    assert [energy_cell(CaseEstimate(**each["estimate"])) for each in (first, second)] == [
+        "-3495.146",
+        "+0.500",
+    ]
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in shown.splitlines())
 
 
 def test_a_decided_case_is_open_no_more(made: Lab) -> None:

@@ -18,6 +18,7 @@ from services.metrology.events import (
     StandardAwaited,
     StandardRejected,
 )
+from services.metrology.policy import Policy
 from services.metrology.standards_register import CERTIFICATES_MOST
 from services.metrology.state import HELD_MOST, REFUSED_MOST
 from tests.unit.metrology_core.lab import STANDARDS, Lab, fast, meter, run, standard
@@ -139,11 +140,11 @@ def test_only_the_last_refused_runs_are_kept() -> None:
 
 
 def test_a_held_run_that_is_none_after_all_is_forgotten() -> None:
-    made = Lab()
-    made.feed(run(measured_at="2026-3-1"))
+    made = Lab(policy=Policy(cycle_months={"2": 96}))
+    made.feed(run())
     assert len(made.meter.held) == 1
     rejected = made.feed(meter())[1]
-    assert rejected.problem.startswith("measured_at: '2026-3-1' is no instant")
+    assert rejected.problem.startswith("accuracy_class: '1' has no cycle")
     assert made.meter.held == ()
 
 
