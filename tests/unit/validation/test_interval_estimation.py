@@ -12,7 +12,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
@@ -350,6 +350,7 @@ VALUES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=5), st.integers(0, 500_000), st.data())
 def test_laws_of_estimation(
     days: list[list[int | str | None]], extra: int, data: st.DataObject
