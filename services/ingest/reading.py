@@ -172,7 +172,7 @@ def _read_freeze(
     evidence.add(shown.exchanges)
     volts = session.read(VOLTAGES_DI)
     evidence.add(volts.exchanges)
-    registers, flaws, demands = _sort(freeze.quantities)
+    registers, flaws, demands = _sort(freeze.quantities, order)
     return RegistersRead(
         reading_id=_reading_id(order, evidence.frames),
         usage_point=order.usage_point,
@@ -216,10 +216,12 @@ def relay_word(status: RelayStatus) -> str:
 
 
 def _sort(
-    quantities: tuple[Quantity, ...],
+    quantities: tuple[Quantity, ...], order: ReadingOrdered
 ) -> tuple[dict[str, int], dict[str, str], tuple[DemandPeak, ...]]:
     """Energy registers, the ones without a value, and demands.
 
+    Of energy only the registers that were ordered, all when the order names none: a block brings
+    rates that nobody bills, and of which no crew notes the final reading at an exchange.
     A demand has four decimals of a kW on the wire: tenths of a watt are cut off, as the meter cuts
     off what it does not show.
     """
@@ -228,6 +230,8 @@ def _sort(
     demands: list[DemandPeak] = []
     for quantity in quantities:
         obis = quantity.obis.partition("*")[0]
+        if quantity.unit != "W" and order.registers and obis not in order.registers:
+            continue
         if quantity.value is None:
             flaws[obis] = quantity.bad or "no_value"
         elif quantity.unit == "W":
@@ -335,8 +339,8 @@ def _read_modbus(
     evidence.add(result.exchanges)
     if result.refused:
         return _failed(order, "refused", ", ".join(result.refused), now_at, evidence.frames)
-    wanted = [q for q in result.quantities if q.obis in order.registers]
-    found, flaws, _ = _sort(tuple(wanted))
+    counted = tuple(q for q in result.quantities if q.obis in order.registers)
+    found, flaws, _ = _sort(counted, order)
     return RegistersRead(
         reading_id=_reading_id(order, evidence.frames),
         usage_point=order.usage_point,
@@ -361,7 +365,7 @@ def _shown_outcome(order: ReadingOrdered, shown: Shown, evidence: Evidence, now_
     """What a reader of an optional protocol brought, as the event that it is."""
     if shown.cause:
         return _failed(order, shown.cause, shown.detail, now_at, evidence.frames)
-    registers, flaws, demands = _sort(shown.registers)
+    registers, flaws, demands = _sort(shown.registers, order)
     return RegistersRead(
         reading_id=_reading_id(order, evidence.frames),
         usage_point=order.usage_point,

@@ -269,7 +269,7 @@ def _registers_of(
     """The reading, or None when a register of the order has no value there, or when the terminal
     read the meter before the day was over."""
     quantities = tuple(each for unit in frozen.units.values() for each in unit.quantities)
-    registers, _, demands = _sort(quantities)
+    registers, _, demands = _sort(quantities, order)
     has = registers.keys() | {peak.register for peak in demands}
     if set(_kinds_of(order, FREEZE_FNS)) - frozen.units.keys() or not set(order.registers) <= has:
         return None

@@ -63,7 +63,8 @@ def rollover(facts: Facts) -> Expectation:
 
 
 def exchange(facts: Facts) -> Expectation:
-    """A meter exchange within a day: final minus previous plus current minus initial."""
+    """A meter exchange within a day: final minus previous plus current minus initial; and the new
+    meter's readings count from then on."""
     point = facts.city.point_of("exchange")
     usage = [
         body
@@ -72,8 +73,10 @@ def exchange(facts: Facts) -> Expectation:
     ]
     energy = [body["energy"]["1-0:1.8.0"] for body in usage]
     whole = _sum_matches(facts, point.usage_point)
-    found = f"{len(usage)} day with exchange, {energy} Wh, registers add up: {whole}"
-    holds = len(usage) >= 1 and whole and min(energy, default=-1) >= 0
+    refused = facts.of("validation.reading_rejected", "exchange")
+    found = f"{len(usage)} day with exchange, {energy} Wh, registers add up: {whole}; "
+    found += f"{len(refused)} readings refused"
+    holds = len(usage) >= 1 and whole and min(energy, default=-1) >= 0 and not refused
     return expect("meter exchange", "one day over both meters", found, holds)
 
 

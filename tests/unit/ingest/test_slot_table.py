@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from services.ingest.events import (
     ReadingCollected,
     ReadingFailed,
     ReadingOrdered,
+    RegistersRead,
     SlotTableRead,
 )
 from services.ingest.lines import Lines
@@ -252,6 +254,21 @@ def place_of(simulator: Running, name: str) -> str:
     if told["kind"] == "pty":
         return f"serial:{told['path']}:115200"
     return f"tcp:{told['host']}:{told['port']}"
+
+
+def test_a_freeze_tells_the_registers_that_were_ordered(simulator: Running) -> None:
+    """The block of a freeze brings every rate; a point without rates has no use for them."""
+    lines = Lines(b"key")
+    wanted = replace(ordered(RIGHT, place_of(simulator, "area")), kind="daily_freeze")
+    rates = replace(wanted, registers=(IMPORT, "1-0:1.8.2"))
+    try:
+        found = [read_order(each, lines, "2026-01-15T02:00:00Z") for each in (wanted, rates)]
+    finally:
+        lines.close()
+    assert [sorted(each.registers) for each in found if isinstance(each, RegistersRead)] == [
+        [IMPORT],
+        [IMPORT, "1-0:1.8.2"],
+    ]
 
 
 @pytest.mark.parametrize(
