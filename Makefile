@@ -5,9 +5,9 @@ PYTHON ?= python3
 ARGS ?=
 # The long histories wait more than they compute: two workers fit on two cores.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
-# What the modules that decide are tested by; the protocols' tests reach none of them.
+# What the modules that decide, and the codecs, are tested by.
 DECIDING := $(addprefix tests/unit/,billing billing_core control customers ingest metrology metrology_core \
-	payments payments_core validation) --ignore=tests/unit/ingest/protocols
+	payments payments_core validation cli/test_encode.py cli/test_decode.py)
 BIN := .venv/bin
 SETUP := $(PYTHON) scripts/bootstrap.py
 
@@ -30,12 +30,12 @@ check:  ## formatting, lint, types, import contracts, style, locks
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/test_tidy.py
 
-coverage:  ## every branch of the modules that decide, by examples: nothing found by chance counts
+coverage:  ## every branch of what decides and of the codecs, by examples: nothing found by chance counts
 	@$(SETUP) dev
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(WORKERS) --hypothesis-profile=examples_only $(DECIDING)
 	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report --include="$$($(BIN)/python -m tests.tidy pure)"
+	@$(BIN)/coverage report --include="$$($(BIN)/python -m tests.tidy covered)"
 
 simulate:  ## crashes, zombies and rebalances in the simulated log
 	@$(SETUP) dev

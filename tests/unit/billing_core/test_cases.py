@@ -276,3 +276,11 @@ def test_parts_of_a_month_add_up_to_it(daily: list[int], error: int, cuts: list[
         adjustment(known, case, "2026-01", start, end)[IMPORT] for start, end in pairwise(ends)
     ]
     assert sum(parts) == whole[IMPORT]
+
+
+def test_rates_alone_are_added_up_in_an_estimate() -> None:
+    fresh = office()
+    rates = {"1-0:1.8.1": 51_500, "1-0:1.8.2": 51_500}
+    fresh.feed(*month_of_usage("2026-01", energy=rates))
+    (told,) = fresh.feed(proposed())
+    assert told.estimate.energy_wh == -93_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.ingest.protocols.catalogue import open_explainer
 from services.ingest.protocols.dlms_frames import PacketReader, crc16_x25, wrapped
-from services.ingest.protocols.explanation import Explained
+from services.ingest.protocols.explanation import Explained, Unexplained
 from services.ingest.protocols.framing import Skipped
 from services.ingest.protocols.modbus_registers import encode_float32
 
@@ -31,6 +31,7 @@ def explained(protocol: str, data: bytes) -> Explained:
 def test_a_wrapper_without_its_end_or_without_content_is_no_packet() -> None:
     assert reasons(b"\x00\x01\x00\x10") == ["incomplete"]
     assert reasons(wrapped(b"", 16, 1) + b"\xc0") == ["noise", "incomplete"]
+    assert reasons(wrapped(b"\xc0\x09\xc1\x00", 16, 1)) == ["noise", "incomplete"]
 
 
 def test_hdlc_addresses_must_end() -> None:
@@ -52,6 +53,15 @@ def test_hdlc_with_a_header_check_and_nothing_behind_it() -> None:
 def test_a_request_that_ends_too_early_is_cut_off() -> None:
     found = explained("dlms", wrapped(b"\xc0\x01\xc1\x00\x03", 16, 1))
     assert found.fields["problem"] == "cut_off"
+    found = explained("dlms", wrapped(b"\xc4\x01\xc1\x00\x09\x20\x01\x02", 1, 16))
+    assert found.fields["problem"] == "cut_off"
+
+
+def test_two_bytes_of_698_are_a_frame_that_did_not_come() -> None:
+    explainer = open_explainer("dlt698")
+    (found,) = [*explainer.feed(b"\x68\x17"), *explainer.end()]
+    assert isinstance(found, Unexplained)
+    assert found.reason == "incomplete"
 
 
 def test_a_float_of_zero_is_two_words_of_zero() -> None:
