@@ -2,7 +2,7 @@
 
 python -m tests.tidy          every finding, one a line; status 1 when there is any
 python -m tests.tidy lower    writes the lower numbers into tests/tidy_exceptions.json
-python -m tests.tidy pure     the files of the pure modules, as `make coverage` takes them
+python -m tests.tidy covered  the pure modules and codecs, as `make coverage` takes them
 """
 
 from __future__ import annotations
