@@ -86,8 +86,9 @@ def cases(
 ) -> None:
     """List the corrections that a failed meter proposes, or broken seals, that nobody decided.
 
-    kWh and yuan are what an approval would change, as billing estimated it when it was proposed: of
-    the days whose usage was known, and on the bills that were issued.
+    kWh and yuan are what an approval would change, as billing estimated it when
+    it was proposed: of the days whose usage was known, and on the bills that were
+    issued.
     """
     reader, partitions = open_records(from_files)
     if seals:

@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from services.payments.journal import CHART, JournalEntry, JournalLine
+from services.validation.areas.membership import ROLES, Membership
 
 INTEGERS = st.integers(min_value=-(2**53), max_value=2**53)
 """What every JSON reader keeps exact."""
@@ -25,6 +26,8 @@ def bodies(kind: Any) -> st.SearchStrategy[Any]:
         return simple[kind]
     if kind is JournalEntry:
         return st.builds(balanced_entry, st.text(max_size=12), st.integers(1, 2**53))
+    if kind is Membership:
+        return st.builds(stay, st.text(max_size=12), st.sampled_from(ROLES), st.booleans())
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         fields = {field.name: bodies(hints[field.name]) for field in dataclasses.fields(kind)}
@@ -40,8 +43,22 @@ def bodies(kind: Any) -> st.SearchStrategy[Any]:
     raise TypeError(f"{kind} is no type of an event's field")
 
 
+def stay(text: str, role: str, has_pv: bool) -> Membership:
+    """A stay in an area, which checks its role, its days and its ratio."""
+    return Membership(
+        usage_point=text,
+        feeder=text,
+        area=text,
+        role=role,
+        from_on="2026-01-01",
+        to_on="2026-01-31" if has_pv else "",
+        ratio="" if has_pv else "100",
+        has_pv=has_pv,
+    )
+
+
 def balanced_entry(text: str, amount_fen: int) -> JournalEntry:
-    """The one type whose values must agree with each other: debits equal credits."""
+    """Debits equal credits."""
     first, second = sorted(CHART)[:2]
     debit = JournalLine(ledger_account=first, sub_account="", debit_fen=amount_fen, credit_fen=0)
     credit = JournalLine(ledger_account=second, sub_account="", debit_fen=0, credit_fen=amount_fen)

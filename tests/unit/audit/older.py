@@ -122,6 +122,17 @@ def redecide(directory: Path, old: str, new: str) -> None:
     reseal(directory)
 
 
+def caused_by(directory: Path, stem: str) -> set[str]:
+    """The causes of all events of validation that one input led to, whatever their topics."""
+    return {
+        header["value"]
+        for path in directory.glob("validation.*/*.jsonl")
+        for line in path.read_text("utf-8").splitlines()
+        for header in json.loads(line)["headers"]
+        if header["name"] == "ce_cause" and header["value"].rpartition("/")[0] == stem
+    }
+
+
 def put_in(directory: Path, topic: str, change: Callable[[dict[str, str]], None]) -> str:
     """Put an event by hand behind the last one of a topic; its id. `change` alters the headers."""
     path = next(path for path in sorted((directory / topic).glob("*.jsonl")) if path.stat().st_size)

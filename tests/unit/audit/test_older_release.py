@@ -29,6 +29,7 @@ from tests.simulation.path import PARTITIONS, World
 from tests.unit.audit.older import (
     REVISION,
     Change,
+    caused_by,
     decider_with,
     export_of,
     live_through,
@@ -291,8 +292,8 @@ def test_an_event_put_in_is_a_difference_with_the_wheel(
     redecide(export, present_decider(), decider_with(FIRST))
 
     def next_number(headers: dict[str, str]) -> None:
-        stem, _, number = headers["ce_cause"].rpartition("/")
-        headers["ce_cause"] = f"{stem}/{int(number) + 1}"
+        stem = headers["ce_cause"].rpartition("/")[0]
+        headers["ce_cause"] = f"{stem}/{len(caused_by(export, stem))}"
         headers["ce_id"] = f"validation/{headers['ce_cause']}"
 
     event = put_in(export, "validation.usage", next_number)
