@@ -117,7 +117,7 @@ def utc_of(raw: bytes, zone: timedelta) -> datetime | None:
     deviation = int.from_bytes(raw[9:11], "big", signed=True)
     shift = zone if deviation == NO_DEVIATION else timedelta(minutes=-deviation)
     try:
-        civil: Any = datetime(int.from_bytes(raw[:2], "big"), *raw[2:4], *raw[5:8])  # noqa: DTZ001
+        civil: Any = datetime(int.from_bytes(raw[:2], "big"), *raw[2:4], *raw[5:8])  # noqa: DTZ001 (the meter's clock)
         found: datetime = civil - shift
     except (ValueError, OverflowError):
         return None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from services.ingest.protocols.dlt645.values import Quantity
@@ -96,9 +96,8 @@ class Dlt698Session:
     def read_freeze(self, day_on: date, oads: Sequence[str]) -> Freeze:
         """The day freeze (50040200) of a day: the columns `oads` of its one row."""
         native = self._native
-        stamp = datetime(day_on.year, day_on.month, day_on.day) + timedelta(  # noqa: DTZ001
-            days=self._profile.freeze_days
-        )
+        midnight = datetime.combine(day_on, time())  # the meter's clock: civil, without a zone
+        stamp = midnight + timedelta(days=self._profile.freeze_days)
         columns = [parse_oad(each) for each in (FREEZE_TIME, *oads)]
         wanted = native.record_at(DAY_FREEZE, native.DateTimeS(value=_wire_time(stamp)), columns)
         request = native.GetRecordRequest(records=[wanted], list=False, piid=self._next_piid())

@@ -12,12 +12,17 @@ record: nobody ever holds one that can be changed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, make_dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+R = TypeVar("R")
 
 
-def draft_of(record: type) -> Any:
-    """A class with the fields and slots of a frozen, slotted dataclass, all given by place."""
+def draft_of(record: type[R]) -> Callable[..., R]:
+    """A class with the fields and slots of a frozen, slotted dataclass, all given by place. Its
+    objects are typed as what they become at once."""
+    known: Any = record
     return make_dataclass(
-        f"{record.__name__}Draft", [(each.name, each.type) for each in fields(record)], slots=True
+        f"{record.__name__}Draft", [(each.name, each.type) for each in fields(known)], slots=True
     )

@@ -182,4 +182,4 @@ def _judge(buffer: bytes, start: int) -> Frame | str:
             return "address"
     found = _FrameDraft(address, raw[8], raw[10:-2].translate(_SUBTRACT), raw)
     found.__class__ = Frame
-    return found  # type: ignore[no-any-return]  # it is a Frame now
+    return found

@@ -78,7 +78,7 @@ def quantity(
     """A `Quantity`, four times as fast as by its own name: for what decodes streams."""
     made = _QuantityDraft(obis, name, unit, scale, value, bad, at, text)
     made.__class__ = Quantity
-    return made  # type: ignore[no-any-return]  # it is a Quantity now
+    return made
 
 
 def bad_value(reason: str, raw: bytes) -> BadValue:

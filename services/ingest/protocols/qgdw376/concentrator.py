@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 
 from libs.events.errors import Refused
@@ -209,7 +210,7 @@ class Concentrator:
                 self._fail("closed by the concentrator")
                 return
             last = time.monotonic()
-            self._after(lambda data=data: self.link.receive(data))  # type: ignore[misc]
+            self._after(partial(self.link.receive, data))
 
     def _after(self, take: Callable[[], bytes] | None) -> None:
         """Let the link take something, send what it wants sent, tell who waits."""
