@@ -112,15 +112,6 @@ def test_the_day_freeze_of_a_698_meter(logs_in: bool) -> None:
     assert sum(frame.startswith(">68") for frame in found.frames) == 3
 
 
-def test_only_registers_that_were_ordered_are_told() -> None:
-    """Nobody notes the final reading of a rate at an exchange that nobody bills."""
-    with Dlt698Server([meter_698()]) as server:
-        line = f"tcp:127.0.0.1:{server.port}"
-        found = carried_out(order("dlt698", line, METER, "1-0:1.8.0"))
-    assert isinstance(found, RegistersRead)
-    assert (found.registers, found.flaws) == ({"1-0:1.8.0": 1_234_560}, {})
-
-
 NEVER = ("0001-01-01T00:00:00", None)
 """A clock that was never set; no instant in China's zone is that early."""
 
