@@ -39,36 +39,51 @@ class Barrier:
         }
         self.admin = KafkaAdmin(settings)
         self.tail = KafkaTail(settings, self.places)
+        self._awaited = ""
 
     def behind(self) -> dict[str, int]:
         """Groups that have not decided everything, with the number of partitions they lag on, and
         how many partitions have open transactions."""
         hidden = self._follow()
         found = {OPEN_TRANSACTIONS: hidden} if hidden else {}
-        for group, places in self.inputs.items():
-            committed = self.admin.committed(group)
-            late = sum(committed.get(place, 0) < self.tail.following[place] for place in places)
-            if late:
+        for group in self.inputs:
+            if late := self._lag(group):
                 found[group] = late
         return found
 
     def is_at_rest(self) -> bool:
-        """Whether nothing is left to decide, and nothing was written while we looked."""
-        if self.behind():
+        """Whether nothing is left to decide, and nothing was written while we looked.
+
+        Asked again and again while a tick takes its way: who was behind is looked at first, and as
+        long as it lags on what was known then, nobody else is asked.
+        """
+        if self._awaited and self._lag(self._awaited):
             return False
+        self._awaited = ""
+        if self._follow():
+            return False
+        for group in self.inputs:
+            if self._lag(group):
+                self._awaited = group
+                return False
         before = dict(self.tail.following)
         return self._follow() == 0 and before == self.tail.following
 
     def wait(self, timeout_s: float) -> dict[str, int]:
         """Wait for rest; {} when it came, else who is behind."""
         deadline = time.monotonic() + timeout_s
-        while True:
-            behind = self.behind()
-            if not behind and self.is_at_rest():
-                return {}
+        while not self.is_at_rest():
             if time.monotonic() > deadline:
-                return behind or {"unsettled": 1}
+                return self.behind() or {"unsettled": 1}
             time.sleep(0.01)
+        return {}
+
+    def _lag(self, group: str) -> int:
+        """On how many partitions a group has not committed what was followed so far."""
+        committed = self.admin.committed(group)
+        return sum(
+            committed.get(place, 0) < self.tail.following[place] for place in self.inputs[group]
+        )
 
     def _follow(self) -> int:
         """Read all that is visible; how many partitions hold more than that."""

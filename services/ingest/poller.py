@@ -4,7 +4,9 @@
     the offsets of what is read moved
 
 A meter that says nothing, and one whose line is broken, is tried again after a pause and behind
-the meters of its line that nobody has asked yet; so are days that the core orders again. Of one
+the meters of its line that nobody has asked yet; so are days that the core orders again. When it
+said nothing in all its tries, its other days are not asked for at once: however many are missing, a
+dead meter costs its line the same few time-outs. Of one
 host no more lines are busy than it can bear; they take turns then. A concentrator is one line for
 all its meters; what it has not frozen waits behind what it may have.
 
@@ -27,7 +29,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from libs.events.codec import Codec, envelope_of
 from libs.events.edge import EdgeProducer
@@ -36,7 +38,7 @@ from libs.events.log import Log
 from libs.events.record import Record, TopicPartition
 from libs.events.registry import Catalogue
 from libs.events.telemetry import logger
-from services.ingest.behind import lane_name
+from services.ingest.behind import QGDW376, lane_name
 from services.ingest.events import ReadFailed, ReadingOrdered
 from services.ingest.line_queue import LineQueue, Priority
 from services.ingest.lines import TRIED_AGAIN, Lane
@@ -58,6 +60,10 @@ nothing left to read it does not wait."""
 
 ORDER_MAX_S = 600.0
 """After how long with one order a line counts as hung, its wait for relay commands included."""
+
+SILENCE_S = 5.0
+"""How long a meter that said nothing in all its tries counts as silent: for what was ordered
+together, not for what the core orders later."""
 
 WAIT_S = 0.1
 
@@ -92,15 +98,26 @@ class Task:
         return self.outcome is not None or self.is_acknowledged or self.is_void
 
 
+@dataclass(slots=True)
+class _Silence:
+    """A meter that says nothing: how often in a row, whatever it was asked for, and lately when."""
+
+    tries: int
+    until_s: float
+    failure: ReadFailed
+
+
 @dataclass(slots=True, eq=False)
 class _Queue:
     """The orders of one line, and since when it is busy with the one it has in hand.
 
-    guard: of `waiting`, which the poller's thread fills and the line's thread empties.
+    guard: of `waiting`, which the poller's thread fills and the line's thread empties; silent: its
+    meters that said nothing, by number, known to the line's thread alone.
     """
 
     lane: Lane
     waiting: LineQueue[Task] = field(default_factory=LineQueue)
+    silent: dict[str, _Silence] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
     since: float | None = None
     turn: Future[None] | None = None
@@ -125,6 +142,33 @@ class _Queue:
         """Whether the line could begin with a task now."""
         with self.guard:
             return self.waiting.is_ready(_now_ms())
+
+    def note(self, order: ReadingOrdered, found: Outcome) -> None:
+        """What a meter of the line said. What a concentrator holds of one day says nothing of the
+        meter's other days."""
+        is_forwarded = order.protocol == QGDW376
+        if is_forwarded or not isinstance(found, ReadFailed) or found.cause != "no_reply":
+            self.silent.pop(order.meter_no, None)
+            return
+        now_s, before = time.monotonic(), self.silent.get(order.meter_no)
+        tries = before.tries + 1 if before is not None and now_s < before.until_s else 1
+        self.silent[order.meter_no] = _Silence(tries, now_s + SILENCE_S, found)
+
+    def unasked(self, task: Task) -> ReadFailed | None:
+        """The outcome of an order to a meter that was silent just now; None when it is asked."""
+        assert task.order is not None
+        silence = self.silent.get(task.order.meter_no)
+        if silence is None or silence.tries < self.lane.tries:
+            return None
+        if time.monotonic() >= silence.until_s:
+            return None
+        return replace(
+            silence.failure,
+            order_id=task.order.order_id,
+            day_on=task.order.day_on,
+            attempt=task.order.attempt,
+            frames=task.frames,
+        )
 
 
 def _line_of(order: ReadingOrdered) -> str:
@@ -271,12 +315,16 @@ class Poller:
     def _read(self, task: Task, queue: _Queue) -> None:
         assert task.order is not None
         queue.since = time.monotonic()
+        task.outcome = queue.unasked(task)
+        if task.outcome is not None:
+            return
         found = self.read(task.order, task.ordered_at, task.frames, queue.orders)
         if isinstance(found, Later):
             task.frames = found.frames
             queue.give(task, Priority.RETRY)
             return
         task.tries += 1
+        queue.note(task.order, found)
         if (
             isinstance(found, ReadFailed)
             and found.cause in TRIED_AGAIN

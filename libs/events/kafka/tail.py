@@ -21,10 +21,7 @@ class KafkaTail:
     """
 
     def __init__(self, settings: KafkaSettings, partitions: Iterable[TopicPartition]) -> None:
-        config = settings.reader("gridledger-tail") | {
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 20,
-        }
+        config = settings.reader("gridledger-tail") | {"enable.partition.eof": True}
         self.positions = dict.fromkeys(partitions, 0)
         self.following = dict.fromkeys(self.positions, 0)
         self._consumer = made(Consumer, config)

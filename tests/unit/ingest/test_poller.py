@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -124,14 +125,15 @@ class Field:
             assert time.monotonic() < deadline, "it never held"
             self.poller.step()
 
+    def bodies(self) -> list[Any]:
+        """What is in the topic."""
+        codec = Codec(edge_catalogue)
+        records = self.broker.read(READINGS, 0, 0, 1000).records
+        return [codec.decode(envelope_of(found.headers).type, found.value) for found in records]
+
     def readings(self) -> list[tuple[str, str]]:
         """The readings in the topic: order and which of its readings."""
-        codec = Codec(edge_catalogue)
-        found = []
-        for record in self.broker.read(READINGS, 0, 0, 1000).records:
-            body: Any = codec.decode(envelope_of(record.headers).type, record.value)
-            found.append((body.order_id, body.detail))
-        return found
+        return [(body.order_id, body.detail) for body in self.bodies()]
 
     def committed(self) -> int:
         return SimAdmin(self.broker).committed(GROUP).get(PLACE, 0)
@@ -325,6 +327,52 @@ def test_who_says_nothing_is_asked_again_behind_the_others_and_once(
     assert field.asked == ["O0", "O1", "O2", "O3", "O0"]
     assert field.before == [(), (), (), (), (">68",)]
     assert sorted(field.readings()) == [("O0", "2"), ("O1", "1"), ("O2", "1"), ("O3", "1")]
+
+
+@pytest.mark.parametrize("protocol", ["dlt645_2007", "qgdw376"])
+def test_a_dead_meter_costs_its_line_as_many_tries_however_many_days_are_missing(
+    opened: Opened, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not so behind a concentrator, which may hold one day and not the other."""
+    monkeypatch.setattr(poller_module, "lane_name", lambda protocol, line, address: line)
+    field = opened(lane_of=one_host(4))
+    days = [
+        replace(order(number), meter_no="M9", protocol=protocol, day_on=f"2026-02-0{number}")
+        for number in range(1, 5)
+    ]
+    field.failing = {day.order_id: "no_reply" for day in days}
+    field.give(*days, order(5))
+    field.answer(9)
+    field.until(lambda: field.committed() == 5)
+    if protocol == "qgdw376":
+        assert Counter(field.asked) == {"O1": 2, "O2": 2, "O3": 2, "O4": 2, "O5": 1}
+        return
+    assert field.asked == ["O1", "O2", "O5"]
+    failed = field.bodies()
+    assert sorted((b.order_id, b.day_on, len(b.frames)) for b in failed if b.meter_no == "M9") == [
+        ("O1", "2026-02-01", 1),
+        ("O2", "2026-02-02", 1),
+        ("O3", "2026-02-03", 0),
+        ("O4", "2026-02-04", 0),
+    ]
+
+
+def test_a_meter_that_was_silent_is_asked_for_what_is_ordered_later_and_after_it_answered(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = opened(lane_of=one_host(4))
+    first, second, third = (replace(order(number), meter_no="M9") for number in (1, 2, 3))
+    field.failing = {"O1": "no_reply", "O3": "no_reply"}
+    field.answer(20)
+    field.give(first)
+    field.until(lambda: field.committed() == 1)
+    monkeypatch.setattr(poller_module, "SILENCE_S", 0.0)
+    field.poller._queues[first.line].silent["M9"].until_s = 0.0
+    field.give(second)
+    field.until(lambda: field.committed() == 2)
+    field.give(third)
+    field.until(lambda: field.committed() == 3)
+    assert field.asked == ["O1", "O1", "O2", "O3", "O3"]
 
 
 def test_a_day_that_is_ordered_again_goes_behind_first_attempts(opened: Opened) -> None:
