@@ -33,7 +33,7 @@ check:  ## formatting, lint, types, import contracts, style, locks
 coverage:  ## every branch of what decides and of the codecs, by examples: nothing found by chance counts
 	@$(SETUP) dev
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(WORKERS) --hypothesis-profile=examples_only $(DECIDING)
+	@$(BIN)/coverage run -m pytest $(WORKERS) --hypothesis-profile=examples_only -m "not wide" $(DECIDING)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include="$$($(BIN)/python -m tests.tidy covered)"
 

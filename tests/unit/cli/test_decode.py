@@ -167,6 +167,7 @@ def test_bytes_and_every_way_to_write_hex(decode: Shown, tmp_path: Path, content
     assert decode(str(file), "--json") == (0, expected, "")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("as_text", [False, True])
 def test_standard_input_in_many_pieces(
     decode: Shown, monkeypatch: pytest.MonkeyPatch, as_text: bool

@@ -19,6 +19,8 @@ from services.control.events import RequestMade
 from tests.unit.control.samples import ACCOUNT, WINDOW_FROM, WINDOW_TO
 from tests.unit.control.test_accounts import PASSWORD, QUICK
 
+pytestmark = pytest.mark.wide
+
 CASE = f"{ACCOUNT}.ab12"
 SERVED = {
     "channel": "handed over",

@@ -23,6 +23,8 @@ from tests.unit.control.samples import ACCOUNT
 from tests.unit.control.test_accounts import PASSWORD
 from tests.unit.control.test_api import CASE, ROUTES, Office
 
+pytestmark = pytest.mark.wide
+
 MAY = {path.replace(CASE, "{case_id}"): min(people) for path, (_, people) in ROUTES.items()}
 """Each operation, and a person who may ask for it."""
 

@@ -19,6 +19,8 @@ from services.customers.import_files import read_import
 from tests.unit.customers.office import Office, office
 from tests.unit.customers.test_import_files import edit
 
+pytestmark = pytest.mark.wide
+
 __all__ = ["office"]
 EXAMPLE = Path(import_files.__file__).parent / "example"
 IMPORT_ID = "import-ea4a2e022898b051"

@@ -20,6 +20,8 @@ from services.ingest.reading import read_order
 from simulators.meters.paced import prompt_bus
 from tests.unit.ingest.wire import SimWire, WireClock
 
+pytestmark = pytest.mark.wide
+
 METERS = 5
 EXCHANGES_PER_METER = 7
 """The freeze's stamp, its energy, the stamp again; status, date, time, voltages."""

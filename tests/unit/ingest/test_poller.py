@@ -28,6 +28,8 @@ from services.ingest.poller import GROUP, ORDERS, READINGS, Poller, run_poller
 from services.ingest.reading_qgdw376 import Later, Waiting
 from tests.unit.ingest.desk import at
 
+pytestmark = pytest.mark.wide
+
 MAX_POLL_MS = 10_000
 PLACE = TopicPartition(ORDERS, 0)
 PATIENCE_S = 5.0

@@ -28,6 +28,8 @@ from services.metrology.events import RunGarbled, RunMeasured, edge_catalogue
 from tests.unit.metrology.samples import bench_run
 from tests.unit.simulators_bench.test_bench_program import PATIENCE_S, Bench, placement
 
+pytestmark = pytest.mark.wide
+
 PARTITIONS = 4
 STARTED = sorted(MESSAGES["run_started"])
 

@@ -31,6 +31,8 @@ from simulators.gateways.keys import MCHID, KeySet
 from tests.unit.payments.signing import NOW, wechat_content, wechat_request
 from tests.unit.payments_core.edge_process import MemoryPort, producer_over
 
+pytestmark = pytest.mark.wide
+
 PATH = f"/notify/wechat/{MCHID}"
 
 

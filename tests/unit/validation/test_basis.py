@@ -356,6 +356,7 @@ def test_rates_by_the_profile_add_up_to_the_total_always(slots: list[int], total
 # -- what is kept ---------------------------------------------------------------------------------
 
 
+@pytest.mark.wide
 def test_what_is_kept_of_a_point_does_not_grow_with_time() -> None:
     made = desk(book(), rated(), *(table(day=day) for day in range(0, 360, 30)))
     for day in range(100):

@@ -73,6 +73,7 @@ def test_the_limits_are_inside() -> None:
     ]
 
 
+@pytest.mark.wide
 def test_a_rate_of_100_means_every_sample_unless_told_otherwise() -> None:
     fine = QualityRules(interval_s=60)
     grid = [VoltageSample(at=at(slot, 60), voltages_dv={"l1": 2400 if slot == 9 else 2200})

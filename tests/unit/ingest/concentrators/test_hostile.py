@@ -51,6 +51,8 @@ from services.ingest.reading_qgdw376 import Later, read_behind
 from tests.unit.ingest.concentrators.orders import NOW_AT, carry_out, lines_with, order_of
 from tests.unit.simulators_concentrator.running import NAME, address_of
 
+pytestmark = pytest.mark.wide
+
 HERE = parse_address(NAME)
 NOON = datetime(2026, 1, 31, 12)  # noqa: DTZ001 (civil)
 METER = MeterAddress(address_of(1))

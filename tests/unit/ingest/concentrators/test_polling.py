@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from libs.events.codec import Codec, encode, envelope_of
 from libs.events.edge import EdgeProducer
 from libs.events.record import Envelope, TopicPartition, envelope_headers
@@ -21,6 +23,8 @@ from services.ingest.poller import GROUP, ORDERS, READINGS, Poller
 from services.ingest.reading_qgdw376 import read_behind
 from tests.unit.ingest.concentrators.orders import NOW_AT, line_of, lines_with, order_of
 from tests.unit.simulators_concentrator.running import NAME, address_of, running_site
+
+pytestmark = pytest.mark.wide
 
 METERS = 60
 BAD = (7, 31)

@@ -33,6 +33,8 @@ from tests.unit.simulators_concentrator.running import (
     running_site,
 )
 
+pytestmark = pytest.mark.wide
+
 METERS, BAD = 30, 9
 MOVED, MOVED_TO, FOREIGN, MISSING = 11, 41, 42, 12
 MIDNIGHT = "2026-01-31T16:00:00Z"

@@ -26,6 +26,8 @@ from tests.unit.simulators_concentrator.running import (
     running_site,
 )
 
+pytestmark = pytest.mark.wide
+
 UNTIL_AT = "2026-02-01T02:10:00Z"
 SECURITY = PasswordSecurity(credentials=Credentials(password="000000"))
 POLICY = replace(DEFAULT_POLICY, relay_settle_ms=0)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from services.ingest.protocols.dlt645.frame import Frame, FrameReader
 from tests.unit.ingest.protocols.mutants import check_mutant, decode_all, follows_the_rule
 from tests.unit.ingest.protocols.vectors import BASES
+
+pytestmark = pytest.mark.wide
 
 MUTANTS = 20_000
 

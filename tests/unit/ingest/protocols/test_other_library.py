@@ -35,6 +35,8 @@ from services.ingest.protocols.ports import TcpPort
 from services.ingest.protocols.session import MeterSession
 from tests.unit.simulators.running import FAST, Running, document, meter, running_simulator
 
+pytestmark = pytest.mark.wide
+
 ADDRESS = "151230011061"
 LOW_FIRST = "611001301215"
 ENERGIES = {0x00010000: "1234.56", 0x00010200: "0.01", 0x00020000: "799999.99", 0x00050001: "7.00"}
