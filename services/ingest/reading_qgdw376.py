@@ -48,7 +48,8 @@ from services.ingest.reading import (
     Outcome,
     Wall,
     _failed,
-    _reading_id,
+    _freeze_read,
+    _profile_read,
     _sort,
     read_order,
 )
@@ -276,19 +277,7 @@ def _registers_of(
     end_at = day_end(order.day_on)
     if any(unit.read_at and unit.read_at < end_at for unit in frozen.units.values()):
         return None
-    return RegistersRead(
-        reading_id=_reading_id(order, frames),
-        usage_point=order.usage_point,
-        meter_no=order.meter_no,
-        kind="daily_freeze",
-        source=FROZEN_SOURCE,
-        day_on=order.day_on,
-        read_at=now_at,
-        order_id=order.order_id,
-        registers=registers,
-        demands=demands,
-        frames=tuple(frames),
-    )
+    return _freeze_read(order, FROZEN_SOURCE, (registers, {}, demands), frames, now_at)
 
 
 # -- curves ---------------------------------------------------------------------------------------
@@ -317,17 +306,8 @@ def _read_curve(
                     is_asked = (unit.pn, unit.interval_s) == (pn, 900) and unit.fn in fns
                     if is_asked and unit.first_at:
                         _place(unit, first_at, columns)
-    return ProfileRead(
-        reading_id=_reading_id(order, evidence.frames),
-        usage_point=order.usage_point,
-        meter_no=order.meter_no,
-        source=FROZEN_SOURCE,
-        day_on=order.day_on,
-        read_at=now_at,
-        order_id=order.order_id,
-        snapshots={name: tuple(column) for name, column in columns.items()},
-        frames=tuple(evidence.frames),
-    )
+    snapshots = {name: tuple(column) for name, column in columns.items()}
+    return _profile_read(order, FROZEN_SOURCE, snapshots, evidence.frames, now_at)
 
 
 def _place(unit: Unit, first_at: datetime, columns: Mapping[str, list[int | None]]) -> None:
