@@ -57,7 +57,6 @@ from services.cli.vee_files import (
     Group,
     at_row,
     by_point,
-    counted,
     energy_of,
     past_of,
     read_days,
@@ -68,6 +67,7 @@ from services.cli.vee_files import (
     side_by_side,
     written,
 )
+from services.cli.watched import watched
 from services.validation.estimation_plan import (
     DEFAULT_PLAN,
     EstimationPlan,
@@ -232,7 +232,7 @@ def _estimates(
     read: Iterator[Group] = iter(())
     if registers:
         read = by_point(read_rows(registers, REGISTER_COLUMNS, REGISTER_OPTIONAL))
-    for point, intervals, readings in counted(side_by_side(rows, read)):
+    for point, intervals, readings in watched(side_by_side(rows, read), "points", prints=True):
         totals["points"] += 1
         series = _gather(intervals, settings)
         known = _registers(readings, settings)

@@ -34,7 +34,7 @@ from services.ingest.protocols.qgdw376.archive import ArchiveDifference, Archive
 from services.ingest.protocols.qgdw376.layout_file import load_layouts
 from services.ingest.protocols.qgdw376.layouts import Unit
 from services.ingest.protocols.qgdw376.masking import kept
-from services.ingest.protocols.qgdw376.plan import Need, plan_reads
+from services.ingest.protocols.qgdw376.plan import Need, plan_freezes
 from services.ingest.protocols.qgdw376.replies import decode_archive, decode_data, sort_out
 from services.ingest.protocols.qgdw376.requests import (
     Request,
@@ -225,16 +225,16 @@ def _ask_day(turn: Turn, site: ConcentratorLine, orders: list[ReadingOrdered]) -
     kinds = {order.order_id: _kinds_of(order, FREEZE_FNS) for order in orders}
     places = {order.order_id: parse_behind(order.address) for order in orders}
     points = {name: place.pn for name, place in places.items()}
-    needs = [Need(day_on, fn, points[name]) for name, fns in kinds.items() for fn in fns]
-    plan = plan_reads(
-        needs,
-        {},
-        unsafe_pns=site.distrusted(places.values()),
-        points_per_request=site.reached.own.points_per_request,
-    )
+    distrusted = site.distrusted(places.values())
+    needs = [
+        Need(day_on, fn, points[name])
+        for name, fns in kinds.items()
+        for fn in fns
+        if points[name] not in distrusted
+    ]
     units: dict[tuple[int, int], Unit] = {}
     frames: dict[int, list[str]] = {}
-    for request in plan.freezes:
+    for request in plan_freezes(needs, site.reached.own.points_per_request):
         wanted = {(pn, fn) for pn in request.pns for fn in request.fns}
         asked = _ask(turn, day_freeze_request(request.pns, request.fns, day_on))
         bodies = list(_bodies(turn, asked))
