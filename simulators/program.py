@@ -19,6 +19,9 @@ from libs.events.errors import BadInput, Refused
 
 def program(name: str, run: Callable[[Path], None], arguments: Sequence[str]) -> int:
     """Exit status 0 after a stop, 2 with one line for wrong input or a taken port."""
+    if list(arguments) in (["-h"], ["--help"]):
+        print(f"usage: python -m {name} CONFIG.json")
+        return 0
     try:
         if len(arguments) != 1:
             raise BadInput("CONFIG", "is missing", f"python -m {name} CONFIG.json")
