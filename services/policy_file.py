@@ -22,9 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
-
-from libs.events.documents import read_text
+from libs.events.documents import parse_yaml, read_text
 from libs.events.errors import BadInput
 
 P = TypeVar("P")
@@ -64,15 +62,7 @@ def policy_of(file: Path | None, section: str, default: P) -> P:
 
 
 def _document(file: Path) -> dict[str, Any]:
-    loader = TextLoader(read_text(file))
-    try:
-        document = loader.get_single_data()
-    except yaml.YAMLError as wrong:
-        problem = " ".join(str(wrong).split())
-        raise BadInput(str(file), problem, "correct the YAML there") from None
-    except RecursionError:
-        fix = "write it like docs/policy.example.yaml"
-        raise BadInput(str(file), "it is nested too deeply", fix) from None
+    document = parse_yaml(read_text(file), str(file), "write it like docs/policy.example.yaml")
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -171,26 +161,3 @@ def _unknown(place: str, what: str, name: str, known: Iterable[str]) -> BadInput
     hint = f"did you mean {near[0]}? " if near else ""
     fix = f"{hint}`gridledger config policy` lists them"
     return BadInput(place, f"no such {what}", fix)
-
-
-class TextLoader(yaml.BaseLoader):
-    """Keeps every scalar as written; refuses aliases (they can explode) and doubled keys."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.get_mark()
-            raise yaml.MarkedYAMLError(problem="aliases are not used here", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(
-                    problem="a name must be a word", problem_mark=node.start_mark
-                )
-            if key.value in seen:
-                problem = f"{key.value!r} is given twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)

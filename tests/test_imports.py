@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 PURE_LIBS = frozenset(
     f"libs.events.{name}"
     for name in ("core", "errors", "policy", "quantities", "record", "registry", "step")
-) | {"libs.tou_calendar"}
+) | {"libs.read_success", "libs.tou_calendar"}
 """The part of the library that decisions may use: data and arithmetic."""
 
 OURS = frozenset({"libs", "services", "simulators"})

@@ -1,4 +1,4 @@
-"""Files that people hand in: text and JSON, or one `BadInput` that names the file and the fix.
+"""Files that people hand in: text, JSON, YAML, or one `BadInput` that names the file and the fix.
 
     read_json(Path("meters.json"))        {"lines": [...]}
     read_json(Path("gbk.json"))           BadInput gbk.json: is not UTF-8 text (save it as UTF-8)
@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from libs.events.errors import BadInput
 
@@ -53,9 +55,44 @@ def parse_json(text: str | bytes, name: str) -> Any:
     return document
 
 
+def parse_yaml(text: str, name: str, example: str) -> Any:
+    """The YAML document in a text, with every scalar as the text that it is written as: no number
+    passes through a binary float and no day becomes something else. None: there is nothing in it.
+    BadInput names where it is from; `example` says what to write it like."""
+    try:
+        return _TextLoader(text).get_single_data()
+    except (yaml.YAMLError, ValueError, OverflowError) as wrong:  # a character that does not exist
+        raise BadInput(name, " ".join(str(wrong).split()), "correct the YAML there") from None
+    except RecursionError:
+        raise BadInput(name, "it is nested too deeply", example) from None
+
+
 def _refuse_halves(document: Any, name: str) -> None:
     """JSON can write half of a character pair (\\ud800), which no file or record can hold."""
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise BadInput(name, "has half of a character (\\ud800)", "write whole ones") from None
+
+
+class _TextLoader(yaml.BaseLoader):
+    """Keeps every scalar as written; refuses aliases (they can explode) and doubled keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.get_mark()
+            raise yaml.MarkedYAMLError(problem="aliases are not used here", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(
+                    problem="a name must be a word", problem_mark=node.start_mark
+                )
+            if key.value in seen:
+                problem = f"{key.value!r} is given twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)

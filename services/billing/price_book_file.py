@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from libs.events.documents import parse_yaml
 from libs.events.errors import BadInput
 from libs.events.quantities import (
     PRICE_SCALE,
@@ -368,32 +368,7 @@ def _validated(model: type[M], text: str, name: str) -> M:
 
 
 def _document(text: str, name: str) -> dict[str, Any]:
-    try:
-        document = _TextLoader(text).get_single_data()
-    except yaml.YAMLError as wrong:
-        raise BadInput(name, " ".join(str(wrong).split()), "correct the YAML there") from None
-    except RecursionError:
-        raise BadInput(name, "it is nested too deeply", "write it like the examples") from None
+    document = parse_yaml(text, name, "write it like the examples")
     if not isinstance(document, dict):
         raise BadInput(name, "it holds no mapping of fields", "start with `kind: price_book`")
     return document
-
-
-class _TextLoader(yaml.BaseLoader):
-    """Keeps every scalar as written; refuses aliases (they can explode) and doubled keys."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.get_mark()
-            raise yaml.MarkedYAMLError(problem="aliases are not used here", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                problem = f"the key {name!r} is given twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep=deep)

@@ -25,7 +25,6 @@ protocol; its values are the quantities with OBIS.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import chain, zip_longest
@@ -33,10 +32,9 @@ from textwrap import wrap
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TextColumn
 
 from services.cli.capture_file import read_capture
+from services.cli.watched import watched
 from services.ingest.protocols.catalogue import EXPLAINERS, open_explainer
 from services.ingest.protocols.dlt645.masking import masked_noise
 from services.ingest.protocols.explanation import Explained, Explainer, Part, Unexplained
@@ -106,18 +104,7 @@ def _shown_pieces(words: list[str]) -> Iterator[bytes]:
     """
     pieces = read_capture(words)
     first = next(pieces, b"")
-    if not sys.stderr.isatty() or sys.stdout.isatty():
-        yield from chain((first,), pieces)
-        return
-    columns = TextColumn("{task.completed} bytes read")
-    console = Console(stderr=True)
-    with Progress(
-        columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as progress:
-        task = progress.add_task("decode", total=None)
-        for piece in chain((first,), pieces):
-            yield piece
-            progress.advance(task, len(piece))
+    yield from watched(chain((first,), pieces), "bytes read", len, prints=True)
 
 
 def json_line(found: Explained | Unexplained) -> str:

@@ -38,6 +38,7 @@ import typer
 
 from libs.events.codec import Codec
 from libs.events.errors import BadInput
+from libs.read_success import GROUPS, RATES, ReadRate, add_rates
 from services.cli.records import known_events, open_records
 from services.cli.row_file import Row, read_rows
 from services.cli.row_values import (
@@ -54,13 +55,10 @@ from services.console.policy import DEFAULT_POLICY
 from services.console.reactions import catalogue
 from services.console.read_view import ReadView
 from services.ingest.read_rates import (
-    GROUPS,
-    RATES,
     ExpectedRead,
     KpiRules,
     Outlier,
-    ReadRate,
-    add_rates,
+    below_target,
     outliers,
     read_rates,
 )
@@ -115,7 +113,7 @@ def kpi(
         groups = read_rates(reads, by, judged_by) if by else ()
         whole = add_rates(whole, (all_points,))
         totals = add_rates(totals, groups)
-        is_failed |= bool(all_points.below_target(judged_by))
+        is_failed |= bool(below_target(all_points, judged_by))
         if is_first and not as_json:
             print(fixed_line(HEADER, WIDTHS))
         is_first = False
@@ -200,7 +198,7 @@ def show(rate: ReadRate, rules: KpiRules, as_json: bool) -> None:
     if as_json:
         print(json.dumps(document(rate, rules), ensure_ascii=False))
         return
-    below = rate.below_target(rules) if not rate.key else ()
+    below = below_target(rate, rules) if not rate.key else ()
     shares = [per_cent(rate.rate_e2_pct(name)) + ("!" if name in below else "") for name in RATES]
     cells = (rate.day_on or "all days", rate.key or "(all)", str(rate.expected))
     print(fixed_line((*cells, str(rate.missing), *shares), WIDTHS))
@@ -212,13 +210,8 @@ def document(rate: ReadRate, rules: KpiRules) -> dict[str, Any]:
         "kind": "rate",
         "day_on": rate.day_on,
         "key": rate.key,
-        "expected": rate.expected,
-        "once": rate.once,
-        "on_time": rate.on_time,
-        "freeze": rate.freeze,
-        "missing": rate.missing,
-        **{f"{name}_pct": per_cent(rate.rate_e2_pct(name)) for name in RATES},
-        "below_target": list(rate.below_target(rules)),
+        **rate.shown(),
+        "below_target": list(below_target(rate, rules)),
     }
 
 

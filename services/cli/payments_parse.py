@@ -35,9 +35,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
-from libs.events.documents import read_text
+from libs.events.documents import parse_yaml, read_text
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
 from services.cli.row_values import fixed_line, now_at
@@ -157,12 +156,7 @@ def reading_of(channel: str, mapping: Path | None, merchant: str, day: str) -> R
 
 def read_mapping(path: Path) -> FileMapping:
     """The mapping in a YAML or JSON file."""
-    try:
-        document = yaml.load(read_text(path), Loader=yaml.BaseLoader)  # noqa: S506  # texts only
-    except (yaml.YAMLError, RecursionError, ValueError) as wrong:
-        mark = getattr(wrong, "problem_mark", None)
-        place = f"{path} line {mark.line + 1}" if mark else str(path)
-        raise BadInput(place, "is no YAML", "write it like the example") from None
+    document = parse_yaml(read_text(path), str(path), "write it like the example")
     try:
         return mapping_of(document)
     except BadInput as error:

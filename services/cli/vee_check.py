@@ -52,12 +52,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from libs.events.errors import BadInput
 from services.cli.vee_points import Points
 from services.cli.vee_rows import Reading, point_days
+from services.cli.watched import watched
 from services.validation.default_rules import DEFAULT_RULE_BOOK
 from services.validation.finding import FAIL, WARN
 from services.validation.instant import format_instant, parse_instant
@@ -104,20 +104,10 @@ def check(
     reading = Reading(zone=_zone(zone), usage_class=usage_class, as_of=_as_of(as_of))
     run = CheckRun(book)
     printed = _Printed(as_json)
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,} rows"))
-    console = Console(stderr=True)
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        redirect_stdout=False,  # which goes to a file, maybe
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("rows")
-        for facts, checked in run.checks(Points(context, usage_class), file, reading):
-            bar.update(task, completed=run.rows)
-            if checked.findings:
-                printed.day(facts, checked)
+    checks = run.checks(Points(context, usage_class), file, reading)
+    for facts, checked in watched(checks, "days", prints=True):
+        if checked.findings:
+            printed.day(facts, checked)
     printed.end(run)
     if run.count[FAIL]:
         raise typer.Exit(1)

@@ -40,7 +40,6 @@ from services.cli.row_file import Row, read_rows
 from services.cli.vee_files import (
     at_row,
     by_point,
-    counted,
     energy_of,
     past_of,
     read_now,
@@ -49,6 +48,7 @@ from services.cli.vee_files import (
     side_by_side,
     written,
 )
+from services.cli.watched import watched
 from services.validation.interval_editing import (
     EDIT,
     SOURCES,
@@ -131,7 +131,7 @@ def edit(
     with written(output) as out, written(audit) as trail:
         writer = csv.writer(out)
         writer.writerow(OUTPUT_COLUMNS)
-        for _, rows, changes in counted(side_by_side(intervals, wanted)):
+        for _, rows, changes in watched(side_by_side(intervals, wanted), "points", prints=True):
             lines, made = _edited(rows, changes, now, signed=signed)
             writer.writerows(_cells(line) for line in lines)
             for entry in made:

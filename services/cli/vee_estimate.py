@@ -49,7 +49,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from libs.events.documents import read_text
+from libs.events.documents import parse_yaml, read_text
 from libs.events.errors import BadInput
 from libs.events.quantities import format_scaled, half_up_div
 from services.cli.row_file import Row, read_rows
@@ -57,7 +57,6 @@ from services.cli.vee_files import (
     Group,
     at_row,
     by_point,
-    counted,
     energy_of,
     past_of,
     read_days,
@@ -68,7 +67,7 @@ from services.cli.vee_files import (
     side_by_side,
     written,
 )
-from services.policy_file import TextLoader
+from services.cli.watched import watched
 from services.validation.estimation_plan import (
     DEFAULT_PLAN,
     EstimationPlan,
@@ -218,13 +217,7 @@ def read_plan(path: str) -> EstimationPlan:
     """The plan of a file, the default plan without one; BadInput names the file and the field."""
     if not path:
         return DEFAULT_PLAN
-    text = read_text(Path(path))
-    try:
-        document = TextLoader(text).get_single_data()
-    except (yaml.YAMLError, RecursionError, ValueError) as wrong:
-        mark = getattr(wrong, "problem_mark", None)
-        place = f"{path} line {mark.line + 1}" if mark is not None else path
-        raise BadInput(place, "is no YAML", "see --print-plan") from None
+    document = parse_yaml(read_text(Path(path)), path, "see --print-plan")
     try:
         return plan_of(document)
     except BadInput as wrong:
@@ -239,7 +232,7 @@ def _estimates(
     read: Iterator[Group] = iter(())
     if registers:
         read = by_point(read_rows(registers, REGISTER_COLUMNS, REGISTER_OPTIONAL))
-    for point, intervals, readings in counted(side_by_side(rows, read)):
+    for point, intervals, readings in watched(side_by_side(rows, read), "points", prints=True):
         totals["points"] += 1
         series = _gather(intervals, settings)
         known = _registers(readings, settings)

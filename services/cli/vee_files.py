@@ -7,7 +7,6 @@ the files are. What is wrong is a `BadInput` that names file, line and column.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
@@ -15,9 +14,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import ParamSpec, TextIO, TypeVar
 from zoneinfo import ZoneInfo
-
-from rich.console import Console
-from rich.progress import Progress, TextColumn
 
 from libs.events.errors import BadInput
 from services.cli.row_file import Row, read_rows
@@ -142,21 +138,3 @@ def written(path: str) -> Iterator[TextIO]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def counted(groups: Iterator[T]) -> Iterator[T]:
-    """The same, with a count of points on standard error when a person waits there. What goes to a
-    terminal itself shows how far it is; and no output may be caught by the display of the count."""
-    shown = Progress(
-        TextColumn("{task.completed} points"),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-        disable=not sys.stderr.isatty() or sys.stdout.isatty(),
-    )
-    with shown:
-        task = shown.add_task("points", total=None)
-        for group in groups:
-            yield group
-            shown.advance(task)

@@ -13,15 +13,12 @@ from typing import Any
 
 from libs.events.codec import Codec
 from libs.events.errors import Undecodable
-from libs.events.quantities import floor_div
 from libs.events.record import Envelope
+from libs.read_success import GROUPS, PERCENT_E2, ReadRate, add_rates
 from services.console.case_view import CaseView
 from services.console.policy import DEFAULT_POLICY, ReadRules
 from services.console.reactions import catalogue
-from services.console.read_view import GROUPS, Rate, ReadView
-
-PERCENT_E2 = 10_000
-RATES = ("once", "on_time", "freeze")
+from services.console.read_view import ReadView
 
 
 @dataclass(slots=True)
@@ -60,7 +57,7 @@ class FieldView:
 
     def _groups(self, by: str) -> dict[str, Any]:
         """The groups that miss the largest share first, each with its days."""
-        found: dict[str, list[Rate]] = {}
+        found: dict[str, list[ReadRate]] = {}
         for rate in self.reads.rates(by):
             found.setdefault(rate.key, []).append(rate)
         rows = [
@@ -76,14 +73,7 @@ class FieldView:
         return {"worst": rows[:most], "left_out": max(0, len(rows) - most)}
 
 
-def _shown(rates: Iterable[Rate]) -> dict[str, Any]:
-    """Counts added up, and rates in per cent as text, rounded down: 100.00 means all."""
-    counts = {"expected": 0, "once": 0, "on_time": 0, "freeze": 0}
-    for rate in rates:
-        for name in counts:
-            counts[name] += getattr(rate, name)
-    shown: dict[str, Any] = {**counts, "missing": counts["expected"] - counts["freeze"]}
-    for name in RATES:
-        e2 = floor_div(counts[name] * PERCENT_E2, counts["expected"])
-        shown[f"{name}_pct"] = f"{e2 // 100}.{e2 % 100:02}"
-    return shown
+def _shown(rates: Iterable[ReadRate]) -> dict[str, Any]:
+    """The counts of one group added up, with its rates."""
+    (total,) = add_rates({}, rates).values()
+    return total.shown()

@@ -1,7 +1,7 @@
 """By what the console counts remote reading, and how far back it looks.
 
-Its definitions are those of `gridledger kpi`, which take a file of their own (services never import
-each other); all are configuration, none is a statute.
+Its definitions are those of `gridledger kpi`, which takes a file of its own; all are configuration,
+none is a statute.
 
     DEFAULT_POLICY.once_until_min    30
 """
@@ -10,19 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from libs.events.policy import UNCONFIRMED, Term, check_ranges
-
-DAY_MIN = 24 * 60
+from libs.events.policy import Term, check_ranges
+from libs.read_success import DEADLINE_TERMS, ReadDeadlines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRules:
+class ReadRules(ReadDeadlines):
     """When a reading counts. TERMS says what each value means and where it comes from."""
 
-    once_attempts_most: int = 1
-    once_until_min: int = 30
-    on_time_until_min: int = 480
-    freeze_until_min: int = 1_440
     shown_days: int = 31
     shown_groups: int = 50
 
@@ -31,27 +26,7 @@ class ReadRules:
 
 
 TERMS: dict[str, Term] = {
-    "once_attempts_most": Term(
-        "a reading counts as read at once up to this attempt", f"{UNCONFIRMED}: the first", 1, 1_000
-    ),
-    "once_until_min": Term(
-        "minutes after 24:00 until a reading counts as read at once",
-        f"{UNCONFIRMED}: domain.md 5, 00:30",
-        1,
-        62 * DAY_MIN,
-    ),
-    "on_time_until_min": Term(
-        "minutes after 24:00 until a reading counts as on time",
-        f"{UNCONFIRMED}: domain.md 5, 08:00",
-        1,
-        62 * DAY_MIN,
-    ),
-    "freeze_until_min": Term(
-        "minutes after 24:00 until a day's freeze counts as read",
-        f"{UNCONFIRMED}: within a day",
-        1,
-        62 * DAY_MIN,
-    ),
+    **DEADLINE_TERMS,
     "shown_days": Term("days that the page looks back", "a month, and its first day", 1, 62),
     "shown_groups": Term(
         "groups of each kind on the page, those that miss the largest share first",

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+from libs.read_success import GROUPS, ReadRate
 from services.console.policy import ReadRules
 from services.console.reactions import (
     MeterPublished,
@@ -31,7 +32,6 @@ from services.console.reactions import (
 )
 
 FREEZE, MANUAL, BEHIND = "daily_freeze", "manual", "qgdw376"
-GROUPS = ("concentrator", "area", "model")
 _ZONE = timedelta(hours=8)
 
 _TABLES = """
@@ -67,17 +67,6 @@ _FORGET = (
     "DELETE FROM reads WHERE day_on < ?",
     "DELETE FROM rates WHERE day_on < ?",
 )
-
-
-class Rate(NamedTuple):
-    """Counts of a group on a day: expected, and how many came at once, on time, at all."""
-
-    day_on: str
-    key: str
-    expected: int
-    once: int
-    on_time: int
-    freeze: int
 
 
 class Read(NamedTuple):
@@ -177,7 +166,7 @@ class ReadView:
         if self.rows.execute(statement, (key, version, value)).rowcount:
             self.changed |= self.days
 
-    def rates(self, by: str) -> list[Rate]:
+    def rates(self, by: str) -> list[ReadRate]:
         """The counts of every day and group, sorted; by: one of GROUPS, "" for all together."""
         self._count()
         if not by:
@@ -191,7 +180,7 @@ class ReadView:
                 "WHERE kind = ? ORDER BY day_on, name",
                 (by,),
             )
-        return [Rate(*row) for row in found]
+        return [ReadRate(*row) for row in found]
 
     def _count(self) -> None:
         for day_on in self.changed:

@@ -20,7 +20,10 @@ PURE_MODULES = (
     "services.ingest.reactions",
     "services.ingest.state",
 )
-CALCULATIONS = ("services.ingest.read_rates",)
+CALCULATIONS = (
+    "libs.read_success",
+    "services.ingest.read_rates",
+)
 """Pure as well, and not decided by: what the commands calculate on files."""
 
 WRITTEN = ("ingest.switching",)

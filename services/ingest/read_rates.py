@@ -14,31 +14,31 @@ The definitions are UNCONFIRMED (domain.md 5), therefore data with these default
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from libs.events.errors import BadInput
 from libs.events.policy import UNCONFIRMED, Term, check_ranges
 from libs.events.quantities import ceil_div, floor_div
+from libs.read_success import (
+    DAY_MIN,
+    DEADLINE_TERMS,
+    GROUPS,
+    PERCENT_E2,
+    RATES,
+    ReadDeadlines,
+    ReadRate,
+    add_rates,
+)
 from services.ingest.days import day_end, parse_instant
 
-PERCENT_E2 = 10_000
 MINUTE_S = 60
-DAY_MIN = 1440
-
-ONCE, ON_TIME, FREEZE = "once", "on_time", "freeze"
-RATES = (ONCE, ON_TIME, FREEZE)
-GROUPS = ("concentrator", "area", "model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KpiRules:
+class KpiRules(ReadDeadlines):
     """What the KPIs are counted and judged by. KPI_TERMS says what each value means."""
 
-    once_attempts_most: int = 1
-    once_until_min: int = 30
-    on_time_until_min: int = 480
-    freeze_until_min: int = 1_440
     once_least_e2_pct: int = 0
     on_time_least_e2_pct: int = 0
     freeze_least_e2_pct: int = 9_900
@@ -51,27 +51,7 @@ class KpiRules:
 
 _TARGET = f"{UNCONFIRMED}: domain.md 5 says 99 to 99.5 %"
 KPI_TERMS: dict[str, Term] = {
-    "once_attempts_most": Term(
-        "a reading counts as read at once up to this attempt", f"{UNCONFIRMED}: the first", 1, 1_000
-    ),
-    "once_until_min": Term(
-        "minutes after 24:00 until a reading counts as read at once",
-        f"{UNCONFIRMED}: domain.md 5, 00:30",
-        1,
-        62 * DAY_MIN,
-    ),
-    "on_time_until_min": Term(
-        "minutes after 24:00 until a reading counts as on time",
-        f"{UNCONFIRMED}: domain.md 5, 08:00",
-        1,
-        62 * DAY_MIN,
-    ),
-    "freeze_until_min": Term(
-        "minutes after 24:00 until a day's freeze counts as read",
-        f"{UNCONFIRMED}: within a day",
-        1,
-        62 * DAY_MIN,
-    ),
+    **DEADLINE_TERMS,
     "once_least_e2_pct": Term(
         "a day's once-read rate below this fails, 1/100 %; 0 judges nothing",
         f"{UNCONFIRMED}: no target is named",
@@ -126,36 +106,6 @@ class ExpectedRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRate:
-    """Counts of one group (key "" is all) on one day, or over several (day_on "")."""
-
-    day_on: str
-    key: str
-    expected: int
-    once: int
-    on_time: int
-    freeze: int
-
-    @property
-    def missing(self) -> int:
-        """Readings that did not come in time to count as read."""
-        return self.expected - self.freeze
-
-    def rate_e2_pct(self, name: str) -> int:
-        """One of RATES in 1/100 per cent, rounded down."""
-        return floor_div(getattr(self, name) * PERCENT_E2, self.expected)
-
-    def below_target(self, rules: KpiRules) -> tuple[str, ...]:
-        """The rates that are below their targets."""
-        return tuple(
-            name
-            for name in RATES
-            if getattr(self, name) * PERCENT_E2
-            < getattr(rules, f"{name}_least_e2_pct") * self.expected
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outlier:
     """A group far below its peers: its share of the readings missing against that of all others,
     and how many of all missing readings are its own; 1/100 per cent, rounded down."""
@@ -191,29 +141,16 @@ def read_rates(reads: Iterable[ExpectedRead], by: str, rules: KpiRules) -> tuple
         found = counts.setdefault(key, [0, 0, 0, 0])
         for index, counted in enumerate((True, *outcome(read, rules))):
             found[index] += counted
-    return tuple(_rate(day_on, key, *counts[day_on, key]) for day_on, key in sorted(counts))
+    return tuple(ReadRate(day_on, key, *counts[day_on, key]) for day_on, key in sorted(counts))
 
 
-def _rate(day_on: str, key: str, expected: int, once: int, on_time: int, freeze: int) -> ReadRate:
-    return ReadRate(
-        day_on=day_on, key=key, expected=expected, once=once, on_time=on_time, freeze=freeze
+def below_target(rate: ReadRate, rules: KpiRules) -> tuple[str, ...]:
+    """The rates that are below their targets."""
+    return tuple(
+        name
+        for name in RATES
+        if getattr(rate, name) * PERCENT_E2 < getattr(rules, f"{name}_least_e2_pct") * rate.expected
     )
-
-
-def add_rates(totals: Mapping[str, ReadRate], rates: Iterable[ReadRate]) -> dict[str, ReadRate]:
-    """The totals of each key with the rates of further days: memory grows with the keys only."""
-    summed = dict(totals)
-    for rate in rates:
-        known = summed.get(rate.key) or _rate("", rate.key, 0, 0, 0, 0)
-        summed[rate.key] = _rate(
-            "",
-            rate.key,
-            known.expected + rate.expected,
-            known.once + rate.once,
-            known.on_time + rate.on_time,
-            known.freeze + rate.freeze,
-        )
-    return summed
 
 
 def outliers(rates: Iterable[ReadRate], rules: KpiRules) -> tuple[Outlier, ...]:

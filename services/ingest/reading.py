@@ -71,6 +71,8 @@ EXTRA_READERS: dict[str, Reader] = {"dlt698": read_dlt698, "dlms": read_dlms}
 """Protocols whose packages are optional extras, by the names of installations."""
 CAUSES = {NoReply: "no_reply", BadReply: "bad_reply", LineDown: "line_down"}
 Outcome = RegistersRead | ProfileRead | SlotTableRead | ReadFailed
+Sorted = tuple[dict[str, int], dict[str, str], tuple[DemandPeak, ...]]
+"""What a reading has of its registers: energies, flaws, demands, as in RegistersRead."""
 
 
 class Evidence:
@@ -172,13 +174,38 @@ def _read_freeze(
     evidence.add(shown.exchanges)
     volts = session.read(VOLTAGES_DI)
     evidence.add(volts.exchanges)
-    registers, flaws, demands = _sort(freeze.quantities, order)
+    return _freeze_read(
+        order,
+        SOURCES[order.protocol],
+        _sort(freeze.quantities, order),
+        evidence.frames,
+        now_at,
+        present=volts.quantities,
+        clock_offset_s=_offset_s(shown, looked_at),
+        relay=relay_word(status),
+    )
+
+
+def _freeze_read(
+    order: ReadingOrdered,
+    source: str,
+    found: Sorted,
+    frames: list[str],
+    now_at: str,
+    *,
+    present: Iterable[Quantity] = (),
+    clock_offset_s: int | None = None,
+    relay: str = "",
+) -> RegistersRead:
+    """The reading of 24:00 that an order asked for; `present`: what was read of the moment, of
+    which the voltages are kept."""
+    registers, flaws, demands = found
     return RegistersRead(
-        reading_id=_reading_id(order, evidence.frames),
+        reading_id=_reading_id(order, frames),
         usage_point=order.usage_point,
         meter_no=order.meter_no,
         kind="daily_freeze",
-        source=SOURCES[order.protocol],
+        source=source,
         day_on=order.day_on,
         read_at=now_at,
         order_id=order.order_id,
@@ -186,13 +213,13 @@ def _read_freeze(
         flaws=flaws,
         demands=demands,
         voltages={
-            found.obis: found.value * 10 // found.scale
-            for found in volts.quantities
-            if found.value is not None
+            each.obis: each.value * 10 // each.scale
+            for each in present
+            if each.unit == "V" and each.value is not None
         },
-        clock_offset_s=_offset_s(shown, looked_at),
-        relay=relay_word(status),
-        frames=tuple(evidence.frames),
+        clock_offset_s=clock_offset_s,
+        relay=relay,
+        frames=tuple(frames),
     )
 
 
@@ -215,9 +242,7 @@ def relay_word(status: RelayStatus) -> str:
     return "button" if status.state == "close_permitted" else "open"
 
 
-def _sort(
-    quantities: tuple[Quantity, ...], order: ReadingOrdered
-) -> tuple[dict[str, int], dict[str, str], tuple[DemandPeak, ...]]:
+def _sort(quantities: tuple[Quantity, ...], order: ReadingOrdered) -> Sorted:
     """Energy registers, the ones without a value, and demands.
 
     Of energy only the registers that were ordered, all when the order names none: a block brings
@@ -256,16 +281,27 @@ def _read_profile(
         value is not None for column in block.registers.values() for value in column
     ):
         return _failed(order, "refused", ", ".join(block.refused), now_at, evidence.frames)
+    source = SOURCES[order.protocol]
+    return _profile_read(order, source, dict(block.registers), evidence.frames, now_at)
+
+
+def _profile_read(
+    order: ReadingOrdered,
+    source: str,
+    snapshots: dict[str, tuple[int | None, ...]],
+    frames: list[str],
+    now_at: str,
+) -> ProfileRead:
     return ProfileRead(
-        reading_id=_reading_id(order, evidence.frames),
+        reading_id=_reading_id(order, frames),
         usage_point=order.usage_point,
         meter_no=order.meter_no,
-        source=SOURCES[order.protocol],
+        source=source,
         day_on=order.day_on,
         read_at=now_at,
         order_id=order.order_id,
-        snapshots=dict(block.registers),
-        frames=tuple(evidence.frames),
+        snapshots=snapshots,
+        frames=tuple(frames),
     )
 
 
@@ -340,24 +376,9 @@ def _read_modbus(
     if result.refused:
         return _failed(order, "refused", ", ".join(result.refused), now_at, evidence.frames)
     counted = tuple(q for q in result.quantities if q.obis in order.registers)
-    found, flaws, _ = _sort(counted, order)
-    return RegistersRead(
-        reading_id=_reading_id(order, evidence.frames),
-        usage_point=order.usage_point,
-        meter_no=order.meter_no,
-        kind="daily_freeze",
-        source=order.protocol,
-        day_on=order.day_on,
-        read_at=now_at,
-        order_id=order.order_id,
-        registers=found,
-        flaws=flaws,
-        voltages={
-            q.obis: q.value * 10 // q.scale
-            for q in result.quantities
-            if q.unit == "V" and q.value is not None
-        },
-        frames=tuple(evidence.frames),
+    found = _sort(counted, order)
+    return _freeze_read(
+        order, order.protocol, found, evidence.frames, now_at, present=result.quantities
     )
 
 
@@ -365,26 +386,14 @@ def _shown_outcome(order: ReadingOrdered, shown: Shown, evidence: Evidence, now_
     """What a reader of an optional protocol brought, as the event that it is."""
     if shown.cause:
         return _failed(order, shown.cause, shown.detail, now_at, evidence.frames)
-    registers, flaws, demands = _sort(shown.registers, order)
-    return RegistersRead(
-        reading_id=_reading_id(order, evidence.frames),
-        usage_point=order.usage_point,
-        meter_no=order.meter_no,
-        kind="daily_freeze",
-        source=order.protocol,
-        day_on=order.day_on,
-        read_at=now_at,
-        order_id=order.order_id,
-        registers=registers,
-        flaws=flaws,
-        demands=demands,
-        voltages={
-            found.obis: found.value * 10 // found.scale
-            for found in shown.present
-            if found.unit == "V" and found.value is not None
-        },
+    return _freeze_read(
+        order,
+        order.protocol,
+        _sort(shown.registers, order),
+        evidence.frames,
+        now_at,
+        present=shown.present,
         clock_offset_s=shown.clock_offset_s,
-        frames=tuple(evidence.frames),
     )
 
 

@@ -34,7 +34,7 @@ from services.ingest.protocols.qgdw376.archive import ArchiveDifference, Archive
 from services.ingest.protocols.qgdw376.layout_file import load_layouts
 from services.ingest.protocols.qgdw376.layouts import Unit
 from services.ingest.protocols.qgdw376.masking import kept
-from services.ingest.protocols.qgdw376.plan import Need, plan_reads
+from services.ingest.protocols.qgdw376.plan import Need, plan_freezes
 from services.ingest.protocols.qgdw376.replies import decode_archive, decode_data, sort_out
 from services.ingest.protocols.qgdw376.requests import (
     Request,
@@ -48,7 +48,8 @@ from services.ingest.reading import (
     Outcome,
     Wall,
     _failed,
-    _reading_id,
+    _freeze_read,
+    _profile_read,
     _sort,
     read_order,
 )
@@ -224,16 +225,16 @@ def _ask_day(turn: Turn, site: ConcentratorLine, orders: list[ReadingOrdered]) -
     kinds = {order.order_id: _kinds_of(order, FREEZE_FNS) for order in orders}
     places = {order.order_id: parse_behind(order.address) for order in orders}
     points = {name: place.pn for name, place in places.items()}
-    needs = [Need(day_on, fn, points[name]) for name, fns in kinds.items() for fn in fns]
-    plan = plan_reads(
-        needs,
-        {},
-        unsafe_pns=site.distrusted(places.values()),
-        points_per_request=site.reached.own.points_per_request,
-    )
+    distrusted = site.distrusted(places.values())
+    needs = [
+        Need(day_on, fn, points[name])
+        for name, fns in kinds.items()
+        for fn in fns
+        if points[name] not in distrusted
+    ]
     units: dict[tuple[int, int], Unit] = {}
     frames: dict[int, list[str]] = {}
-    for request in plan.freezes:
+    for request in plan_freezes(needs, site.reached.own.points_per_request):
         wanted = {(pn, fn) for pn in request.pns for fn in request.fns}
         asked = _ask(turn, day_freeze_request(request.pns, request.fns, day_on))
         bodies = list(_bodies(turn, asked))
@@ -276,19 +277,7 @@ def _registers_of(
     end_at = day_end(order.day_on)
     if any(unit.read_at and unit.read_at < end_at for unit in frozen.units.values()):
         return None
-    return RegistersRead(
-        reading_id=_reading_id(order, frames),
-        usage_point=order.usage_point,
-        meter_no=order.meter_no,
-        kind="daily_freeze",
-        source=FROZEN_SOURCE,
-        day_on=order.day_on,
-        read_at=now_at,
-        order_id=order.order_id,
-        registers=registers,
-        demands=demands,
-        frames=tuple(frames),
-    )
+    return _freeze_read(order, FROZEN_SOURCE, (registers, {}, demands), frames, now_at)
 
 
 # -- curves ---------------------------------------------------------------------------------------
@@ -317,17 +306,8 @@ def _read_curve(
                     is_asked = (unit.pn, unit.interval_s) == (pn, 900) and unit.fn in fns
                     if is_asked and unit.first_at:
                         _place(unit, first_at, columns)
-    return ProfileRead(
-        reading_id=_reading_id(order, evidence.frames),
-        usage_point=order.usage_point,
-        meter_no=order.meter_no,
-        source=FROZEN_SOURCE,
-        day_on=order.day_on,
-        read_at=now_at,
-        order_id=order.order_id,
-        snapshots={name: tuple(column) for name, column in columns.items()},
-        frames=tuple(evidence.frames),
-    )
+    snapshots = {name: tuple(column) for name, column in columns.items()}
+    return _profile_read(order, FROZEN_SOURCE, snapshots, evidence.frames, now_at)
 
 
 def _place(unit: Unit, first_at: datetime, columns: Mapping[str, list[int | None]]) -> None:

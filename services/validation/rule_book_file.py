@@ -22,11 +22,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from libs.events.documents import read_text
+from libs.events.documents import parse_yaml, read_text
 from libs.events.errors import BadInput
-from services.policy_file import TextLoader
 from services.validation.instant import parse_day
 from services.validation.rule_book import Override, RuleBook, Variant, check_rule_book
 from services.validation.rule_set import UNCONFIRMED, RuleSettings
@@ -52,13 +49,7 @@ def _document(path: Path) -> Any:
     text = read_text(path)
     if not text.strip():
         raise BadInput(str(path), "is empty", EXAMPLE)
-    try:
-        return TextLoader(text).get_single_data()
-    except yaml.YAMLError as wrong:
-        problem = " ".join(str(wrong).split())
-        raise BadInput(str(path), problem, "correct the YAML there") from None
-    except RecursionError:
-        raise BadInput(str(path), "it is nested too deeply", EXAMPLE) from None
+    return parse_yaml(text, str(path), EXAMPLE)
 
 
 def _book(document: Any) -> RuleBook:

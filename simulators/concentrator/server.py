@@ -1,6 +1,7 @@
 """The concentrator as a process: one connection to its master, and a control port.
 
-`serve(config)` runs until it is told to stop (control port, SIGTERM, SIGINT). The ready file:
+`Simulator(config).run()` goes on until it is told to stop (control port, SIGTERM, SIGINT). The
+ready file:
 
     {"pid":1,"control":{"host":"127.0.0.1","port":40001},"address":"0200-1234",
      "listen":{"host":"127.0.0.1","port":40002},"meters":300}
@@ -15,14 +16,10 @@ The control port is that of the meters (simulators/meters/control.py) and knows 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
-from libs.events.errors import Refused
 from services.ingest.protocols.dlt645.values import epoch_s
 from services.ingest.protocols.qgdw376.frame import FrameReader
 from simulators.concentrator.config import ConcentratorConfig
@@ -31,7 +28,8 @@ from simulators.meters.bus import Clock
 from simulators.meters.control import Answer, Control, Request
 from simulators.meters.journal import Journal
 from simulators.meters.meter import Meter
-from simulators.meters.server import _ControlConnection, make_meters
+from simulators.meters.server import ControlConnection, make_meters
+from simulators.program import listening, stop_on_signals, write_ready
 
 READ_BYTES = 16_384
 
@@ -108,8 +106,7 @@ class Simulator:
     async def run(self) -> None:
         """Serve until stopped, close in order."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopped.set)
+        stop_on_signals(self._stopped)
         config = self._config
         servers: list[asyncio.Server] = []
         told: dict[str, object] = {
@@ -118,22 +115,22 @@ class Simulator:
             "meters": len(config.meters),
         }
         try:
-            server = await _listening(
-                loop.create_server(
-                    lambda: _ControlConnection(self._control),
-                    config.control_host,
-                    config.control_port,
-                )
+            opening = loop.create_server(
+                lambda: ControlConnection(self._control), config.control_host, config.control_port
+            )
+            server, told["control"] = await listening(
+                opening, config.control_host, config.control_port
             )
             servers.append(server)
-            told["control"] = _place(server)
             if config.master_port:
                 self._keep(asyncio.create_task(self._dial()))
             else:
-                opened = asyncio.start_server(self._talk, config.listen_host, config.listen_port)
-                servers.append(await _listening(opened))
-                told["listen"] = _place(servers[-1])
-            self._tell_ready(told)
+                host, port = config.listen_host, config.listen_port
+                server, told["listen"] = await listening(
+                    asyncio.start_server(self._talk, host, port), host, port
+                )
+                servers.append(server)
+            write_ready(config.ready_file, told)
             await self._stopped.wait()
         finally:
             for task in self._busy:
@@ -194,33 +191,3 @@ class Simulator:
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
-
-    def _tell_ready(self, told: dict[str, object]) -> None:
-        if not self._config.ready_file:
-            return
-        path = Path(self._config.ready_file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(path.suffix + ".part")
-        half.write_text(json.dumps(told), encoding="utf-8")
-        half.replace(path)
-
-
-async def _listening(opening: object) -> asyncio.Server:
-    try:
-        return await opening  # type: ignore[misc, no-any-return]
-    except OSError as error:
-        raise Refused(f"cannot listen ({error}); use port 0") from None
-
-
-def _place(server: asyncio.Server) -> dict[str, object]:
-    host, port = server.sockets[0].getsockname()[:2]
-    return {"host": host, "port": port}
-
-
-def serve(config: ConcentratorConfig) -> None:
-    """Run the simulator until it is told to stop. Refused when a port is taken."""
-
-    async def run() -> None:
-        await Simulator(config).run()
-
-    asyncio.run(run())

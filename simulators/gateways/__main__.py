@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from simulators.gateways.control import Control
 from simulators.gateways.delivery import ANSWER_TIMEOUT_S, Delivery, Journal
 from simulators.gateways.gateway import Gateways
 from simulators.gateways.keys import generate_keys, load_keys
+from simulators.program import program, stop_on_signals
 
 PORT_MAX = 65_535
 RETRY_DELAYS_S = (1, 1, 2, 5, 10, 30, 60)
@@ -90,8 +91,7 @@ async def serve(settings: Settings) -> None:
     generate_keys(settings.keys)
     journal = Journal(settings.journal)
     stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop_on_signals(stop)
     async with httpx.AsyncClient(
         base_url=settings.target, timeout=ANSWER_TIMEOUT_S, trust_env=False
     ) as client:
@@ -115,17 +115,7 @@ def run(config: Path) -> None:
     asyncio.run(serve(settings))
 
 
-def main(arguments: list[str]) -> int:
-    """The command; 2 with one line on stderr when the configuration is wrong."""
-    try:
-        if len(arguments) != 1:
-            raise BadInput("CONFIG", "is missing", "python -m simulators.gateways CONFIG.json")
-        run(Path(arguments[0]))
-    except BadInput as error:
-        print(f"simulators.gateways: {error}", file=sys.stderr)
-        return 2
-    return 0
-
+main = partial(program, "simulators.gateways", run)
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -9,19 +9,18 @@ own side is the client's only; what a meter does is written out here. Values are
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.ingest.protocols.dlms import obis_text, package
 from services.ingest.protocols.dlms_frames import Packet, PacketReader, wrapped
+from simulators.meters.loopback import LoopbackServer
 
 CLOCK = "0-0:1.0.0"
 Register = tuple[int, int, int]
 
 
-class DlmsServer:
+class DlmsServer(LoopbackServer):
     """A meter until it is closed. clock: the 12 bytes that its clock shows; block_bytes: answers
     longer than this come in blocks, 0 for never; rejects: associations are refused."""
 
@@ -38,42 +37,25 @@ class DlmsServer:
         self._block_bytes, self._rejects = block_bytes, rejects
         self.asked: list[str] = []
         self._rest = b""
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self) -> DlmsServer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-        self._socket.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def converse(self, received: Iterator[bytes]) -> Iterator[bytes]:
+        """Associates once a connection, and answers from then on."""
         reader = PacketReader()
         associated = False
-        with connection:
-            while data := connection.recv(4096):
-                for found in reader.feed(data):
-                    if not isinstance(found, Packet) or found.destination != str(self._device):
-                        continue
-                    if found.apdu[0] == 0x60:  # one association a connection
-                        accepted = not (associated or self._rejects)
-                        answer = self._association(found.apdu, accepted=accepted)
-                        associated = associated or accepted
-                    elif associated:
-                        answer = self._answer(found.apdu)
-                    else:
-                        continue
-                    connection.sendall(wrapped(answer, self._device, int(found.source)))
+        for data in received:
+            for found in reader.feed(data):
+                if not isinstance(found, Packet) or found.destination != str(self._device):
+                    continue
+                if found.apdu[0] == 0x60:
+                    accepted = not (associated or self._rejects)
+                    answer = self._association(found.apdu, accepted=accepted)
+                    associated = associated or accepted
+                elif associated:
+                    answer = self._answer(found.apdu)
+                else:
+                    continue
+                yield wrapped(answer, self._device, int(found.source))
 
     def _answer(self, apdu: bytes) -> bytes:
         xdlms = package("protocol.xdlms")

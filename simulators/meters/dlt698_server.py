@@ -10,14 +10,14 @@ it logs in (LINK), associates, and answers GET of present values and of one day 
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from services.ingest.protocols.dlt698 import package, parse_oad
 from services.ingest.protocols.dlt698_frames import Found, FrameReader
+from simulators.meters.loopback import LoopbackServer
 
 DAY_FREEZE = 0x5004
 UNDEFINED = 4
@@ -40,7 +40,7 @@ class Dlt698Meter:
     asked: list[str] = field(default_factory=list)
 
 
-class Dlt698Server:
+class Dlt698Server(LoopbackServer):
     """A terminal that meters are behind, until it is closed."""
 
     def __init__(self, meters: Sequence[Dlt698Meter], *, logs_in: bool = True) -> None:
@@ -48,36 +48,18 @@ class Dlt698Server:
         self._meters = {meter.address: meter for meter in meters}
         self._logs_in = logs_in
         self.logged_in = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self) -> Dlt698Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-        self._socket.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def converse(self, received: Iterator[bytes]) -> Iterator[bytes]:
+        """Logs in, and answers every frame."""
         reader = FrameReader()
-        with connection:
-            if self._logs_in:
-                login = self._native.LinkRequest(heartbeat_seconds=60)
-                first = next(iter(self._meters))
-                connection.sendall(self._frame(first, login, 0, LOGIN_CONTROL))
-            while data := connection.recv(4096):
-                for found in reader.feed(data):
-                    if isinstance(found, Found):
-                        connection.sendall(self._answer(found.raw))
+        if self._logs_in:
+            login = self._native.LinkRequest(heartbeat_seconds=60)
+            yield self._frame(next(iter(self._meters)), login, 0, LOGIN_CONTROL)
+        for data in received:
+            for found in reader.feed(data):
+                if isinstance(found, Found):
+                    yield self._answer(found.raw)
 
     def _answer(self, raw: bytes) -> bytes:
         native = self._native

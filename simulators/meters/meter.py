@@ -7,7 +7,7 @@ by its own clock, and it judges the "valid until" of a relay command by it too.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from zlib import crc32
 
 from libs.events.errors import BadInput
@@ -214,7 +214,7 @@ class Meter:
         """When the nth last settlement (the 1st at 00:00; nth 1 = newest) was, if it was there."""
         civil = self.civil(at_s)
         year, month = divmod(civil.year * 12 + civil.month - nth, 12)
-        when_s = self.true_s(datetime(year, month + 1, 1))  # noqa: DTZ001 (civil time)
+        when_s = self.true_s(datetime.combine(date(year, month + 1, 1), time()))
         return when_s if when_s >= self.base_s else None
 
     def freeze_stamp(self, nth: int, at_s: int) -> datetime | None:

@@ -1,7 +1,7 @@
 """All lines of the simulator in one process and one thread: TCP ports, pseudo-terminals, control.
 
-`serve(config)` runs until it is told to stop (control port, SIGTERM, SIGINT). When all lines are
-ready it writes the ready file:
+`Simulator(config).run()` goes on until it is told to stop (control port, SIGTERM, SIGINT). When all
+lines are ready it writes the ready file:
 
     {"pid":1,"control":{"host":"127.0.0.1","port":40001},"lines":[
       {"name":"area-7","kind":"tcp","host":"127.0.0.1","port":40002,"meters":["000000000161"]},
@@ -11,16 +11,13 @@ ready it writes the ready file:
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
 import tty
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import Any
 
-from libs.events.errors import BadInput, Refused
+from libs.events.errors import BadInput
 from libs.events.quantities import WH_PER_KWH
 from services.ingest.protocols.dlt645.values import epoch_s
 from simulators.meters.bus import Bus, Clock, TimedReply
@@ -31,6 +28,7 @@ from simulators.meters.gate import GateLoad
 from simulators.meters.journal import Journal
 from simulators.meters.meter import Meter
 from simulators.meters.modbus_server import ModbusBus, ModbusRtuBus
+from simulators.program import listening, stop_on_signals, write_ready
 
 AnyBus = Bus | ModbusBus
 MODBUS: dict[str, type[ModbusBus]] = {"modbus_tcp": ModbusBus, "modbus_rtu": ModbusRtuBus}
@@ -94,7 +92,7 @@ class _Terminal:
         os.close(self._slave)
 
 
-class _ControlConnection(asyncio.Protocol):
+class ControlConnection(asyncio.Protocol):
     """One connection to the control port."""
 
     def __init__(self, control: Control) -> None:
@@ -175,15 +173,15 @@ class Simulator:
     async def run(self) -> None:
         """Open all lines, tell where they are, serve until stopped, close in order."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopped.set)
+        stop_on_signals(self._stopped)
         try:
             lines = [await self._open(line, bus) for line, bus in self._buses]
             config = self._config
             control = await self._listen(
-                lambda: _ControlConnection(self._control), config.control_host, config.control_port
+                lambda: ControlConnection(self._control), config.control_host, config.control_port
             )
-            self._tell_ready({"pid": os.getpid(), "control": control, "lines": lines})
+            told = {"pid": os.getpid(), "control": control, "lines": lines}
+            write_ready(config.ready_file, told)
             await self._stopped.wait()
         finally:
             for server in self._servers:
@@ -207,27 +205,7 @@ class Simulator:
         return {**told, **await self._listen(lambda: _Connection(bus), line.host, line.port)}
 
     async def _listen(self, protocol: Any, host: str, port: int) -> dict[str, object]:
-        try:
-            server = await asyncio.get_running_loop().create_server(protocol, host, port)
-        except OSError as error:
-            raise Refused(f"cannot listen on {host}:{port} ({error}); use port 0") from None
+        opening = asyncio.get_running_loop().create_server(protocol, host, port)
+        server, place = await listening(opening, host, port)
         self._servers.append(server)
-        return {"host": host, "port": server.sockets[0].getsockname()[1]}
-
-    def _tell_ready(self, told: dict[str, object]) -> None:
-        if not self._config.ready_file:
-            return
-        path = Path(self._config.ready_file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(path.suffix + ".part")
-        half.write_text(json.dumps(told), encoding="utf-8")
-        half.replace(path)
-
-
-def serve(config: SimulatorConfig) -> None:
-    """Run the simulator until it is told to stop. Refused when a port is taken."""
-
-    async def run() -> None:
-        await Simulator(config).run()
-
-    asyncio.run(run())
+        return place

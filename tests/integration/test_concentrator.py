@@ -1,8 +1,8 @@
 """A concentrator with 300 meters, read over real TCP: frozen days first, gaps forwarded.
 
 Goal: one day's registers of every meter, exactly those the meters had at 24:00, with few exchanges.
-Method: ten meters have a bad radio, so the concentrator froze nothing of them; the plan asks those
-ten themselves. The truth comes from the simulator's control port. The archive lacks one meter, has
+Method: ten meters have a bad radio, so the concentrator froze nothing of them; those ten are asked
+themselves. The truth comes from the simulator's control port. The archive lacks one meter, has
 one nobody registered, and has one at another point: none of the three may give a value.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from services.ingest.protocols.qgdw376.archive import Moved, compare_archive
 from services.ingest.protocols.qgdw376.concentrator import LinkSettings
-from services.ingest.protocols.qgdw376.plan import ABSENT, FROZEN_HERE, Need, plan_reads
+from services.ingest.protocols.qgdw376.forward_line import ForwardLine
+from services.ingest.protocols.qgdw376.plan import Need, plan_freezes
 from services.ingest.protocols.session import MeterSession
 from tests.unit.simulators_concentrator.running import (
     YESTERDAY,
@@ -45,32 +46,27 @@ def test_300_meters_are_read_by_freezes_and_only_gaps_are_forwarded(tmp_path: Pa
         assert difference.missing == ((address_of(MISSING), MISSING),)
         assert difference.moved == (Moved(address_of(MOVED), MOVED_TO, MOVED),)
         assert [entry.address for entry in difference.foreign] == ["999000000001"]
-        assert difference.unsafe_pns == {MOVED, MOVED_TO, FOREIGN}
 
-        needs = [Need(YESTERDAY, IMPORT, pn) for pn in range(1, METERS + 1)]
-        first = plan_reads(needs, {}, unsafe_pns=difference.unsafe_pns)
-        assert [order.pn for order in first.forwards] == [MOVED]
-        answers: dict[Need, str] = {}
+        needs = [Need(YESTERDAY, IMPORT, pn) for pn in range(1, METERS + 1) if pn != MOVED]
+        orders = plan_freezes(needs, 24)
+        absent: set[int] = set()
         frozen: dict[int, dict[str, int]] = {}
         requests = 0
-        for order in first.freezes:
+        for order in orders:
             got = read_day_freezes(concentrator, order.pns, order.fns, order.day_on)
             assert got.problems == () == got.not_asked
             requests += len(got.exchanges)
-            answers |= {Need(YESTERDAY, fn, pn): ABSENT for pn, fn in got.absent}
+            absent |= {pn for pn, _ in got.absent}
             for unit in got.units:
-                answers[Need(YESTERDAY, unit.fn, unit.pn)] = FROZEN_HERE
                 frozen[unit.pn] = {
                     q.obis: q.value // q.scale for q in unit.quantities if q.value is not None
                 }
-        assert requests == len(first.freezes) == 13
+        assert requests == len(orders) == 13
         assert set(frozen) == set(range(1, METERS + 1)) - {MISSING, MOVED, *BAD_RADIO}
 
-        second = plan_reads(needs, answers, unsafe_pns=difference.unsafe_pns)
-        assert second.freezes == ()
-        assert {order.pn for order in second.forwards} == {MISSING, MOVED, *BAD_RADIO}
-        for forward in second.forwards:
-            frozen[forward.pn] = forwarded_freeze(site, forward.pn)
+        assert absent == {MISSING, *BAD_RADIO}
+        for pn in (MOVED, *absent):
+            frozen[pn] = forwarded_freeze(site, pn)
         assert set(frozen) == set(range(1, METERS + 1))
         for pn in (1, MISSING, 8, 9, MOVED, 150, *BAD_RADIO):
             truth = site.truth(pn, MIDNIGHT)
@@ -82,7 +78,7 @@ def test_300_meters_are_read_by_freezes_and_only_gaps_are_forwarded(tmp_path: Pa
 
 def forwarded_freeze(site: Site, pn: int) -> dict[str, int]:
     """Import registers of the newest daily freeze, from the meter itself."""
-    session = MeterSession(site.concentrator().line(), address_of(pn))
+    session = MeterSession(ForwardLine(site.concentrator()), address_of(pn))
     result = session.read_daily_freeze()
     assert result.day_on == YESTERDAY
     return {

@@ -11,8 +11,7 @@ caller closes: a meter refuses a second association on the same one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, time, timedelta
 
 from libs.events.errors import BadInput
 from services.ingest.protocols.dlms import DlmsReader, Refusal, decode_data, package
@@ -116,9 +115,9 @@ def utc_of(raw: bytes, zone: timedelta) -> datetime | None:
         return None
     deviation = int.from_bytes(raw[9:11], "big", signed=True)
     shift = zone if deviation == NO_DEVIATION else timedelta(minutes=-deviation)
+    year = int.from_bytes(raw[:2], "big")
+    month, day, _weekday, hour, minute, second = raw[2:8]
     try:
-        civil: Any = datetime(int.from_bytes(raw[:2], "big"), *raw[2:4], *raw[5:8])  # noqa: DTZ001 (the meter's clock)
-        found: datetime = civil - shift
+        return datetime.combine(date(year, month, day), time(hour, minute, second)) - shift
     except (ValueError, OverflowError):
         return None
-    return found

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
-from datetime import MAXYEAR, MINYEAR, datetime
+from datetime import MAXYEAR, MINYEAR, date, datetime, time
 from typing import Any
 
 from libs.events.errors import BadInput
@@ -122,9 +122,9 @@ def civil_time_of(data: Any) -> datetime | None:
     year of all, whose ends are no instants in every zone."""
     if data.type.name != "date_time_s":
         return None
-    high, low, *rest = data.value
+    high, low, month, day, *clock = data.value
     try:
-        civil = datetime(high << 8 | low, *rest)  # noqa: DTZ001 (the meter's clock)
+        civil = datetime.combine(date(high << 8 | low, month, day), time(*clock))
     except ValueError:
         return None
     return civil if MINYEAR < civil.year < MAXYEAR else None

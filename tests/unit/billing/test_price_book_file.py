@@ -171,7 +171,7 @@ def test_a_wrong_table_is_refused(table: str, message: str) -> None:
         ("region: Here", "region: Here\nregoin: x", "small.yaml: regoin: Extra inputs"),
         ("version: 1", "version: one", "small.yaml: version: Input should be a valid integer"),
         ("version: 1", "version: 0", "small.yaml: version: Input should be greater"),
-        ("version: 1", "version: 1\nversion: 2", "the key 'version' is given twice"),
+        ("version: 1", "version: 1\nversion: 2", "small.yaml: 'version' is given twice"),
         ("id: small", "id: Small Book", "small.yaml: id: String should match"),
         ("price: 0.5283", "price: 0.5283x", "price_lists.home.components.energy.price: '0.5283x'"),
         ("peak: 1.605", "peak: x", "period_ratios.peak: 'x' is no decimal"),

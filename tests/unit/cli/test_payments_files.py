@@ -337,7 +337,7 @@ def wrong_files() -> None:
         (["parse", "--channel", "pos", "acquirer.csv"], "--mapping: is missing, pos needs it"),
         ([*POS, "nowhere.yaml"], "nowhere.yaml: No such file"),
         ([*POS, "list.yaml"], "list.yaml mapping: is no object of names"),
-        ([*POS, "tag.yaml"], "tag.yaml line 2: is no YAML"),
+        ([*POS, "tag.yaml"], "tag.yaml: while parsing a flow node expected"),
         ([*POS, "field.yaml"], "field.yaml a: is no field of a mapping"),
         ([*POS, "bank.as.pos"], "bank.as.pos channel: is bank (give one for pos)"),
     ],

@@ -188,6 +188,8 @@ RULES = "validation: {rule_book: {id: east, rules: {"
         ("a: &a {}\ncontrol: *a", "aliases are not used here"),
         ("? [a]\n: 1", "a name must be a word"),
         ("control: {", "expected the node content"),
+        ("control: \x07", "special characters are not allowed"),
+        ('control: "\\UFFFFFFFF"', "(correct the YAML there)"),
         ("[" * 3000, "it is nested too deeply (write it like docs/policy.example.yaml)"),
     ],
 )

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
+from libs.read_success import ReadRate, add_rates
 from services.ingest.read_rates import (
     DEFAULT_KPI_RULES,
     ExpectedRead,
     KpiRules,
     Outlier,
-    ReadRate,
-    add_rates,
+    below_target,
     outcome,
     outliers,
     read_rates,
@@ -73,9 +73,19 @@ def test_rates_are_rounded_down_by_day_and_group() -> None:
     first, second = read_rates(reads, "concentrator", RULES)
     assert (first.key, first.rate_e2_pct("once"), first.rate_e2_pct("freeze")) == ("C1", 3333, 6666)
     assert (second.key, second.rate_e2_pct("on_time")) == ("C2", 10_000)
-    assert whole.below_target(RULES) == ("freeze",)
-    assert second.below_target(RULES) == ()
-    assert whole.below_target(KpiRules(once_least_e2_pct=5_000, freeze_least_e2_pct=7_500)) == ()
+    assert first.shown() == {
+        "expected": 3,
+        "once": 1,
+        "on_time": 2,
+        "freeze": 2,
+        "missing": 1,
+        "once_pct": "33.33",
+        "on_time_pct": "66.66",
+        "freeze_pct": "66.66",
+    }
+    assert below_target(whole, RULES) == ("freeze",)
+    assert below_target(second, RULES) == ()
+    assert below_target(whole, KpiRules(once_least_e2_pct=5_000, freeze_least_e2_pct=7_500)) == ()
 
 
 def rate(key: str, count: int, freeze: int) -> ReadRate:

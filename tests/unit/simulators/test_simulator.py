@@ -233,6 +233,8 @@ def test_wrong_use_ends_with_status_2_and_one_line(
             lines = capsys.readouterr().err.splitlines()
             assert len(lines) == 1, lines
             assert "Traceback" not in lines[0]
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == "usage: python -m simulators.meters CONFIG.json\n"
 
 
 def test_the_wall_clock_cannot_be_set() -> None:

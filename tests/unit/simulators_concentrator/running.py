@@ -23,8 +23,13 @@ from services.ingest.protocols.qgdw376.layout_file import load_layouts
 from services.ingest.protocols.qgdw376.layouts import Unit
 from services.ingest.protocols.qgdw376.plan import cut_points
 from services.ingest.protocols.qgdw376.profile import STANDARD, ConcentratorProfile
-from services.ingest.protocols.qgdw376.replies import decode_archive, decode_data, sort_out
-from services.ingest.protocols.qgdw376.requests import archive_query, day_freeze_request
+from services.ingest.protocols.qgdw376.replies import (
+    decode_acknowledgement,
+    decode_archive,
+    decode_data,
+    sort_out,
+)
+from services.ingest.protocols.qgdw376.requests import Request, archive_query, day_freeze_request
 from simulators.meters.remote import Remote
 
 NAME = "0200-1234"
@@ -119,6 +124,11 @@ def running_site(
             if child.poll() is None:
                 child.kill()
                 child.wait(10)
+
+
+def command(concentrator: Concentrator, request: Request) -> None:
+    """Send what changes something; it must not be denied."""
+    assert decode_acknowledgement(concentrator.request(request).frames[0]).accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

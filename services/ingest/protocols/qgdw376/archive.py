@@ -144,24 +144,17 @@ class Moved:
 class ArchiveDifference:
     """missing: addresses with their Pn that the concentrator does not know. foreign: entries that
     nobody registered. moved: at another Pn. twice: Pn, or addresses, that several entries claim:
-    whose values these are cannot be told. twice_pns: the points they stand at."""
+    whose values these are cannot be told."""
 
     missing: tuple[tuple[str, int], ...] = ()
     foreign: tuple[ArchiveEntry, ...] = ()
     moved: tuple[Moved, ...] = ()
     twice: tuple[str, ...] = ()
-    twice_pns: frozenset[int] = frozenset()
 
     @property
     def is_empty(self) -> bool:
         """Whether archive and register agree."""
         return not (self.missing or self.foreign or self.moved or self.twice)
-
-    @property
-    def unsafe_pns(self) -> frozenset[int]:
-        """Points whose values must not be booked to the registered meter."""
-        moved = {pn for each in self.moved for pn in (each.pn, each.registered_pn)}
-        return frozenset(self.twice_pns | moved | {entry.pn for entry in self.foreign})
 
 
 def compare_archive(
@@ -189,5 +182,4 @@ def compare_archive(
             if address in installed and installed[address] not in pns
         ),
         twice=(*(f"p{pn}" for pn in sorted(doubled_pns)), *doubled),
-        twice_pns=frozenset(doubled_pns.union(*doubled.values())),
     )

@@ -3,7 +3,7 @@
     with MasterServer("0.0.0.0", 5100) as server:
         concentrator = server.wait_for("0200-1234", timeout_s=60)
         answer = concentrator.request(day_freeze_request((1, 2), (161,), "2026-01-31"))
-        MeterSession(concentrator.line(), "000000000161").read("00010000")
+        MeterSession(ForwardLine(concentrator), "000000000161").read("00010000")
 
 Dialling in is the default, as captures c01 to c03 show it: login, then heartbeats, each
 acknowledged by us. One request is outstanding at a time; threads that share a concentrator wait.
@@ -24,21 +24,13 @@ from functools import partial
 from types import TracebackType
 
 from libs.events.errors import Refused
-from services.ingest.protocols.drivers import Line
 from services.ingest.protocols.failures import BadReply, Exchange, LineDown, NoReply
 from services.ingest.protocols.ports import notice_dead_peer
-from services.ingest.protocols.qgdw376.forward_line import ForwardLine
 from services.ingest.protocols.qgdw376.frame import Address, Frame
 from services.ingest.protocols.qgdw376.link import Answer, MasterLink
 from services.ingest.protocols.qgdw376.profile import STANDARD, ConcentratorProfile
-from services.ingest.protocols.qgdw376.replies import (
-    decode_acknowledgement,
-    decode_forwarded_frame,
-)
-from services.ingest.protocols.qgdw376.requests import (
-    Request,
-    forward_request,
-)
+from services.ingest.protocols.qgdw376.replies import decode_forwarded_frame
+from services.ingest.protocols.qgdw376.requests import Request, forward_request
 
 READ_BYTES = 16_384
 MOST_EXCHANGES = 1000
@@ -83,7 +75,6 @@ class Concentrator:
         self._exchanging = threading.Lock()
         self._down = ""
         self._exchanges: deque[Exchange] = deque(maxlen=MOST_EXCHANGES)
-        self._line: Line | None = None
         notice_dead_peer(connection)  # else those of a storm count against the limit for idle_s
         connection.settimeout(QUIET_S)
         self._thread = threading.Thread(target=self._read, daemon=True, name="concentrator")
@@ -127,12 +118,6 @@ class Concentrator:
         self._exchanges.clear()
         return taken
 
-    def command(self, request: Request) -> None:
-        """Send what changes something; BadReply when the concentrator denies it."""
-        answer = self.request(request)
-        if not decode_acknowledgement(answer.frames[0]).accepted:
-            raise BadReply(f"concentrator {self.name}: denied", self._exchanges[-1])
-
     def forward(self, content: bytes) -> bytes:
         """Send a meter's frame through the concentrator; what the meter sent, empty for nothing."""
         forwarding = self.link.profile.forwarding
@@ -141,12 +126,6 @@ class Concentrator:
         if answer.is_acknowledgement:
             return b""
         return b"".join(decode_forwarded_frame(frame) for frame in answer.frames)
-
-    def line(self) -> Line:
-        """The one line behind it, for `MeterSession`."""
-        if self._line is None:
-            self._line = ForwardLine(self)
-        return self._line
 
     def close(self) -> None:
         """End the connection and wait for its thread."""

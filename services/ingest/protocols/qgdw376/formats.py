@@ -12,7 +12,7 @@ repository's getdataformat01 to 27 and of a Kaitai description of the 2009 text 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from libs.events.errors import BadInput
 from libs.events.quantities import truncate_div
@@ -151,13 +151,9 @@ def _decode_text(kind: str, raw: bytes, zone_minutes: int) -> str | BadValue:
     seconds = [] if kind == "A15" else [pairs[0]]
     minute, hour, day, month, year = pairs[len(seconds) :]
     try:
-        civil = datetime(  # noqa: DTZ001 (the terminal's civil time)
-            FIRST_YEAR + int(year),
-            int(month),
-            int(day),
-            int(hour),
-            int(minute),
-            sum(map(int, seconds)),
+        civil = datetime.combine(
+            date(FIRST_YEAR + int(year), int(month), int(day)),
+            time(int(hour), int(minute), sum(map(int, seconds))),
         )
     except ValueError:
         return BadValue(BAD_TIME, raw.hex())

@@ -1,6 +1,6 @@
 """The meters behind a concentrator as one line, so that a `MeterSession` works through it.
 
-    MeterSession(concentrator.line(), "000000000161").read("00010000")
+    MeterSession(ForwardLine(concentrator), "000000000161").read("00010000")
 
 The concentrator is given by what it can do (`forward`), so that a test can stand in for it.
 """

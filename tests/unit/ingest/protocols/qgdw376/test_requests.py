@@ -173,17 +173,15 @@ def test_archive_and_register_compared() -> None:
     assert found.moved == (Moved("2".zfill(12), 5, 2),)
     assert found.twice == ()
     assert not found.is_empty
-    assert found.unsafe_pns == {2, 3, 5}
     assert compare_archive((same,), {"1".zfill(12): 1}).is_empty
     doubled = compare_archive((same, entry(2, 1, "2"), entry(3, 2, "2")), installed)
     assert doubled.twice == ("p1", "2".zfill(12))
 
 
-def test_two_points_of_one_meter_are_both_unsafe() -> None:
+def test_a_meter_at_two_points_is_told() -> None:
     twice = (replace(ENTRY, pn=17), replace(ENTRY, number=2, pn=18))
     found = compare_archive(twice, {ENTRY.address: 17})
     assert found.twice == (ENTRY.address,)
-    assert found.unsafe_pns == {17, 18}
 
 
 def test_forwarding_both_ways() -> None:
