@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 from services.validation.events import SupplyNoted, UsageDemand
@@ -21,6 +22,7 @@ from services.validation.instant import UTC_OFFSET_MINUTES, parse_day, parse_ins
 from services.validation.register_usage import Installation, Snapshot
 
 _SECOND = timedelta(seconds=1)
+_KEPT = 4096  # a decision asks for the same few days over and over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +73,20 @@ class OpenEnd:
 # -- days ------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=_KEPT)
 def day_of(at: str) -> str:
     """The day in the utility's zone in which an instant lies."""
     return (parse_instant(at) + timedelta(minutes=UTC_OFFSET_MINUTES)).date().isoformat()
 
 
+@lru_cache(maxsize=_KEPT)
 def day_closed_by(at: str) -> str:
     """The day that an end at an instant closes: 00:00 is still 24:00 of the day before."""
     moment = parse_instant(at) + timedelta(minutes=UTC_OFFSET_MINUTES) - _SECOND
     return moment.date().isoformat()
 
 
+@lru_cache(maxsize=_KEPT)
 def add_days(day_on: str, days: int) -> str:
     """The day some days later (or earlier)."""
     return (parse_day(day_on) + timedelta(days=days)).isoformat()

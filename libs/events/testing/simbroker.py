@@ -52,13 +52,17 @@ class Partition:
 
     def bounds(self) -> Bounds:
         """Low, last stable and high offset."""
-        high = len(self.entries)
-        return Bounds(self.low, min(self.first_open.values(), default=high), high)
+        return Bounds(self.low, self.stable(), len(self.entries))
+
+    def stable(self) -> int:
+        """The last stable offset: nothing at or above it is settled for readers."""
+        return min(self.first_open.values()) if self.first_open else len(self.entries)
 
     def visible(self, first: int) -> Record | None:
         """The first committed record at or above `first` and below the last stable offset."""
-        for offset in range(first, self.bounds().stable):
-            entry = self.entries[offset]
+        entries = self.entries
+        for offset in range(first, self.stable()):
+            entry = entries[offset]
             if entry.state == COMMITTED and entry.record is not None:
                 return entry.record
         return None
@@ -229,7 +233,7 @@ class SimBroker:
         while len(records) < limit:
             record = found.visible(at)
             if record is None:
-                return Slice(records, max(at, found.bounds().stable))
+                return Slice(records, max(at, found.stable()))
             records.append(record)
             at = record.offset + 1
         return Slice(records, at)
