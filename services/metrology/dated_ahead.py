@@ -16,6 +16,8 @@ from services.metrology.judgement import parse_instant
 
 def check_past(field_name: str, at: str, told_at: str, margin_min: int = 0) -> None:
     """BadInput when one is no instant, or `at` is more than `margin_min` after `told_at`."""
-    if parse_instant(at, field_name) - parse_instant(told_at, "told_at") > timedelta(minutes=margin_min):
+    if parse_instant(at, field_name) - parse_instant(told_at, "told_at") > timedelta(
+        minutes=margin_min
+    ):
         problem = f"{at} is after {told_at}, when it was told"
         raise BadInput(field_name, problem, "correct the clock or the date, and tell it again")

@@ -44,9 +44,8 @@ from services.validation.timeline import (
     Mark,
     Run,
     add_days,
-    installations,
+    chain_of,
     marks,
-    runs,
     supply_on,
 )
 from services.validation.voltage_state import VoltageMonth, months_with
@@ -299,7 +298,7 @@ def _edit_of(edits: Edits, day_on: str) -> str:
 def _anchor(point: Point) -> str:
     """The last day up to which all is actual and nothing can come any more, or the last mark that
     is too old for anything before it to be still read."""
-    chain = runs(installations(point.supplies.values()))
+    chain = chain_of(point.supplies)
     anchor_on = point.anchor_on
     known = [(run, marks(run, point.readings, anchor_on)) for run in chain]
     days = [mark.day_on for _, found in known for mark in found]

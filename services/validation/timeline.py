@@ -11,12 +11,13 @@ neighbouring marks of one run, a `Span`; between runs nothing was measured and n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from itertools import pairwise
 
+from libs.events.memory import once_per
 from services.validation.events import SupplyNoted, UsageDemand
 from services.validation.instant import UTC_OFFSET_MINUTES, parse_day, parse_instant
 from services.validation.register_usage import Installation, Snapshot
@@ -134,11 +135,12 @@ def next_supplied(supplies: Mapping[str, SupplyNoted], after_on: str) -> str:
 # -- by which meter --------------------------------------------------------------------------------
 
 
-def installations(supplies: Iterable[SupplyNoted]) -> tuple[Installation, ...]:
-    """All stays of meters at the point, in order of time. Each supply has those of its own days; a
+@once_per(_KEPT)
+def meters_of(supplies: Mapping[str, SupplyNoted]) -> tuple[Installation, ...]:
+    """All stays of meters at a point, in order of time. Each supply has those of its own days; a
     stay that two of them know is taken from the later version."""
     stays: dict[tuple[str, str], Installation] = {}
-    for supply in sorted(supplies, key=lambda supply: supply.version):
+    for supply in sorted(supplies.values(), key=lambda supply: supply.version):
         for noted in supply.installations:
             stays[noted.from_at, noted.meter_no] = Installation(
                 meter_no=noted.meter_no,
@@ -153,11 +155,12 @@ def installations(supplies: Iterable[SupplyNoted]) -> tuple[Installation, ...]:
     return tuple(stays[key] for key in sorted(stays))
 
 
-def runs(meters: Iterable[Installation]) -> tuple[Run, ...]:
-    """The meters as runs: one begins where there was none before, where nobody wrote down the
+@once_per(_KEPT)
+def chain_of(supplies: Mapping[str, SupplyNoted]) -> tuple[Run, ...]:
+    """The meters of a point as runs: one begins where there was none before, where nobody wrote down the
     registers of an exchange, and on the day after the last meter ended."""
     chains: list[list[Installation]] = []
-    for meter in meters:
+    for meter in meters_of(supplies):
         if chains and _takes_over(chains[-1][-1], meter):
             chains[-1].append(meter)
         else:
@@ -192,12 +195,11 @@ def run_of(chain: tuple[Run, ...], meter_no: str, taken_at: str) -> Run | None:
 
 
 def _has(run: Run, meter_no: str, taken_at: str) -> bool:
-    return any(
-        meter.meter_no == meter_no
-        and meter.from_at <= taken_at
-        and (not meter.to_at or taken_at <= meter.to_at)
-        for meter in run.meters
-    )
+    for meter in run.meters:
+        if meter.meter_no == meter_no and meter.from_at <= taken_at:
+            if not meter.to_at or taken_at <= meter.to_at:
+                return True
+    return False
 
 
 # -- marks and spans -------------------------------------------------------------------------------
