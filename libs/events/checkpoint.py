@@ -25,6 +25,7 @@ from sqlalchemy import (
     delete,
     event,
     insert,
+    make_url,
     select,
     update,
 )
@@ -105,7 +106,9 @@ class Place:
 def open_engine(database_url: str) -> Engine:
     """An engine for SQLite or PostgreSQL with the checkpoint tables in it."""
     try:
-        engine = create_engine(database_url, pool_pre_ping=True)
+        # A file does not hang up: to ask it before every use only costs.
+        is_server = make_url(database_url).get_backend_name() != "sqlite"
+        engine = create_engine(database_url, pool_pre_ping=is_server)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _tune_sqlite)
         _metadata.create_all(engine)

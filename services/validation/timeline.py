@@ -157,8 +157,8 @@ def meters_of(supplies: Mapping[str, SupplyNoted]) -> tuple[Installation, ...]:
 
 @once_per(_KEPT)
 def chain_of(supplies: Mapping[str, SupplyNoted]) -> tuple[Run, ...]:
-    """The meters of a point as runs: one begins where there was none before, where nobody wrote down the
-    registers of an exchange, and on the day after the last meter ended."""
+    """The meters of a point as runs: one begins where there was none before, where nobody wrote
+    down the registers of an exchange, and on the day after the last meter ended."""
     chains: list[list[Installation]] = []
     for meter in meters_of(supplies):
         if chains and _takes_over(chains[-1][-1], meter):
@@ -196,9 +196,9 @@ def run_of(chain: tuple[Run, ...], meter_no: str, taken_at: str) -> Run | None:
 
 def _has(run: Run, meter_no: str, taken_at: str) -> bool:
     for meter in run.meters:
-        if meter.meter_no == meter_no and meter.from_at <= taken_at:
-            if not meter.to_at or taken_at <= meter.to_at:
-                return True
+        is_this = meter.meter_no == meter_no and meter.from_at <= taken_at
+        if is_this and (not meter.to_at or taken_at <= meter.to_at):
+            return True
     return False
 
 

@@ -229,13 +229,12 @@ class SimBroker:
         found = self.partition(topic, partition)
         self.check_range(topic, partition, first)
         records: list[Record] = []
-        at = first
-        while len(records) < limit:
-            record = found.visible(at)
-            if record is None:
-                return Slice(records, max(at, found.stable()))
-            records.append(record)
-            at = record.offset + 1
+        at, stable = first, found.stable()
+        while len(records) < limit and at < stable:
+            entry = found.entries[at]
+            at += 1
+            if entry.state == COMMITTED and entry.record is not None:
+                records.append(entry.record)
         return Slice(records, at)
 
     def check_range(self, topic: str, partition: int, offset: int) -> None:
