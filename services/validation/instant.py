@@ -66,6 +66,7 @@ def _day(text: str) -> date | None:
         return None
 
 
+@lru_cache(maxsize=_KEPT)
 def seconds_between(from_at: str, to_at: str) -> int:
     """Whole seconds from one instant to another, negative when `to_at` is earlier."""
     return (parse_instant(to_at, "to_at") - parse_instant(from_at, "from_at")) // _SECOND

@@ -142,6 +142,7 @@ class RegisterUsage:
     text: str = ""
 
 
+@lru_cache(maxsize=1024)
 def parse_ratio(ratio: str) -> int:
     """A ratio as an integer of 1e-6; BadInput when it is not above zero or has more decimals."""
     scaled = parse_scaled(ratio, RATIO_SCALE, "ratio")
