@@ -12,27 +12,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
-A = TypeVar("A")
+Arguments = TypeVarTuple("Arguments")
 T = TypeVar("T")
 
 
-def once_per(kept: int) -> Callable[[Callable[[A], T]], Callable[[A], T]]:
-    """Remember what a function of one argument gives for `kept` objects: by which object it is, not
-    by what it equals. Neither argument nor result may be changed afterwards."""
+def once_per(kept: int) -> Callable[[Callable[[*Arguments], T]], Callable[[*Arguments], T]]:
+    """Remember what a function gives for `kept` sets of arguments: by which objects they are, not
+    by what these equal. Neither arguments nor result may be changed afterwards."""
 
-    def remember(function: Callable[[A], T]) -> Callable[[A], T]:
-        known: dict[int, tuple[A, T]] = {}
+    def remember(function: Callable[[*Arguments], T]) -> Callable[[*Arguments], T]:
+        known: dict[tuple[int, ...], tuple[tuple[*Arguments], T]] = {}
 
         @wraps(function)
-        def asked(argument: A) -> T:
-            found = known.get(id(argument))
+        def asked(*arguments: *Arguments) -> T:
+            place = tuple(map(id, arguments))
+            found = known.get(place)
             if found is None:
                 if len(known) >= kept:
                     known.clear()
-                # The argument is kept too: as long as it is, no other object has its id.
-                found = known[id(argument)] = argument, function(argument)
+                # The arguments are kept too: as long as they are, nothing else has their ids.
+                found = known[place] = arguments, function(*arguments)
             return found[1]
 
         return asked

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from libs.events.memory import once_per
 from services.validation.basis_facts import BasisFacts, facts_with, measured_energy
 from services.validation.edit_events import EditHeld, EditRefused, EditRejected, EditTaken
 from services.validation.edit_state import Edits, Settled, noted, settle
@@ -134,8 +135,10 @@ class Point:
     voltages: dict[str, VoltageMonth] = field(default_factory=dict)
 
 
+@once_per(512)
 def evolve(state: Any, event: Any) -> Any:
-    """Fold one own event into the state of its point, or of the partition."""
+    """Fold one own event into the state of its point, or of the partition. Decisions look ahead
+    with it: what they found is what the fold is given next."""
     if isinstance(state, Shared):
         return _shared(state, event)
     point: Point = state or Point()
