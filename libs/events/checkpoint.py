@@ -7,7 +7,7 @@ named by core, partition, fold version and own topic; any other fold version is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,11 @@ from sqlalchemy import (
     delete,
     event,
     insert,
+    make_url,
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from libs.events.codec import encode_state, state_decoder
@@ -70,14 +72,25 @@ _POSITION = select(_standings.c.position).where(*_is_at(_standings))
 _STANDING = select(_standings.c.standing).where(*_is_at(_standings))
 _STATES = select(_rows.c.key, _rows.c.state).where(*_is_at(_rows))
 _DELETE_ALL = delete(_rows).where(*_is_at(_rows))
-_DELETE = _DELETE_ALL.where(_rows.c.key.in_(bindparam("keys", expanding=True)))
-_INSERT = insert(_rows)
+_DELETE = _DELETE_ALL.where(_rows.c.key == bindparam("at_key"))
 _BEGIN = insert(_standings)
 _MOVE = (
     update(_standings)
     .where(*_is_at(_standings), _standings.c.position == bindparam("expected"))
     .values(position=bindparam("position"), standing=bindparam("standing"))
 )
+
+
+def _upsert(written: Any) -> Any:
+    return written.on_conflict_do_update(
+        index_elements=[*_PLACE, "key"], set_={"state": written.excluded.state}
+    )
+
+
+_WRITE = {
+    "sqlite": _upsert(sqlite.insert(_rows)),
+    "postgresql": _upsert(postgresql.insert(_rows)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +106,9 @@ class Place:
 def open_engine(database_url: str) -> Engine:
     """An engine for SQLite or PostgreSQL with the checkpoint tables in it."""
     try:
-        engine = create_engine(database_url, pool_pre_ping=True)
+        # A file does not hang up: to ask it before every use only costs.
+        is_server = make_url(database_url).get_backend_name() != "sqlite"
+        engine = create_engine(database_url, pool_pre_ping=is_server)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _tune_sqlite)
         _metadata.create_all(engine)
@@ -167,15 +182,17 @@ class CheckpointStore:
                     return False
                 if expected is None:
                     connection.execute(_DELETE_ALL, _at(place))
-                for keys in _chunks(changed, 500):
-                    connection.execute(_DELETE, {**_at(place), "keys": keys})
+                at, named = _at(place), _named(place)
+                ended = [{**at, "at_key": key} for key, state in changed.items() if state is None]
+                if ended:
+                    connection.execute(_DELETE, ended)
                 written = [
-                    {**_named(place), "key": key, "state": state}
+                    {**named, "key": key, "state": state}
                     for key, state in changed.items()
                     if state is not None
                 ]
                 if written:
-                    connection.execute(_INSERT, written)
+                    connection.execute(_WRITE[self.engine.dialect.name], written)
         except SQLAlchemyError as error:
             raise Unavailable(f"checkpoint database: {type(error).__name__}") from error
         return True
@@ -205,9 +222,3 @@ def _named(place: Place) -> dict[str, Any]:
 def _at(place: Place) -> dict[str, Any]:
     """The place as the statements above name it."""
     return {f"at_{name}": value for name, value in _named(place).items()}
-
-
-def _chunks(changed: Mapping[str, object], size: int) -> Iterator[list[str]]:
-    keys: list[str] = list(changed)
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]

@@ -80,10 +80,7 @@ class Codec:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self._decoders: dict[str, tuple[EventType, Callable[[bytes], Any]]] = {
-            kind.full_name: (kind, msgspec.json.Decoder(kind.body).decode)
-            for kind in catalogue.by_name.values()
-        }
+        self._decoders: dict[str, Callable[[bytes], Any]] = {}  # made when first needed
 
     def knows(self, full_name: str) -> bool:
         """Whether the catalogue has the type, in this or an older version it can upcast."""
@@ -91,11 +88,15 @@ class Codec:
 
     def decode(self, full_name: str, value: bytes) -> Any:
         """The body of a record; Undecodable when type, version or a field is not as registered."""
-        found = self._decoders.get(full_name)
         try:
-            if found is not None:
-                return found[1](value)
-            return self._upcast(full_name, value)
+            decode = self._decoders.get(full_name)
+            if decode is not None:
+                return decode(value)
+            kind = self._resolve(full_name)
+            if kind is None or kind.full_name != full_name:
+                return self._upcast(full_name, value)
+            decode = self._decoders[full_name] = msgspec.json.Decoder(kind.body).decode
+            return decode(value)
         except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Undecodable(f"value of {full_name}", str(error)) from None
 

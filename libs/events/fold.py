@@ -45,6 +45,7 @@ class Fold:
         self._before = self.standing()
         self._due_of: dict[str, str] = {}
         self._due: list[tuple[str, str]] = []
+        self._due_unknown: set[str] = set()
 
     @property
     def shared(self) -> Any:
@@ -61,6 +62,10 @@ class Fold:
 
     def keys_due(self, until: str) -> Sequence[str]:
         """The keys whose deadline is at or before `until`, sorted by key."""
+        # A key changes many times between two ticks, and nobody asks for its deadline meanwhile.
+        for key in self._due_unknown:
+            self._index(key, self.states.get(key))
+        self._due_unknown.clear()
         found = set()
         for at, key in self._due:
             if at > until:
@@ -125,7 +130,7 @@ class Fold:
         for key, old in self._undo.items():
             if old is _UNSET:
                 self.states.pop(key, None)
-                self._index(key, None)
+                self._due_unknown.add(key)
             else:
                 self._set(key, old)
         self._undo = {}
@@ -140,7 +145,7 @@ class Fold:
             self.states.pop(key, None)
         else:
             self.states[key] = state
-        self._index(key, state)
+        self._due_unknown.add(key)
 
     def _index(self, key: str, state: Any) -> None:
         if key == SHARED:

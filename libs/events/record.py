@@ -73,8 +73,7 @@ def event_id(source: str, cause: Cause) -> str:
     return f"{source}/{cause}"
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The CloudEvents attributes of one event.
 
     `type` is the full name with its version (`billing.invoice_issued.v1`), `time` an instant in UTC

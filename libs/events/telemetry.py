@@ -186,15 +186,20 @@ class Telemetry:
             labels,
             registry=self.registry,
         )
+        # Every turn sets these: to look one up by its labels costs more than to set it.
+        self._lag, self._keys = self._lag.labels(name), self._keys.labels(name)
+        self._remaining = self._remaining.labels(name)
+        self._ready = self._partitions.labels(name, "ready")
+        self._recovering = self._partitions.labels(name, "recovering")
 
     def turn(self, loop: Loop) -> None:
         """Note that the loop turned: the heartbeat that liveness looks at."""
         self.heartbeat = time.monotonic()
-        self._partitions.labels(self.name, "ready").set(len(loop.ready))
-        self._partitions.labels(self.name, "recovering").set(len(loop.recovering))
-        self._keys.labels(self.name).set(sum(len(fold.states) for fold in loop.folds.values()))
+        self._ready.set(len(loop.ready))
+        self._recovering.set(len(loop.recovering))
+        self._keys.set(sum(len(fold.states) for fold in loop.folds.values()))
         remaining = sum(recovery.remaining for recovery in loop.recovering.values())
-        self._remaining.labels(self.name).set(remaining)
+        self._remaining.set(remaining)
 
     def took(self, records: Sequence[Record]) -> None:
         """Lag by time: how old the newest input was when it was decided, 0 when there is none."""
@@ -204,7 +209,7 @@ class Telemetry:
             newest_ms = max(record.timestamp_ms for record in records)
             self.lag_s = round(max(0.0, time.time() - newest_ms / 1000), 3)
         self.is_idle = not records
-        self._lag.labels(self.name).set(self.lag_s)
+        self._lag.set(self.lag_s)
 
     def committed(self, batch: Batch, took_s: float) -> None:
         """Count a committed transaction; a long turn of many of them is alive."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from libs.events.errors import BadInput
@@ -71,7 +71,7 @@ def make_certificate(**fields: str) -> Certificate:
         fix = "certify what passed or failed"
         raise BadInput("verdict", f"is {verdict!r}", fix)
     made = Certificate(format=FORMAT, kind=KINDS[verdict], **fields)
-    for name, value in asdict(made).items():
+    for name, value in _fields_of(made).items():
         if value == "" and name != "valid_until":
             raise BadInput(name, "is empty", "give it a value")
     issued = parse_day(made.issued_on, "issued_on")
@@ -86,7 +86,7 @@ def make_certificate(**fields: str) -> Certificate:
 
 def signed_bytes(certificate: Certificate) -> bytes:
     """The bytes that the signature is made over."""
-    return _canonical(asdict(certificate))
+    return _canonical(certificate)
 
 
 def content_digest(certificate: Certificate) -> str:
@@ -119,12 +119,12 @@ def certificate_of(judgement: Judgement, measured_on: str, due_on: str, by: str)
 
 def result_digest(judgement: Any) -> str:
     """SHA-256 (hex) of a judgement's canonical bytes: what `result_sha256` is."""
-    return hashlib.sha256(_canonical(asdict(judgement))).hexdigest()
+    return hashlib.sha256(_canonical(judgement)).hexdigest()
 
 
 def encode_signed(signed: SignedCertificate) -> bytes:
     """The bytes of the file: one line."""
-    return _canonical(asdict(signed)) + b"\n"
+    return _canonical(signed) + b"\n"
 
 
 def decode_signed(content: bytes) -> SignedCertificate:
@@ -157,4 +157,12 @@ def _texts(members: Any) -> dict[str, str]:
 
 
 def _canonical(document: Any) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(
+        document, default=_fields_of, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    return text.encode()
+
+
+def _fields_of(made: Any) -> dict[str, Any]:
+    # Not asdict, which copies everything below as well.
+    return {field.name: getattr(made, field.name) for field in fields(made)}

@@ -8,20 +8,16 @@ of a device would come after it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from libs.events.errors import BadInput
-from services.metrology.judgement import INSTANT, local_day
+from services.metrology.judgement import parse_instant
 
 
 def check_past(field_name: str, at: str, told_at: str, margin_min: int = 0) -> None:
     """BadInput when one is no instant, or `at` is more than `margin_min` after `told_at`."""
-    local_day(at, 0, field_name)
-    local_day(told_at, 0, "told_at")
-    if _instant(at) - _instant(told_at) > timedelta(minutes=margin_min):
+    if parse_instant(at, field_name) - parse_instant(told_at, "told_at") > timedelta(
+        minutes=margin_min
+    ):
         problem = f"{at} is after {told_at}, when it was told"
         raise BadInput(field_name, problem, "correct the clock or the date, and tell it again")
-
-
-def _instant(at: str) -> datetime:
-    return datetime.strptime(at, INSTANT).replace(tzinfo=UTC)

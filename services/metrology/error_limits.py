@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from libs.events.errors import BadInput
 from libs.events.quantities import parse_scaled
@@ -196,6 +197,7 @@ def _overlap(one: LimitRow, other: LimitRow) -> bool:
     return starts_before_end and ends_after_start
 
 
+@lru_cache(maxsize=1024)
 def parse_current(text: str, meter: MeterRating) -> Fraction | None:
     """The current of a load point as a multiple of the meter's base current, exactly.
 

@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import cache, lru_cache
+from typing import NoReturn
 
 from libs.events.errors import BadInput
 from libs.events.quantities import ROUNDING, format_scaled, parse_scaled
@@ -42,7 +45,7 @@ VERDICTS = (FAILED, NOT_JUDGED, PASSED)
 """From the strongest to the weakest: the verdict on the meter is the first one found."""
 
 NOT_DONE = "not_done"
-INSTANT = "%Y-%m-%dT%H:%M:%SZ"
+_INSTANT = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,16 @@ class Judgement:
 
 def content_hash(rules: JudgementRules) -> str:
     """SHA-256 (hex) over the rules in canonical JSON: the same data, the same hash."""
+    return _hash_of_default() if rules is DEFAULT_RULES else _hash(rules)
+
+
+@cache
+def _hash_of_default() -> str:
+    # Nearly every judgement is made by the rules that are a constant.
+    return _hash(DEFAULT_RULES)
+
+
+def _hash(rules: JudgementRules) -> str:
     text = json.dumps(asdict(rules), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -295,14 +308,41 @@ def class_number(text: str) -> int:
 
 def local_day(at: str, utc_offset_minutes: int, field_name: str = "measured_at") -> str:
     """The day of an instant in the utility's zone; BadInput names the field when it is none."""
+    day_on = _local_day(at, utc_offset_minutes)
+    return day_on if day_on is not None else _refuse_instant(at, field_name)
+
+
+def parse_instant(at: str, field_name: str) -> datetime:
+    """An instant of the wire; BadInput names the field when it is none."""
+    instant = _instant(at)
+    return instant if instant is not None else _refuse_instant(at, field_name)
+
+
+def _refuse_instant(at: str, field_name: str) -> NoReturn:
+    fix = "write it like 2026-01-31T16:00:00Z"
+    raise BadInput(field_name, f"{at!r} is no instant", fix)
+
+
+# The same few instants are asked for over and over, with every tick and every entry of a meter.
+@lru_cache(maxsize=4096)
+def _local_day(at: str, utc_offset_minutes: int) -> str | None:
+    instant = _instant(at)
+    if instant is None:
+        return None
     try:
-        instant = datetime.strptime(at, INSTANT).replace(tzinfo=UTC)
-        if instant.strftime(INSTANT) != at:  # 2026-3-1T2:0:0Z, which no comparison of texts bears
-            raise ValueError(at)
         return (instant + timedelta(minutes=utc_offset_minutes)).date().isoformat()
-    except (ValueError, OverflowError):  # no instant, or its local day is none of the calendar
-        fix = "write it like 2026-01-31T16:00:00Z"
-        raise BadInput(field_name, f"{at!r} is no instant", fix) from None
+    except OverflowError:  # its local day is none of the calendar
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _instant(at: str) -> datetime | None:
+    if not _INSTANT.fullmatch(at):  # 2026-3-1T2:0:0Z, say, which no comparison of texts bears
+        return None
+    try:
+        return datetime.fromisoformat(at)
+    except ValueError:
+        return None
 
 
 Place = tuple[Fraction | str | None, str, str]

@@ -21,8 +21,8 @@ from services.validation.timeline import (
     add_days,
     day_closed_by,
     day_of,
-    installations,
     latest_supply,
+    meters_of,
     supply_on,
 )
 
@@ -39,7 +39,7 @@ def unit_of(place: AreaPlace) -> str:
 
 def area_places(supplies: Mapping[str, SupplyNoted]) -> tuple[AreaPlace, ...]:
     """All stays of a point, in order of time; a change that says nothing new begins no other."""
-    meters = installations(supplies.values())
+    meters = meters_of(supplies)
     found: list[AreaPlace] = []
     for first_on, next_on in pairwise((*_turning_days(supplies, meters), "")):
         place = _place_on(supplies, meters, first_on)

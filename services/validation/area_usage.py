@@ -34,7 +34,7 @@ from services.validation.interval_series import EDITED
 from services.validation.reactions import RegistersRead
 from services.validation.revision import USAGE
 from services.validation.state import Point
-from services.validation.timeline import day_of, installations
+from services.validation.timeline import day_of, meters_of
 
 AREA_USAGE = "validation.area_usage"
 IMPORT = "1-0:1.8.0"
@@ -97,7 +97,7 @@ def _moved(
     for unit in sorted({unit_of(place) for place in (*old, *new)}):
         body = PlacesPublished(usage_point=key, places=new)
         yield Emit(body, topic=AREA_USAGE, key=unit)
-    meters = installations(supplies.values())
+    meters = meters_of(supplies)
     for day_on, quality, energy in _known_days(before):
         now = place_on(new, day_on)
         if now is None or day_on in told_days:
@@ -169,7 +169,7 @@ def _shown(
     """What meters showed, by the id of the reading: all marks that a day may lie between. The clock
     is known of readings that are judged now."""
     found: dict[str, _Shown] = {}
-    for meter in installations(supplies.values()):
+    for meter in meters_of(supplies):
         for end, registers in (("initial", meter.initial), ("final", meter.final)):
             found[f"{end}/{meter.meter_no}"] = _Shown(meter_no=meter.meter_no, registers=registers)
     for mark in before.readings.values():

@@ -80,7 +80,7 @@ from services.validation.timeline import (
     Span,
     add_days,
     day_of,
-    installations,
+    meters_of,
     run_of,
     spans,
     supply_on,
@@ -207,7 +207,7 @@ def _settled_facts(point: Point) -> tuple[str, tuple[Installation, ...]]:
     """Who is supplied on the anchor's day, and the meters as they stood by its end."""
     end = day_end_at(point.anchor_on)
     supply = supply_on(point.supplies, point.anchor_on)
-    meters = (meter for meter in installations(point.supplies.values()) if meter.from_at < end)
+    meters = (meter for meter in meters_of(point.supplies) if meter.from_at < end)
     stood = (
         meter if meter.to_at <= end else replace(meter, to_at="", final={}) for meter in meters
     )

@@ -47,7 +47,7 @@ from services.validation.register_usage import PERMILLE, parse_register, plausib
 from services.validation.revision import margin_of, revise, runs_of, usages_between, work_out
 from services.validation.rules_in_force import point_rules
 from services.validation.state import Established, Point, evolve
-from services.validation.timeline import installations, spans
+from services.validation.timeline import meters_of, spans
 
 APPROVED, REFUSED = "approved", "refused"
 REASON_LENGTH_MOST = 500
@@ -249,7 +249,7 @@ def _most_wh(point: Point, day_on: str, policy: Policy) -> int:
     """What the point's connection can carry in a day, 0 when that is not known."""
     begin, end = format_instant(day_start(day_on)), day_end_at(day_on)
     margin = margin_of(point, policy)
-    chain = installations(point.supplies.values())
+    chain = meters_of(point.supplies)
     here = [meter for meter in chain if meter.from_at < end and (meter.to_at or end) > begin]
     capacity_w = max((meter.capacity_w for meter in here), default=0)
     return plausible_usage(floor_div(capacity_w * margin, PERMILLE), begin, end)

@@ -84,7 +84,7 @@ from services.validation.state import (
     evolve,
     open_profiles,
 )
-from services.validation.timeline import add_days, days_between, installations, run_of
+from services.validation.timeline import add_days, days_between, meters_of, run_of
 
 SLOT_RULES = frozenset({"bad_value", "capacity", "negative_interval", "spike"})
 """Rules whose `fail` makes an interval a failed one. The others are about the point or the day."""
@@ -350,7 +350,7 @@ def _against_register(
 def _facts(
     point: Point, key: str, day_on: str, installed: Installation, minutes: int
 ) -> PointFacts:
-    meters = installations(point.supplies.values())
+    meters = meters_of(point.supplies)
     facts = facts_of(key, supply_of_day(point.supplies, day_on), meters)
     return replace(
         facts,

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from libs.events.errors import BadInput
 from libs.events.quantities import WH_PER_KWH, floor_div, parse_scaled
@@ -71,6 +72,7 @@ class RegisterName:
         return f"{self.channel}{self.quantity}.{self.kind}.0"
 
 
+@lru_cache(maxsize=1024)
 def parse_register(register: str) -> RegisterName:
     """An OBIS code such as `1-0:1.8.0` or `1.8.0`; BadInput when it is none."""
     match = _OBIS.fullmatch(register)
@@ -140,6 +142,7 @@ class RegisterUsage:
     text: str = ""
 
 
+@lru_cache(maxsize=1024)
 def parse_ratio(ratio: str) -> int:
     """A ratio as an integer of 1e-6; BadInput when it is not above zero or has more decimals."""
     scaled = parse_scaled(ratio, RATIO_SCALE, "ratio")

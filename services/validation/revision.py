@@ -53,11 +53,11 @@ from services.validation.timeline import (
     Run,
     Span,
     add_days,
+    chain_of,
     day_of,
-    installations,
+    meters_of,
     next_supplied,
     open_ends,
-    runs,
     spans,
     supply_on,
 )
@@ -67,7 +67,7 @@ USAGE = "validation.usage"
 
 def runs_of(point: Point) -> tuple[Run, ...]:
     """The runs of meters at the point."""
-    return runs(installations(point.supplies.values()))
+    return chain_of(point.supplies)
 
 
 def margin_of(point: Point, policy: Policy) -> int:
@@ -257,7 +257,7 @@ def _primary(run: Run, mark: Mark) -> tuple[UsageDemand, ...]:
 def _has_exchange(point: Point, day_on: str) -> bool:
     """Whether a meter took over within a day."""
     begin, end = format_instant(day_start(day_on)), day_end_at(day_on)
-    meters = installations(point.supplies.values())
+    meters = meters_of(point.supplies)
     return any(begin <= meter.from_at < end for meter in meters[1:])
 
 
@@ -265,11 +265,7 @@ def revise(
     point: Point, key: str, day: DayUsage, known: Established, because: str, policy: Policy
 ) -> Iterator[Emit]:
     """The next revision of a day that is not worked out between marks: settled, or behind them."""
-    begun = [
-        meter
-        for meter in installations(point.supplies.values())
-        if meter.from_at < day_end_at(day.day_on)
-    ]
+    begun = [meter for meter in meters_of(point.supplies) if meter.from_at < day_end_at(day.day_on)]
     body = _next(
         replace(point, usage={**point.usage, day.day_on: known}),
         key,

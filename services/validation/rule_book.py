@@ -10,9 +10,12 @@ the policy file changes it, and `vee check` also takes a book in a file (`rule_b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 
 from libs.events.errors import BadInput
+from libs.events.memory import once_per
 from services.validation.rule_set import PARAMETERS, RuleSet, RuleSettings, check_rule_set
 
 REMOTE_REGISTER = "remote_register"
@@ -74,6 +77,15 @@ class RuleBook:
 def rule_set_for(book: RuleBook, usage_class: str, source: str) -> RuleSet:
     """The rule set of a class and a source: the book's rules with every variant that applies, in
     the order of the book. Its id names them; its content hash is of what came out."""
+    return _sets_of(book)(usage_class, source)
+
+
+@once_per(64)
+def _sets_of(book: RuleBook) -> Callable[[str, str], RuleSet]:
+    return lru_cache(maxsize=64)(partial(_laid_together, book))
+
+
+def _laid_together(book: RuleBook, usage_class: str, source: str) -> RuleSet:
     rules, names = dict(book.rules), [book.id]
     for name, variant in book.variants.items():
         if variant.applies(usage_class, source):

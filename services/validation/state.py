@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from libs.events.memory import once_per
 from services.validation.basis_facts import BasisFacts, facts_with, measured_energy
 from services.validation.edit_events import EditHeld, EditRefused, EditRejected, EditTaken
 from services.validation.edit_state import Edits, Settled, noted, settle
@@ -44,9 +45,8 @@ from services.validation.timeline import (
     Mark,
     Run,
     add_days,
-    installations,
+    chain_of,
     marks,
-    runs,
     supply_on,
 )
 from services.validation.voltage_state import VoltageMonth, months_with
@@ -135,8 +135,10 @@ class Point:
     voltages: dict[str, VoltageMonth] = field(default_factory=dict)
 
 
+@once_per(512)
 def evolve(state: Any, event: Any) -> Any:
-    """Fold one own event into the state of its point, or of the partition."""
+    """Fold one own event into the state of its point, or of the partition. Decisions look ahead
+    with it: what they found is what the fold is given next."""
     if isinstance(state, Shared):
         return _shared(state, event)
     point: Point = state or Point()
@@ -299,7 +301,7 @@ def _edit_of(edits: Edits, day_on: str) -> str:
 def _anchor(point: Point) -> str:
     """The last day up to which all is actual and nothing can come any more, or the last mark that
     is too old for anything before it to be still read."""
-    chain = runs(installations(point.supplies.values()))
+    chain = chain_of(point.supplies)
     anchor_on = point.anchor_on
     known = [(run, marks(run, point.readings, anchor_on)) for run in chain]
     days = [mark.day_on for _, found in known for mark in found]

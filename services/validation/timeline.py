@@ -11,16 +11,19 @@ neighbouring marks of one run, a `Span`; between runs nothing was measured and n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from itertools import pairwise
 
+from libs.events.memory import once_per
 from services.validation.events import SupplyNoted, UsageDemand
 from services.validation.instant import UTC_OFFSET_MINUTES, parse_day, parse_instant
 from services.validation.register_usage import Installation, Snapshot
 
 _SECOND = timedelta(seconds=1)
+_KEPT = 4096  # a decision asks for the same few days over and over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +74,20 @@ class OpenEnd:
 # -- days ------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=_KEPT)
 def day_of(at: str) -> str:
     """The day in the utility's zone in which an instant lies."""
     return (parse_instant(at) + timedelta(minutes=UTC_OFFSET_MINUTES)).date().isoformat()
 
 
+@lru_cache(maxsize=_KEPT)
 def day_closed_by(at: str) -> str:
     """The day that an end at an instant closes: 00:00 is still 24:00 of the day before."""
     moment = parse_instant(at) + timedelta(minutes=UTC_OFFSET_MINUTES) - _SECOND
     return moment.date().isoformat()
 
 
+@lru_cache(maxsize=_KEPT)
 def add_days(day_on: str, days: int) -> str:
     """The day some days later (or earlier)."""
     return (parse_day(day_on) + timedelta(days=days)).isoformat()
@@ -129,11 +135,12 @@ def next_supplied(supplies: Mapping[str, SupplyNoted], after_on: str) -> str:
 # -- by which meter --------------------------------------------------------------------------------
 
 
-def installations(supplies: Iterable[SupplyNoted]) -> tuple[Installation, ...]:
-    """All stays of meters at the point, in order of time. Each supply has those of its own days; a
+@once_per(_KEPT)
+def meters_of(supplies: Mapping[str, SupplyNoted]) -> tuple[Installation, ...]:
+    """All stays of meters at a point, in order of time. Each supply has those of its own days; a
     stay that two of them know is taken from the later version."""
     stays: dict[tuple[str, str], Installation] = {}
-    for supply in sorted(supplies, key=lambda supply: supply.version):
+    for supply in sorted(supplies.values(), key=lambda supply: supply.version):
         for noted in supply.installations:
             stays[noted.from_at, noted.meter_no] = Installation(
                 meter_no=noted.meter_no,
@@ -148,11 +155,12 @@ def installations(supplies: Iterable[SupplyNoted]) -> tuple[Installation, ...]:
     return tuple(stays[key] for key in sorted(stays))
 
 
-def runs(meters: Iterable[Installation]) -> tuple[Run, ...]:
-    """The meters as runs: one begins where there was none before, where nobody wrote down the
-    registers of an exchange, and on the day after the last meter ended."""
+@once_per(_KEPT)
+def chain_of(supplies: Mapping[str, SupplyNoted]) -> tuple[Run, ...]:
+    """The meters of a point as runs: one begins where there was none before, where nobody wrote
+    down the registers of an exchange, and on the day after the last meter ended."""
     chains: list[list[Installation]] = []
-    for meter in meters:
+    for meter in meters_of(supplies):
         if chains and _takes_over(chains[-1][-1], meter):
             chains[-1].append(meter)
         else:
@@ -187,12 +195,11 @@ def run_of(chain: tuple[Run, ...], meter_no: str, taken_at: str) -> Run | None:
 
 
 def _has(run: Run, meter_no: str, taken_at: str) -> bool:
-    return any(
-        meter.meter_no == meter_no
-        and meter.from_at <= taken_at
-        and (not meter.to_at or taken_at <= meter.to_at)
-        for meter in run.meters
-    )
+    for meter in run.meters:
+        is_this = meter.meter_no == meter_no and meter.from_at <= taken_at
+        if is_this and (not meter.to_at or taken_at <= meter.to_at):
+            return True
+    return False
 
 
 # -- marks and spans -------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from services.validation.policy import DEFAULT_POLICY
 from services.wiring import on_table
 from tests.simulation.path import IMPORT, PARTITIONS, WRITTEN, day_on, decoded, local_at
 
-SEEDS = 100
+SEEDS = 200
 DAYS = 4
 TURNS = 2
 HOMES = {"A1": "A", "A2": "A", "B1": "B", "C1": "C"}

@@ -22,6 +22,7 @@ from libs.events.loop import Limits, Loop
 from libs.events.record import Envelope, envelope_headers, partition_of
 from libs.events.recovery import Patience
 from libs.events.registry import Catalogue
+from libs.events.telemetry import Telemetry
 from libs.events.testing.simbroker import SimBroker, SimCrash
 from libs.events.testing.simlog import SimLog
 
@@ -47,10 +48,11 @@ class Faults:
 
 @dataclass(slots=True)
 class Worker:
-    """One member: how to make it, and the loop while it lives."""
+    """One member: how to make it, its metrics, and the loop while it lives."""
 
     core: Core
     member: str
+    telemetry: Telemetry
     loop: Loop | None = None
     frozen_until: int = 0
 
@@ -100,7 +102,7 @@ class Simulation:
         self.engine = open_engine("sqlite://")
         self.store = CheckpointStore(self.engine)
         self.workers = [
-            Worker(core, f"{core.name}-{ordinal}")
+            Worker(core, f"{core.name}-{ordinal}", Telemetry(core.name))
             for core in self.cores
             for ordinal in range(self.members)
         ]
@@ -225,6 +227,7 @@ class Simulation:
             ),
             patience=Patience(open_transaction_s=60.0),
             now=lambda: self.broker.now_ms / 1000,
+            telemetry=worker.telemetry,
         )
 
     def _bounds(self) -> Bounds:

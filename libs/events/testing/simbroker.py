@@ -52,13 +52,17 @@ class Partition:
 
     def bounds(self) -> Bounds:
         """Low, last stable and high offset."""
-        high = len(self.entries)
-        return Bounds(self.low, min(self.first_open.values(), default=high), high)
+        return Bounds(self.low, self.stable(), len(self.entries))
+
+    def stable(self) -> int:
+        """The last stable offset: nothing at or above it is settled for readers."""
+        return min(self.first_open.values()) if self.first_open else len(self.entries)
 
     def visible(self, first: int) -> Record | None:
         """The first committed record at or above `first` and below the last stable offset."""
-        for offset in range(first, self.bounds().stable):
-            entry = self.entries[offset]
+        entries = self.entries
+        for offset in range(first, self.stable()):
+            entry = entries[offset]
             if entry.state == COMMITTED and entry.record is not None:
                 return entry.record
         return None
@@ -225,13 +229,12 @@ class SimBroker:
         found = self.partition(topic, partition)
         self.check_range(topic, partition, first)
         records: list[Record] = []
-        at = first
-        while len(records) < limit:
-            record = found.visible(at)
-            if record is None:
-                return Slice(records, max(at, found.bounds().stable))
-            records.append(record)
-            at = record.offset + 1
+        at, stable = first, found.stable()
+        while len(records) < limit and at < stable:
+            entry = found.entries[at]
+            at += 1
+            if entry.state == COMMITTED and entry.record is not None:
+                records.append(entry.record)
         return Slice(records, at)
 
     def check_range(self, topic: str, partition: int, offset: int) -> None:

@@ -128,8 +128,10 @@ class SimLog(SimReader):
 
     def heartbeat(self) -> None:
         """Alive, not frozen and polling: the session goes on."""
+        if not self.alive or self.frozen:
+            return
         mine = self.broker.group(self.group).members.get(self.member)
-        if self.alive and not self.frozen and mine and mine.member_id == self._member_id:
+        if mine and mine.member_id == self._member_id:
             until = self._polled_ms + self.broker.max_poll_interval_ms
             mine.heard_ms = max(mine.heard_ms, min(self.broker.now_ms, until))
 

@@ -214,6 +214,9 @@ def test_a_wrong_instant_is_named() -> None:
         local_day("today", 480)
     with pytest.raises(BadInput, match="is no instant"):
         local_day("2026-3-1T2:0:0Z", 480)
+    for text in ("2026-02-29T00:00:00Z", "2026-02-28T24:00:00Z", "0999-01-01T00:00:00Z"):
+        with pytest.raises(BadInput, match="is no instant"):
+            local_day(text, 480)
 
 
 def test_the_hash_of_the_rules_changes_with_them() -> None:
