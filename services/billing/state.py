@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from services.billing.agreement import HouseholdSize
 from services.billing.bill_checks import PastBill, past_bill
 from services.billing.correction import IssuedBill, apply_round
 from services.billing.events import (
@@ -208,11 +209,17 @@ def _to_correct(account: Account, month: str, reason: Reason) -> Account:
 
 def _agreed(before: Account, after: Account, reason: Reason) -> Account:
     """Other terms, or other days that are ours to bill."""
+    is_other = _household(before) != _household(after)
     for bill in before.issued:
         month = bill.bill.period
-        if parts_of(before, month) != parts_of(after, month):
+        if is_other or parts_of(before, month) != parts_of(after, month):
             after = _to_correct(after, month, reason)
     return after
+
+
+def _household(account: Account) -> tuple[HouseholdSize, ...]:
+    """What allowances follow from by the book; of which months is known with the book only."""
+    return account.agreement.household if account.agreement is not None else ()
 
 
 def _opened(account: Account, event: OpeningNoted) -> Account:
