@@ -1,7 +1,7 @@
 """May this be rated at all? What is missing or contradictory, and what only looks odd.
 
 A finding withholds the bill, because any figure would be a guess. What is sound and not rated yet
-is listed by gaps.py.
+is listed by unrated.py.
 
     a point without usage              -> Finding(rule="usage_missing", ...), and no bill
     a price list of another class      -> a warning: the bill is made, and a person looks at it

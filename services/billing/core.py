@@ -29,7 +29,6 @@ PURE_MODULES = (
             "decide",
             "energy_charge",
             "events",
-            "gaps",
             "household",
             "late_fee",
             "meter_correction",
@@ -48,6 +47,7 @@ PURE_MODULES = (
             "ticks",
             "tier_charge",
             "tiers",
+            "unrated",
             "usage",
         )
     ),

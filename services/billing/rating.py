@@ -19,7 +19,6 @@ from services.billing.agreement import AgreementTerms
 from services.billing.basic_charge import basic_charge_stage
 from services.billing.bill import Bill, Finding, NotYetRated, RatingPart
 from services.billing.energy_charge import energy_stage, unusual_periods
-from services.billing.gaps import not_yet_rated
 from services.billing.point_relations import in_force
 from services.billing.power_factor import power_factor_stage
 from services.billing.price_book import PriceBook, reference
@@ -27,6 +26,7 @@ from services.billing.quantities import quantity_stage
 from services.billing.stage import Rating, Stage
 from services.billing.tier_charge import tier_stage
 from services.billing.tiers import TierPosition
+from services.billing.unrated import not_yet_rated
 from services.billing.usage import AccountUsage
 
 STAGES: tuple[Stage, ...] = (

@@ -1,8 +1,8 @@
 """The plan of the demo: which day brings what. Days are of the utility's zone.
 
-Each method is one person's or device's story; `STORIES` has them all, with those that have modules
-of their own, and each looks whether it is its day. Nothing is decided here that the services decide:
-people look at what the topics say (memory) and act.
+Each method is the story of a person or a device. `STORIES` has them all, with those of modules of
+their own. Nothing is decided here that the services decide: people look at what the topics say
+(memory) and act.
 """
 
 from __future__ import annotations

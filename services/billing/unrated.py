@@ -1,8 +1,8 @@
-"""What the agreement, the book or the usage holds and this version does not rate: a rule per gap.
+"""What the agreement, the book or the usage holds and this version does not rate: a rule each.
 
 Such a part is listed as `not_yet_rated`; it withholds the bill wherever leaving it out would make a
 line wrong, so nothing is ever priced silently or wrongly. Who rates a part takes its rule out of
-`GAPS`.
+`UNRATED`.
 
     a fixed-quantity relation   -> NotYetRated(what="fixed_quantity", withheld=True)
     a producer's export         -> NotYetRated(what="feed_in", withheld=False); the import is billed
@@ -26,15 +26,15 @@ DEMAND_MODES = ("contract_demand", "measured_demand")
 CUT = ("main", "deducted", "check")
 """Relations that hold on all days of a part; the others have rules of their own."""
 
-Gap = Callable[[InForce], Iterator[NotYetRated]]
+Rule = Callable[[InForce], Iterator[NotYetRated]]
 
 
 def not_yet_rated(given: InForce) -> tuple[NotYetRated, ...]:
     """Everything in the agreement or the usage that this version does not rate, with the reason."""
-    return tuple(found for rule in GAPS for found in rule(given))
+    return tuple(found for rule in UNRATED for found in rule(given))
 
 
-def _gap(what: str, point: str, reason: str, *, withheld: bool = True) -> NotYetRated:
+def _unrated(what: str, point: str, reason: str, *, withheld: bool = True) -> NotYetRated:
     return NotYetRated(what=what, point=point, reason=reason, withheld=withheld)
 
 
@@ -44,9 +44,9 @@ def _gap(what: str, point: str, reason: str, *, withheld: bool = True) -> NotYet
 def prepaid(given: InForce) -> Iterator[NotYetRated]:
     terms = given.part.terms
     if terms.payment_mode != "postpaid":
-        yield _gap(terms.payment_mode, "", "only postpaid accounts are billed")
+        yield _unrated(terms.payment_mode, "", "only postpaid accounts are billed")
     elif terms.prepaid is not None:
-        yield _gap("prepaid_terms", "", "a postpaid account has terms of a prepaid one")
+        yield _unrated("prepaid_terms", "", "a postpaid account has terms of a prepaid one")
 
 
 # -- relations of points --------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def _of_kind(given: InForce, kind: str) -> Iterator[PointRelation]:
 
 def _relation(given: InForce, kind: str) -> Iterator[NotYetRated]:
     for each in _of_kind(given, kind):
-        yield _gap(kind, each.point, f"the relation {kind} is not rated yet")
+        yield _unrated(kind, each.point, f"the relation {kind} is not rated yet")
 
 
 def fixed_ratio(given: InForce) -> Iterator[NotYetRated]:
@@ -91,7 +91,7 @@ def relation_change(given: InForce) -> Iterator[NotYetRated]:
         days = overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
         if each.kind in CUT and days and days != (usage.from_on, usage.until_on):
             reason = f"the relation changes within {usage.from_on} to {usage.until_on}"
-            yield _gap("relation_change", each.point, reason)
+            yield _unrated("relation_change", each.point, reason)
 
 
 # -- producers ------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def relation_change(given: InForce) -> Iterator[NotYetRated]:
 
 def feed_in(given: InForce) -> Iterator[NotYetRated]:
     for each in _of_kind(given, "feed_in"):
-        yield _gap("feed_in", each.point, "feed-in is not valued yet", withheld=False)
+        yield _unrated("feed_in", each.point, "feed-in is not valued yet", withheld=False)
 
 
 def feed_in_import(given: InForce) -> Iterator[NotYetRated]:
@@ -107,20 +107,20 @@ def feed_in_import(given: InForce) -> Iterator[NotYetRated]:
     for each in sorted(given.part.usage.points, key=lambda each: each.point):
         if each.point in generators and each.import_wh:
             reason = f"the import of a feed-in point ({each.import_wh} Wh) is not billed yet"
-            yield _gap("feed_in_import", each.point, reason, withheld=False)
+            yield _unrated("feed_in_import", each.point, reason, withheld=False)
 
 
 def export(given: InForce) -> Iterator[NotYetRated]:
     """What other points than those of feed-in exported."""
     for point in sorted(_producers(given) - _generators(given)):
-        yield _gap("feed_in", point, "exported energy is not valued yet", withheld=False)
+        yield _unrated("feed_in", point, "exported energy is not valued yet", withheld=False)
 
 
 def feed_in_price_list(given: InForce) -> Iterator[NotYetRated]:
     name = given.part.terms.feed_in_price_list
     if name:
         reason = f"feed-in is not valued yet by the price list {name}"
-        yield _gap("feed_in_price_list", "", reason, withheld=False)
+        yield _unrated("feed_in_price_list", "", reason, withheld=False)
 
 
 def feed_in_list(given: InForce) -> Iterator[NotYetRated]:
@@ -128,13 +128,13 @@ def feed_in_list(given: InForce) -> Iterator[NotYetRated]:
     for point in given.priced:
         price_list = given.part.book.price_lists.get(point.price_list)
         if price_list is not None and price_list.kind == "feed_in":
-            yield _gap("feed_in_list", point.point, "price lists of feed-in are not rated yet")
+            yield _unrated("feed_in_list", point.point, "price lists of feed-in are not rated yet")
 
 
 def power_factor_of_producer(given: InForce) -> Iterator[NotYetRated]:
     if given.part.terms.power_factor_standard and _producers(given) | _generators(given):
         reason = "which reactive quadrants of a producer count is not decided yet"
-        yield _gap("power_factor_of_producer", "", reason)
+        yield _unrated("power_factor_of_producer", "", reason)
 
 
 def _producers(given: InForce) -> set[str]:
@@ -160,7 +160,7 @@ def transformer_state(given: InForce) -> Iterator[NotYetRated]:
     for each in _transformers(given):
         if each.state != "in_use":
             reason = f"transformer {each.id} is {each.state}; only the state in_use is rated yet"
-            yield _gap("transformer_state", "", reason, withheld=withheld)
+            yield _unrated("transformer_state", "", reason, withheld=withheld)
 
 
 def transformer_share(given: InForce) -> Iterator[NotYetRated]:
@@ -168,24 +168,24 @@ def transformer_share(given: InForce) -> Iterator[NotYetRated]:
     for each in _transformers(given):
         if each.share != WHOLE or each.shared_with:
             reason = f"transformer {each.id} is shared ({each.share}); shares are not rated yet"
-            yield _gap("transformer_share", "", reason, withheld=withheld)
+            yield _unrated("transformer_share", "", reason, withheld=withheld)
 
 
 def transformer_loss(given: InForce) -> Iterator[NotYetRated]:
     for point in given.priced:
         if point.voltage_class != LOW_VOLTAGE and point.metering_side == "low":
             reason = "transformer loss of low-side metering is not rated yet"
-            yield _gap("transformer_loss", point.point, reason)
+            yield _unrated("transformer_loss", point.point, reason)
         elif point.loss_table:
             reason = f"transformer loss by the table {point.loss_table} is not rated yet"
-            yield _gap("transformer_loss", point.point, reason)
+            yield _unrated("transformer_loss", point.point, reason)
 
 
 def line_loss(given: InForce) -> Iterator[NotYetRated]:
     for point in given.priced:
         if point.line_loss is not None:
             reason = f"line loss by {point.line_loss.kind} is not rated yet"
-            yield _gap("line_loss", point.point, reason)
+            yield _unrated("line_loss", point.point, reason)
 
 
 def _with_demand(given: InForce) -> Iterator[tuple[PointTerms, DemandRule]]:
@@ -204,14 +204,14 @@ def feeder_demand(given: InForce) -> Iterator[NotYetRated]:
     feeders = Counter(point.feeder for point, _ in _with_demand(given) if point.feeder)
     for feeder in sorted(feeder for feeder, points in feeders.items() if points > 1):
         reason = f"the demand of several points of the feeder {feeder} is not rated yet"
-        yield _gap("feeder_demand", "", reason)
+        yield _unrated("feeder_demand", "", reason)
 
 
 def load_hours(given: InForce) -> Iterator[NotYetRated]:
     for point, rule in _with_demand(given):
         if rule.load_hours_kwh_per_kva:
             reason = f"the demand price by energy per kVA ({rule.name}) is not rated yet"
-            yield _gap("load_hours", point.point, reason)
+            yield _unrated("load_hours", point.point, reason)
 
 
 # -- lines of money -------------------------------------------------------------------------------
@@ -219,14 +219,14 @@ def load_hours(given: InForce) -> Iterator[NotYetRated]:
 
 def free_allowance(given: InForce) -> Iterator[NotYetRated]:
     if given.part.terms.free_allowance:
-        yield _gap("free_allowance", "", "free energy is not rated yet")
+        yield _unrated("free_allowance", "", "free energy is not rated yet")
 
 
 def minimum_charge(given: InForce) -> Iterator[NotYetRated]:
     for point in given.priced:
         price_list = given.part.book.price_lists.get(point.price_list)
         if price_list is not None and price_list.minimum_charge:
-            yield _gap("minimum_charge", point.point, "minimum charges are not rated yet")
+            yield _unrated("minimum_charge", point.point, "minimum charges are not rated yet")
 
 
 def account_component(given: InForce) -> Iterator[NotYetRated]:
@@ -234,23 +234,23 @@ def account_component(given: InForce) -> Iterator[NotYetRated]:
     for each in given.part.terms.components:
         if overlap(usage.from_on, usage.until_on, each.from_on, each.until_on):
             reason = f"the account's own component {each.code} is not rated yet"
-            yield _gap("account_component", each.point, reason)
+            yield _unrated("account_component", each.point, reason)
 
 
 def external_line(given: InForce) -> Iterator[NotYetRated]:
     for each in given.part.terms.external_lines:
         if each.month == given.part.usage.period:
             reason = f"the amount of {each.document_no} ({each.settled_by}) is not billed yet"
-            yield _gap("external_line", "", reason)
+            yield _unrated("external_line", "", reason)
 
 
 def long_cycle(given: InForce) -> Iterator[NotYetRated]:
     days = days_between(given.part.usage.cycle_from_on, given.part.usage.cycle_until_on)
     if days > CYCLE_DAYS_MAX:
-        yield _gap("long_cycle", "", f"a billing cycle of {days} days is not rated yet")
+        yield _unrated("long_cycle", "", f"a billing cycle of {days} days is not rated yet")
 
 
-GAPS: tuple[Gap, ...] = (
+UNRATED: tuple[Rule, ...] = (
     prepaid,
     fixed_ratio,
     fixed_quantity,

@@ -19,8 +19,8 @@ from services.billing.agreement import (
     Transformer,
 )
 from services.billing.bill import Bill
-from services.billing.gaps import GAPS
 from services.billing.rating import rate
+from services.billing.unrated import UNRATED
 from tests.unit.billing.builders import (
     book,
     component,
@@ -132,7 +132,7 @@ def test_a_demand_price_by_energy_per_kva_is_not_rated() -> None:
     assert gaps(bill_of(capacity)) == []
 
 
-def test_a_list_that_is_not_there_is_a_finding_and_no_gap() -> None:
+def test_a_list_that_is_not_there_is_a_finding_and_not_unrated() -> None:
     bill = bill_of(industry(point_terms(price_list="none")))
     assert ([each.rule for each in bill.findings], bill.not_yet_rated) == (
         ["price_list_missing"],
@@ -140,5 +140,5 @@ def test_a_list_that_is_not_there_is_a_finding_and_no_gap() -> None:
     )
 
 
-def test_every_gap_has_a_rule_of_its_own() -> None:
-    assert len({rule.__name__ for rule in GAPS}) == len(GAPS)
+def test_every_rule_is_there_once() -> None:
+    assert len({rule.__name__ for rule in UNRATED}) == len(UNRATED)
