@@ -3,9 +3,10 @@
 Usage is kept by day and register, so that a month can be cut at any day and a revision takes the
 place of the one before. A point's month costs about 2 KB with one register and 7 KB with five; an
 issued bill about 3.5 KB (its lines with the inputs behind them). Both are kept for `MONTHS_KEPT`
-issued months, since a correction cascades within its tier year: a household takes about 135 KB
-(46 KB in a checkpoint) after two years, and then grows no more. An account that cannot be billed
-keeps its usage until it can.
+issued months, since a correction cascades within its tier year: a household takes about 137 KB
+(48 KB in a checkpoint) after two years, and then grows no more. An account that cannot be billed
+keeps its usage until it can. Amounts that others settled stay in the agreement: 0.2 KB for each of
+the few accounts' months that have one.
 """
 
 from __future__ import annotations
