@@ -1,11 +1,10 @@
-"""May this be rated at all? What is missing or contradictory, and what is not rated yet.
+"""May this be rated at all? What is missing or contradictory, and what only looks odd.
 
-A finding withholds the bill, because any figure would be a guess. What the agreement holds and this
-version does not rate is listed as `not_yet_rated`; it withholds the bill wherever leaving it out
-would make a line wrong, so nothing is ever priced silently or wrongly.
+A finding withholds the bill, because any figure would be a guess. What is sound and not rated yet
+is listed by unrated.py.
 
-    a fixed-quantity relation   -> NotYetRated(what="fixed_quantity", withheld=True)
-    a producer's export         -> NotYetRated(what="feed_in", withheld=False); the import is billed
+    a point without usage              -> Finding(rule="usage_missing", ...), and no bill
+    a price list of another class      -> a warning: the bill is made, and a person looks at it
 """
 
 from __future__ import annotations
@@ -17,22 +16,16 @@ from itertools import pairwise
 from libs.tou_calendar import PERIODS
 from services.billing.agreement import BASIC_CHARGES, PointRelation
 from services.billing.basic_charge import capacity_spans
-from services.billing.bill import Finding, NotYetRated
-from services.billing.calendar import days_between, overlap
-from services.billing.point_relations import MAIN, PRICED, REST_PERIODS, InForce
-from services.billing.price_book import PriceList, TwoPartRule
-
-CYCLE_DAYS_MAX = 31
-LOW_VOLTAGE = "lt1kv"
-
-
-def not_yet_rated(given: InForce) -> tuple[NotYetRated, ...]:
-    """Everything in the agreement or the usage that this version does not rate, with the reason."""
-    return tuple(
-        gap
-        for rule in (_payment_mode, _relations, _export, _transformers, _points, _cycle)
-        for gap in rule(given)
-    )
+from services.billing.bill import Finding
+from services.billing.calendar import overlap
+from services.billing.point_relations import (
+    MAIN,
+    PRICED,
+    REST_PERIODS,
+    InForce,
+    two_part_lists,
+)
+from services.billing.price_book import PriceList
 
 
 def findings(given: InForce) -> tuple[Finding, ...]:
@@ -44,16 +37,6 @@ def findings(given: InForce) -> tuple[Finding, ...]:
         *_basic_charge(given),
         *_power_factor(given),
     )
-
-
-def two_part_lists(given: InForce) -> list[tuple[PriceList, TwoPartRule]]:
-    """The two-part price lists of the main points, each once, with its rule."""
-    lists = {
-        each.price_list: given.part.book.price_lists[each.price_list]
-        for each in given.priced
-        if given.relations.get(each.point, MAIN).kind == "main"
-    }
-    return [(each, each.two_part) for each in lists.values() if each.two_part]
 
 
 def warnings(given: InForce) -> tuple[Finding, ...]:
@@ -72,74 +55,6 @@ def warnings(given: InForce) -> tuple[Finding, ...]:
             )
             found.append(_finding("class_mismatch", point.point, text))
     return tuple(found)
-
-
-def _gap(what: str, point: str, reason: str, *, withheld: bool = True) -> NotYetRated:
-    return NotYetRated(what=what, point=point, reason=reason, withheld=withheld)
-
-
-def _payment_mode(given: InForce) -> Iterator[NotYetRated]:
-    mode = given.part.terms.payment_mode
-    if mode != "postpaid":
-        yield _gap(mode, "", "only postpaid accounts are billed")
-
-
-def _relations(given: InForce) -> Iterator[NotYetRated]:
-    usage = given.part.usage
-    for relation in given.part.terms.relations:
-        days = overlap(usage.from_on, usage.until_on, relation.from_on, relation.until_on)
-        if days is None:
-            continue
-        if relation.kind == "feed_in":
-            yield _gap("feed_in", relation.point, "feed-in is not valued yet", withheld=False)
-        elif relation.kind not in (*PRICED, "check"):
-            reason = f"the relation {relation.kind} is not rated yet"
-            yield _gap(relation.kind, relation.point, reason)
-        elif days != (usage.from_on, usage.until_on):
-            reason = f"the relation changes within {usage.from_on} to {usage.until_on}"
-            yield _gap("relation_change", relation.point, reason)
-
-
-def _export(given: InForce) -> Iterator[NotYetRated]:
-    producers = {each.point for each in given.part.usage.points if each.export_wh}
-    generators = {each.point for each in given.relations.values() if each.kind == "feed_in"}
-    for each in sorted(given.part.usage.points, key=lambda each: each.point):
-        if each.point in generators and each.import_wh:
-            reason = f"the import of a feed-in point ({each.import_wh} Wh) is not billed yet"
-            yield _gap("feed_in_import", each.point, reason, withheld=False)
-    for point in sorted(producers - generators):
-        yield _gap("feed_in", point, "exported energy is not valued yet", withheld=False)
-    if given.part.terms.power_factor_standard and producers | generators:
-        reason = "which reactive quadrants of a producer count is not decided yet"
-        yield _gap("power_factor_of_producer", "", reason)
-
-
-def _transformers(given: InForce) -> Iterator[NotYetRated]:
-    usage = given.part.usage
-    for each in given.part.terms.transformers:
-        in_days = overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
-        if each.state != "in_use" and in_days:
-            reason = f"transformer {each.id} is {each.state}; only the state in_use is rated yet"
-            withheld = given.part.terms.basic_charge != "none"
-            yield _gap("transformer_state", "", reason, withheld=withheld)
-
-
-def _points(given: InForce) -> Iterator[NotYetRated]:
-    if given.part.terms.free_allowance:
-        yield _gap("free_allowance", "", "free energy is not rated yet")
-    for point in given.priced:
-        price_list = given.part.book.price_lists.get(point.price_list)
-        if price_list is not None and price_list.minimum_charge:
-            yield _gap("minimum_charge", point.point, "minimum charges are not rated yet")
-        if point.voltage_class != LOW_VOLTAGE and point.metering_side == "low":
-            reason = "transformer loss of low-side metering is not rated yet"
-            yield _gap("transformer_loss", point.point, reason)
-
-
-def _cycle(given: InForce) -> Iterator[NotYetRated]:
-    days = days_between(given.part.usage.cycle_from_on, given.part.usage.cycle_until_on)
-    if days > CYCLE_DAYS_MAX:
-        yield _gap("long_cycle", "", f"a billing cycle of {days} days is not rated yet")
 
 
 def _finding(rule: str, point: str, text: str, numbers: dict[str, int] | None = None) -> Finding:

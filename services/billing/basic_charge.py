@@ -18,7 +18,7 @@ from libs.events.quantities import PRICE_SCALE, ROUNDING, ceil_div, format_scale
 from services.billing.agreement import AgreementTerms
 from services.billing.bill import AMOUNT_DENOMINATOR, BillLine, Charge, RatingPart, rule_id
 from services.billing.calendar import Share, overlap
-from services.billing.point_relations import BilledPoint
+from services.billing.point_relations import BilledPoint, two_part_lists
 from services.billing.price_book import (
     DemandRule,
     PriceComponent,
@@ -27,6 +27,7 @@ from services.billing.price_book import (
     TwoPartRule,
     price_e6,
 )
+from services.billing.stage import Rating, part_shares, shares_of
 
 LINE_UNITS = {"kVA": "VA", "kW": "W"}
 
@@ -51,6 +52,26 @@ class MeasuredDemand(NamedTuple):
 
     demand_w: int
     reading_ids: tuple[str, ...]
+
+
+def basic_charge_stage(rating: Rating) -> None:
+    """The basic charges of every part; days are shared over the spans of the whole cycle."""
+    parts = rating.parts
+    if all(part.terms.basic_charge == "none" for part in parts):
+        return
+    spans = [capacity_spans(part.terms, part.usage.from_on, part.usage.until_on) for part in parts]
+    days = [(span.from_on, span.until_on) for part_spans in spans for span in part_spans]
+    shares = iter(shares_of(parts, days))
+    measured = measured_demand(rating.points, parts[0].book.rounding)
+    for number, (part, part_share) in enumerate(zip(parts, part_shares(parts), strict=True)):
+        shared = [(span, next(shares)) for span in spans[number]]
+        charges: list[Charge] = []
+        for price_list, rule in two_part_lists(rating.given[number]):
+            if part.terms.basic_charge == "capacity":
+                charges = capacity_charges(part, price_list, shared)
+            else:
+                charges = demand_charges(part, price_list, rule, measured, part_share)
+        rating.charges[number] += charges
 
 
 def billed_demand(measured_w: int, contract_w: int, rule: DemandRule) -> DemandCharge:

@@ -18,11 +18,16 @@ from itertools import pairwise
 from libs.events.errors import BadInput
 from libs.events.quantities import ROUNDING, parse_price, parse_scaled
 from libs.tou_calendar import DAY_TYPES, PERIODS, SLOTS_PER_DAY, TouCalendar, slots_of
+from services.billing.agreement import TRANSFORMER_STATES
 from services.billing.calendar import DAY_BASES
 from services.billing.late_fee import LATE_FEE_RULES
 from services.billing.power_factor import PERCENT_SCALE
 from services.billing.price_book import (
+    ACTIVE_OF,
+    MINIMUM_PER,
+    PRICE_LIST_KINDS,
     UNITS,
+    LossTable,
     PriceBook,
     PriceComponent,
     PriceList,
@@ -54,7 +59,9 @@ def defects(book: PriceBook) -> tuple[BookDefect, ...]:
         found += _calendar(f"calendars.{code}", calendar)
     for code, price_list in book.price_lists.items():
         found += _price_list(f"price_lists.{code}", price_list, book)
-    return (*found, *_power_factor(book))
+    for model, table in book.loss_tables.items():
+        found += _loss_table(f"loss_tables.{model}", table)
+    return (*found, *_household_rules(book), *_power_factor(book))
 
 
 def _defect(field: str, problem: str, fix: str) -> BookDefect:
@@ -175,6 +182,8 @@ def _price_list(field: str, price_list: PriceList, book: PriceBook) -> Defects:
         yield _defect(f"{field}.components", "there is no price per kWh", "give one")
     if price_list.two_part:
         yield from _two_part(f"{field}.two_part", price_list.two_part, price_list)
+    yield from _one_of(f"{field}.kind", price_list.kind, PRICE_LIST_KINDS)
+    yield from _one_of(f"{field}.minimum_per", price_list.minimum_per, MINIMUM_PER)
     if price_list.minimum_charge:
         yield from _decimal(f"{field}.minimum_charge", price_list.minimum_charge, 100)
     if price_list.power_factor_applies and book.power_factor is None:
@@ -244,8 +253,33 @@ def _two_part(field: str, rule: TwoPartRule, price_list: PriceList) -> Defects:
     if not 0 <= demand.lower_percent <= 100 <= demand.upper_percent:
         problem = f"{demand.lower_percent} to {demand.upper_percent} % does not hold the contract"
         yield _defect(f"{field}.demand_rule", problem, "use for example 95 and 105")
+    if demand.load_hours_kwh_per_kva < 0 or not 0 < demand.price_percent_above <= 100:
+        problem = (
+            f"{demand.load_hours_kwh_per_kva} kWh per kVA and {demand.price_percent_above} % "
+            "are no rule"
+        )
+        fix = "use for example 260 and 90, or 0 and 100 for no such rule"
+        yield _defect(f"{field}.demand_rule.price_percent_above", problem, fix)
+    for state, percent in rule.state_percents.items():
+        yield from _one_of(f"{field}.state_percents", state, TRANSFORMER_STATES)
+        if not 0 <= percent <= 100 or (state == "in_use" and percent != 100):
+            fix = "use 0 to 100, and 100 for in_use"
+            yield _defect(f"{field}.state_percents.{state}", f"{percent} % is not possible", fix)
     if all(each.unit not in ("kVA", "kW") for each in price_list.components):
         yield _defect(field, "the list has no price per kVA or kW", "give one, or no two_part")
+
+
+def _household_rules(book: PriceBook) -> Defects:
+    for rule in book.household_rules:
+        yield from _above_zero(f"household_rules.{rule.allowance}.people_from", rule.people_from)
+
+
+def _loss_table(field: str, table: LossTable) -> Defects:
+    loads = [row.above_wh for row in table.rows]
+    if not loads or any(later <= earlier for earlier, later in pairwise(loads)):
+        yield _defect(field, f"the loads {loads} Wh do not rise", "order the rows by above_kwh")
+    if any(min(row.above_wh, row.loss_wh, row.loss_varh) < 0 for row in table.rows):
+        yield _defect(field, "a load or a loss is below zero", "give what is lost as it is")
 
 
 def _power_factor(book: PriceBook) -> Defects:
@@ -253,8 +287,10 @@ def _power_factor(book: PriceBook) -> Defects:
     if rule is None:
         return
     yield from _one_of(f"{field}.active", rule.active, ("metered", "billed"))
+    yield from _one_of(f"{field}.active_of", rule.active_of, ACTIVE_OF)
     yield from _decimal(f"{field}.step_below", rule.step_below, PERCENT_SCALE)
     yield from _each_of(f"{field}.reactive_quadrants", rule.reactive_quadrants, QUADRANTS)
+    yield from _each_of(f"{field}.producer_quadrants", rule.producer_quadrants, QUADRANTS)
     for standard, percents in rule.percents.items():
         if not percents:
             yield _defect(f"{field}.{standard}", "the table has no row", "give factor 1.00 first")

@@ -10,6 +10,7 @@ from services.billing import decide as decisions
 from services.billing.events import catalogue
 from services.billing.policy import DEFAULT_POLICY, BillingPolicy
 from services.billing.state import Account, Shared, evolve
+from services.billing.ticks import due
 
 PURE_MODULES = (
     "libs.tou_calendar",
@@ -28,6 +29,7 @@ PURE_MODULES = (
             "decide",
             "energy_charge",
             "events",
+            "household",
             "late_fee",
             "meter_correction",
             "month_input",
@@ -36,11 +38,16 @@ PURE_MODULES = (
             "policy",
             "power_factor",
             "price_book",
+            "quantities",
             "rating",
             "reactions",
             "rounds",
+            "stage",
             "state",
+            "ticks",
+            "tier_charge",
             "tiers",
+            "unrated",
             "usage",
         )
     ),
@@ -69,6 +76,6 @@ def make_core(decider: str = "", policy: BillingPolicy = DEFAULT_POLICY) -> Core
         decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
         concerned=decisions.concerned,
-        due=partial(decisions.due, policy=policy),
+        due=partial(due, policy=policy),
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

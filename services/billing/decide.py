@@ -15,43 +15,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from libs.events.core import SHARED, Emit, Item, Tick, View
-from services.billing.bill import RatingPart
-from services.billing.bill_checks import AUTOMATIC, check_bill, release_of
 from services.billing.book_defects import defects
 from services.billing.case_estimate import case_estimate
-from services.billing.correction import RatingInput
 from services.billing.events import (
-    BillCalculated,
-    BillReleased,
-    BillWithheld,
     BookAdopted,
     BookNoted,
     BookPublished,
     BookRejected,
     CaseNoted,
     CorrectionWithheld,
-    InvoiceIssued,
     OpeningNoted,
-    PriceAwaited,
     ReleaseDecided,
     ReleaseRejected,
 )
 from services.billing.meter_correction import adjusted, adjustment, adjustments, problem_of
-from services.billing.month_input import Lacking, NoBook, is_of, month_inputs, price_lists_of
+from services.billing.month_input import is_of, price_lists_of
 from services.billing.months import (
     PointMonth,
-    add_days,
-    first_day,
     month_span,
-    next_month,
     revision_of,
 )
 from services.billing.policy import BillingPolicy
 from services.billing.price_book import PriceBook, book_key, content_hash
-from services.billing.rating import rate_parts
 from services.billing.reactions import (
     AccountOpened,
     AgreementPublished,
@@ -61,21 +48,16 @@ from services.billing.reactions import (
     agreement_noted,
     usage_noted,
 )
-from services.billing.rounds import next_round, reasons_of, tiers_before
 from services.billing.state import (
     Account,
     Shared,
     evolve,
     is_closed,
-    month_to_bill,
 )
+from services.billing.ticks import invoice, on_tick, released
 
-ZONE = timedelta(hours=8)
-AT_ONCE = "0001-01-01T00:00:00Z"
 RELEASE, HOLD = "release", "hold"
 PROPOSED = "proposed"
-STEPS_MAX = 1_000
-"""What one tick does for an account: a month takes two or three, so nobody is that far behind."""
 
 
 def concerned(view: View, item: Item) -> Iterable[str]:
@@ -105,7 +87,7 @@ def decide(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[
         case ReleaseDecided():
             return list(_on_release(account, body, item.at, policy))
     assert isinstance(body, Tick), f"nothing is decided about {type(body).__name__}"
-    return list(_on_tick(account, key, view.shared, body.at, policy))
+    return list(on_tick(account, key, view.shared, body.at, policy))
 
 
 # -- what is noted --------------------------------------------------------------------------------
@@ -140,7 +122,7 @@ def _on_agreement(account: Account, published: AgreementPublished) -> Sequence[E
     """Note an agreement when it says something new that billing takes of it."""
     known, noted = account.agreement, agreement_noted(published)
     if known is not None:
-        is_same = (known.timeline, known.moved_out_on) == (noted.timeline, noted.moved_out_on)
+        is_same = replace(known, version=noted.version) == noted
         if published.version <= known.version or is_same:
             return []
     return [Emit(noted)]
@@ -261,8 +243,8 @@ def _on_release(
     elif request.decision == HOLD:
         return
     else:
-        yield Emit(_released(draft, request.decided_by, request.reason))
-        yield Emit(_invoice(account, draft, now, policy))
+        yield Emit(released(draft, request.decided_by, request.reason))
+        yield Emit(invoice(account, draft, now, policy))
         return
     yield Emit(
         ReleaseRejected(
@@ -272,130 +254,3 @@ def _on_release(
             problem=problem,
         )
     )
-
-
-def _released(draft: BillCalculated, released_by: str, reason: str) -> BillReleased:
-    return BillReleased(
-        bill_id=draft.bill_id,
-        account_no=draft.account_no,
-        month=draft.month,
-        released_by=released_by,
-        reason=reason,
-    )
-
-
-def _invoice(
-    account: Account, draft: BillCalculated, now: str, policy: BillingPolicy
-) -> InvoiceIssued:
-    issued_on = day_of(now)
-    assert account.agreement is not None
-    return InvoiceIssued(
-        invoice_no=f"{draft.account_no}-{draft.month}",
-        bill_id=draft.bill_id,
-        account_no=draft.account_no,
-        month=draft.month,
-        inputs=draft.inputs,
-        bill=draft.bill,
-        total_fen=draft.total_fen,
-        issued_on=issued_on,
-        due_on=add_days(issued_on, policy.pay_within_days),
-        language=account.agreement.timeline[-1].terms.language,
-    )
-
-
-# -- ticks: bills and corrections -----------------------------------------------------------------
-
-
-def _on_tick(
-    account: Account, key: str, shared: Shared, now: str, policy: BillingPolicy
-) -> Iterator[Emit]:
-    """All that is due, one thing after the other, so that a tick may come late."""
-    steps = 0
-    while emits := list(_next_due(account, key, shared, now, policy)):
-        steps += 1
-        assert steps < STEPS_MAX, f"{key}: billing makes no progress"
-        for emit in emits:
-            account = evolve(account, emit.body)
-        yield from emits
-
-
-def _next_due(
-    account: Account, key: str, shared: Shared, now: str, policy: BillingPolicy
-) -> Iterator[Emit]:
-    """Corrections first, since they move the tier positions; then the next month's bill."""
-    if account.to_correct:
-        issued_on = day_of(now)
-        due_on = add_days(issued_on, policy.pay_within_days)
-        yield from (
-            Emit(each) for each in next_round(account, key, shared.books, issued_on, due_on)
-        )
-        return
-    if not account.news:
-        return
-    month, draft = month_to_bill(account), account.draft
-    if draft is not None and draft.month != month:
-        reason = "not_supplied: none of its days, or an earlier month comes first"
-        yield Emit(BillWithheld(account_no=key, month=draft.month, reasons=(reason,)))
-    elif month and bill_at(month, policy) <= now:
-        yield from _bill(account, key, month, shared, now, policy)
-
-
-def _bill(
-    account: Account, key: str, month: str, shared: Shared, now: str, policy: BillingPolicy
-) -> Iterator[Emit]:
-    """Calculate the month from what is known; issue it when nothing holds it."""
-    inputs = month_inputs(account, month, shared.books)
-    if isinstance(inputs, Lacking):
-        yield Emit(BillWithheld(account_no=key, month=month, reasons=inputs.reasons))
-        return
-    if isinstance(inputs, NoBook):
-        yield Emit(PriceAwaited(account_no=key, month=month, price_list=inputs.price_list))
-        return
-    bill = rate_parts(_parts(inputs, shared), tiers_before(account, month, inputs, shared.books))
-    if bill.withheld:
-        yield Emit(BillWithheld(account_no=key, month=month, reasons=reasons_of(bill)))
-        return
-    hits = check_bill(bill, account.history, policy.checks)
-    calculated = BillCalculated(
-        bill_id=f"{key}-{month}",
-        account_no=key,
-        month=month,
-        calculation=account.calculations + 1,
-        inputs=inputs,
-        bill=bill,
-        total_fen=bill.total_fen,
-        hits=hits,
-    )
-    yield Emit(calculated)
-    if release_of(hits) == AUTOMATIC:
-        yield Emit(_released(calculated, AUTOMATIC, "no check hit"))
-        yield Emit(_invoice(account, calculated, now, policy))
-
-
-def _parts(inputs: Sequence[RatingInput], shared: Shared) -> tuple[RatingPart, ...]:
-    return tuple(RatingPart(each.usage, shared.books[each.book], each.terms) for each in inputs)
-
-
-def bill_at(month: str, policy: BillingPolicy) -> str:
-    """The instant from which a month is billed."""
-    begin = datetime.fromisoformat(first_day(next_month(month)))
-    begin += timedelta(days=policy.bill_after_days)
-    return (begin - ZONE).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def day_of(at: str) -> str:
-    """The day in the utility's zone in which an instant lies."""
-    return (datetime.fromisoformat(at[:-1]) + ZONE).date().isoformat()
-
-
-def due(state: Account, policy: BillingPolicy) -> str:
-    """When a tick must look at the account: its next bill, or at once for a correction; "" when
-    nothing new came since it was last looked at."""
-    if state.to_correct:
-        return AT_ONCE
-    if not state.news:
-        return ""
-    month = month_to_bill(state)
-    if state.draft is not None and state.draft.month != month:
-        return AT_ONCE
-    return bill_at(month, policy) if month else ""

@@ -1,29 +1,20 @@
-"""Energy charges: each point's energy by component and period, the tier adders, monthly fees.
+"""Energy charges: each point's energy by component and period, and monthly fees.
 
-A component that floats with the time of use is charged by period, any other one on the total. Tier
-adders come on top of the base price for the part above a boundary, whatever the period was (the
-Zhejiang time-of-use prices of every tier differ by the same 0.05 and 0.30).
+A component that floats with the time of use is charged by period, any other one on the total.
 
     523 kWh at 0.52   -> 271.96 yuan          energy
-    3 kWh above 2760  -> 0.15 yuan            tier.2 at 0.05
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from libs.events.quantities import ROUNDING, WH_PER_KWH
 from services.billing.bill import AMOUNT_DENOMINATOR, BillLine, Charge, Finding, RatingPart, rule_id
 from services.billing.calendar import Share, days_between, periods_of_months
 from services.billing.point_relations import BilledPoint
 from services.billing.price_book import PriceComponent, price_e6
-from services.billing.tiers import (
-    TierPosition,
-    boundaries_wh,
-    energy_by_step,
-    position_at,
-    tier_key,
-)
+from services.billing.stage import Rating, part_shares
 
 PERIOD_NAMES = {
     "sharp": ("尖", "sharp"),
@@ -31,6 +22,15 @@ PERIOD_NAMES = {
     "flat": ("平", "flat"),
     "valley": ("谷", "valley"),
 }
+
+
+def energy_stage(rating: Rating) -> None:
+    """The charges per kWh and per month of every part."""
+    shares = part_shares(rating.parts)
+    for number, (part, share) in enumerate(zip(rating.parts, shares, strict=True)):
+        charges, found = energy_charges(part, rating.points[number], share)
+        rating.charges[number] += charges
+        rating.findings += found
 
 
 def energy_charges(
@@ -53,43 +53,9 @@ def energy_charges(
                 findings += found[1]
             elif component.unit == "kWh" and point.billed.total_wh:
                 charges.append(
-                    _charge(part, point, component, component.price, point.billed.total_wh)
+                    energy_charge(part, point, component, component.price, point.billed.total_wh)
                 )
     return charges, findings
-
-
-def tier_charges(
-    part: RatingPart, points: Iterable[BilledPoint], positions: Mapping[str, TierPosition]
-) -> tuple[list[Charge], dict[str, TierPosition], dict[str, TierPosition]]:
-    """The adders above the tier boundaries, and each tiered point's position before and after."""
-    charges: list[Charge] = []
-    before: dict[str, TierPosition] = {}
-    after: dict[str, TierPosition] = {}
-    period = part.usage.period
-    for point in points:
-        rule = point.price_list.tiers
-        if rule is None:
-            continue
-        name, used_wh = point.terms.point, point.billed.total_wh
-        key = tier_key(rule, period)
-        position = position_at(positions, name, key)
-        bounds_wh = boundaries_wh(rule, period, part.terms.allowances)
-        energies_wh = energy_by_step(position.used_wh, used_wh, bounds_wh)
-        for step, bound_wh, energy_wh in zip(rule.steps, bounds_wh, energies_wh, strict=True):
-            if energy_wh:
-                component = PriceComponent(
-                    code=step.code,
-                    name_zh=step.name_zh,
-                    name_en=step.name_en,
-                    unit="kWh",
-                    pf_base=False,
-                    unconfirmed=step.unconfirmed,
-                )
-                basis = {"above_wh": str(bound_wh), "used_before_wh": str(position.used_wh)}
-                charges.append(_charge(part, point, component, step.adder, energy_wh, basis=basis))
-        before[name] = position
-        after[name] = TierPosition(key=key, used_wh=position.used_wh + used_wh)
-    return charges, before, after
 
 
 def unusual_periods(part: RatingPart, points: Iterable[BilledPoint]) -> list[Finding]:
@@ -128,11 +94,11 @@ def _charges_by_period(
             name = point.terms.point
             findings.append(Finding(rule="price_missing", point=name, text=text, numbers=numbers))
         else:
-            charges.append(_charge(part, point, component, price, energy_wh, period=period))
+            charges.append(energy_charge(part, point, component, price, energy_wh, period=period))
     return charges, findings
 
 
-def _charge(
+def energy_charge(
     part: RatingPart,
     point: BilledPoint,
     component: PriceComponent,
@@ -142,6 +108,7 @@ def _charge(
     period: str = "",
     basis: dict[str, str] | None = None,
 ) -> Charge:
+    """Energy of a point at a price; `basis` is what was deducted before, unless it is given."""
     book = part.book
     name_zh, name_en, code = component.name_zh, component.name_en, component.code
     if period:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from libs.events.core import Tick
 from libs.events.registry import Catalogue
-from services.billing.agreement import AgreementTerms
+from services.billing.agreement import AgreementTerms, ExternalLine, HouseholdSize
 from services.billing.bill import Bill
 from services.billing.bill_checks import CheckHit
 from services.billing.correction import CorrectionRound, RatingInput
@@ -228,12 +228,19 @@ class DatedTerms:
 @catalogue.event("billing.agreement_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementNoted:
-    """The agreement timeline of an account (content of customers.agreements)."""
+    """The agreement timeline of an account (content of customers.agreements).
+
+    household: its sizes in the order of their days, of which a book makes allowances; events of
+    before it have the allowances in their terms. external_lines: of all months, each in the terms
+    of its own when a bill is rated.
+    """
 
     account_no: str
     version: int
     timeline: tuple[DatedTerms, ...]
     moved_out_on: str
+    household: tuple[HouseholdSize, ...] = ()
+    external_lines: tuple[ExternalLine, ...] = ()
 
 
 @catalogue.event("billing.opening_noted")

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from libs.tou_calendar import book_on
-from services.billing.agreement import AgreementTerms, PointTerms
+from services.billing.agreement import AgreementTerms, HouseholdAllowance, PointTerms
 from services.billing.correction import RatingInput
+from services.billing.household import allowances_of
 from services.billing.meter_correction import adjustment
 from services.billing.months import (
     PointMonth,
@@ -73,10 +74,22 @@ def month_inputs(
                 return NoBook(
                     ", ".join(sorted(price_lists_of(part.terms))) or part.terms.price_book
                 )
-            terms = replace(part.terms, price_book=book.id)
+            terms = replace(
+                part.terms, price_book=book.id, allowances=_allowances(account, part, book)
+            )
             usage = _account_usage(account, month, terms, (from_on, until_on), span)
             inputs.append(RatingInput(usage=usage, terms=terms, book=book_key(book)))
     return tuple(inputs)
+
+
+def _allowances(
+    account: Account, part: TermsPart, book: PriceBook
+) -> tuple[HouseholdAllowance, ...]:
+    """By the book; agreements noted before books said so have them in their terms."""
+    assert account.agreement is not None, "there are parts under an agreement only"
+    after = month_span(part.from_on[:7])[1]
+    by_book = allowances_of(account.agreement.household, book.household_rules, after)
+    return (*part.terms.allowances, *by_book)
 
 
 # -- is the usage there? --------------------------------------------------------------------------

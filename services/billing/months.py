@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from services.billing.agreement import AgreementTerms
 from services.billing.calendar import days_between, overlap
-from services.billing.events import AgreementNoted, DatedTerms, UsageNoted
+from services.billing.events import AgreementNoted, UsageNoted
 
 Span = tuple[str, str]
 """The first day and the day after the last one, "" when it is open."""
@@ -137,7 +137,7 @@ def terms_parts(agreement: AgreementNoted, from_on: str, until_on: str) -> tuple
     days = sorted(on for on in cuts if from_on <= on <= until_on)
     parts: list[TermsPart] = []
     for start, end in pairwise(days):
-        terms = _in_force(timeline, start, end, (from_on, until_on))
+        terms = _in_force(agreement, start, end, (from_on, until_on))
         last = parts[-1] if parts else None
         if last is not None and replace(last.terms, language=terms.language) == terms:
             parts[-1] = last._replace(until_on=end)
@@ -147,14 +147,15 @@ def terms_parts(agreement: AgreementNoted, from_on: str, until_on: str) -> tuple
 
 
 def _in_force(
-    timeline: Sequence[DatedTerms], from_on: str, until_on: str, month: Span
+    agreement: AgreementNoted, from_on: str, until_on: str, month: Span
 ) -> AgreementTerms:
     """The terms of these days without what is over, or only comes after the days of the month.
 
-    Points and relations hold on all of these days, so their dates are left out; transformers' are
-    cut to the month: what becomes of them later does not change the terms of a month that is past.
+    Points and relations hold on all of these days, so their dates are left out; those of
+    transformers and components are cut to the month: what becomes of them later does not change the
+    terms of a month that is past.
     """
-    terms = [dated.terms for dated in timeline if dated.from_on <= from_on][-1]
+    terms = [dated.terms for dated in agreement.timeline if dated.from_on <= from_on][-1]
     after = first_day(next_month(from_on[:7]))
     return replace(
         terms,
@@ -175,6 +176,15 @@ def _in_force(
             and (found := overlap(*month, each.from_on, each.until_on))
         ),
         allowances=tuple(each for each in terms.allowances if each.from_on < after),
+        components=tuple(
+            replace(each, from_on=found[0], until_on=found[1])
+            for each in terms.components
+            if overlap(from_on, until_on, each.from_on, each.until_on)
+            and (found := overlap(*month, each.from_on, each.until_on))
+        ),
+        external_lines=tuple(
+            each for each in agreement.external_lines if each.month == from_on[:7]
+        ),
     )
 
 

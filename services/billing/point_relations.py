@@ -16,7 +16,7 @@ from libs.events.quantities import ROUNDING
 from services.billing.agreement import PointRelation, PointTerms
 from services.billing.bill import Finding, RatingPart
 from services.billing.calendar import overlap, period_rank
-from services.billing.price_book import PriceList, Rounding
+from services.billing.price_book import PriceList, Rounding, TwoPartRule
 from services.billing.usage import PointUsage
 
 REST_PERIODS = ("flat", "peak", "valley", "sharp")
@@ -71,6 +71,16 @@ def in_force(part: RatingPart) -> InForce:
     }
     priced = [each for each in points if relations.get(each.point, MAIN).kind in PRICED]
     return InForce(part, points, relations, priced)
+
+
+def two_part_lists(given: InForce) -> list[tuple[PriceList, TwoPartRule]]:
+    """The two-part price lists of the main points, each once, with its rule."""
+    lists = {
+        each.price_list: given.part.book.price_lists[each.price_list]
+        for each in given.priced
+        if given.relations.get(each.point, MAIN).kind == "main"
+    }
+    return [(each, each.two_part) for each in lists.values() if each.two_part]
 
 
 def billed_points(given: InForce) -> tuple[list[BilledPoint], list[Finding]]:

@@ -16,9 +16,10 @@ from fractions import Fraction
 from math import isqrt
 
 from libs.events.quantities import ROUNDING, format_scaled, parse_scaled
-from services.billing.bill import BillLine, Charge, RatingPart, rule_id
+from services.billing.bill import BillLine, Charge, Finding, RatingPart, rule_id
 from services.billing.point_relations import BilledPoint
 from services.billing.price_book import PowerFactorRule
+from services.billing.stage import Rating
 
 PERCENT_SCALE = 100
 """Percentages are read and kept in 0.01 %."""
@@ -32,6 +33,21 @@ class PowerFactor:
     active_wh: int
     reactive_varh: int
     reading_ids: tuple[str, ...]
+
+
+def power_factor_stage(rating: Rating) -> None:
+    """Each part's adjustment of its charges; a warning where there is nothing to assess."""
+    if not any(part.terms.power_factor_standard for part in rating.parts):
+        return
+    factor = assessed_factor(rating.parts, rating.points)
+    if factor is None:
+        text = "no active and no reactive energy: there is no power factor to adjust for"
+        rating.warnings.append(Finding(rule="power_factor_undefined", point="", text=text))
+        return
+    for part, charges in zip(rating.parts, rating.charges, strict=True):
+        adjustment = power_factor_charge(part, factor, charges)
+        if adjustment is not None:
+            charges.append(adjustment)
 
 
 def power_factor_hundredths(active: int, reactive: int) -> int:

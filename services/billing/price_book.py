@@ -24,6 +24,12 @@ from libs.tou_calendar import TouCalendar
 UNITS = ("kWh", "kVA", "kW", "month")
 """What a component is priced per; kVA and kW are per month."""
 
+PRICE_LIST_KINDS = ("", "feed_in")
+"""What a list prices: what the customer draws (""), or what it feeds in."""
+
+MINIMUM_PER = ("month", "kVA", "kW")
+ACTIVE_OF = ("import", "import_and_export")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceComponent:
@@ -80,7 +86,9 @@ class DemandRule:
     Up to `upper_percent` of the contract the charge is on `within`: the `contract` value (2016
     rule) or the `measured` one, then not less than `lower_percent` of the contract (old rule).
     Above, it is on `base_above` plus `excess_factor` times what exceeds `excess_over`; both are
-    `contract` or `limit` (upper_percent of it), because published readings differ.
+    `contract` or `limit` (upper_percent of it), because published readings differ. Where the
+    month's energy is `load_hours_kwh_per_kva` or more per kVA in use, the price is
+    `price_percent_above` of the list's (2023 rule: 260 and 90 %, UNCONFIRMED); 0 for no such rule.
     """
 
     name: str
@@ -92,19 +100,34 @@ class DemandRule:
     excess_factor: int = 2
     source: str = ""
     unconfirmed: bool = False
+    load_hours_kwh_per_kva: int = 0
+    price_percent_above: int = 100
+
+
+def _state_percents() -> dict[str, int]:
+    return {"in_use": 100, "suspended": 0, "cold_sealed": 0, "hot_standby": 100}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoPartRule:
-    """The rules of the basic charge: the contract demand's floor (in % of capacity), the rule."""
+    """The rules of the basic charge: the contract demand's floor (in % of capacity), the rule.
+
+    `state_percents`: how much of a transformer's capacity is charged in each of its states
+    (UNCONFIRMED: a hot standby counts whole, a suspended or sealed one not).
+    """
 
     contract_floor_percent: int
     demand_rule: DemandRule
+    state_percents: dict[str, int] = field(default_factory=_state_percents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceList:
-    """The prices of one category at one voltage class, in a single-part or two-part system."""
+    """The prices of one category at one voltage class, in a single-part or two-part system.
+
+    minimum_charge: what is charged at least, in yuan per `minimum_per`; "" for none.
+    free_allowance_wh: free energy a month of those whose agreement has it.
+    """
 
     code: str
     category: str
@@ -118,6 +141,8 @@ class PriceList:
     power_factor_applies: bool = False
     minimum_charge: str = ""
     free_allowance_wh: int = 0
+    kind: str = ""
+    minimum_per: str = "month"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +151,8 @@ class PowerFactorRule:
 
     `percents[standard]` lists the percentages of factor 1.00, 0.99, … downwards; below the last row
     each further 0.01 adds `step_below`. `active` is the energy that enters the factor: `metered`
-    (before sub-meters are deducted) or `billed`.
+    (before sub-meters are deducted) or `billed`. Of an account that also feeds in, the quadrants
+    are `producer_quadrants` and the active energy is that of `active_of` (UNCONFIRMED).
     """
 
     percents: dict[str, tuple[str, ...]]
@@ -135,6 +161,8 @@ class PowerFactorRule:
     active: str = "metered"
     source: str = ""
     unconfirmed: bool = False
+    producer_quadrants: tuple[str, ...] = ("1", "4")
+    active_of: str = "import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,12 +204,51 @@ class LateFeeRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HouseholdRule:
+    """From how many people on a household of a category has an allowance of the tiers."""
+
+    allowance: str
+    people_from: int
+    category: str = "residential"
+    source: str = ""
+    unconfirmed: bool = False
+
+
+LARGE_HOUSEHOLD = HouseholdRule(
+    allowance="large_household",
+    people_from=5,
+    source="domain.md 3.2: an allowance by household size; the size differs by province",
+    unconfirmed=True,
+)
+"""What a book has that says nothing of households."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRow:
+    """The loss of a transformer in a month in which its meter showed more than `above_wh`."""
+
+    above_wh: int
+    loss_wh: int
+    loss_varh: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossTable:
+    """The losses of one model of transformer by load, in the order of their loads."""
+
+    rows: tuple[LossRow, ...]
+    source: str = ""
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceBook:
     """A published, effective-dated set of price lists and rules.
 
     `day_basis` divides monthly prices by `thirty` days or the `actual` ones of the cycle;
     `correction_price_basis` is `usage_month` or (not rated yet) `correction_month`; `holidays_on`
-    lists the dates that the calendars treat as holidays.
+    lists the dates that the calendars treat as holidays; `household_rules` says who has which of
+    the lists' allowances, each that fits adds its own; `loss_tables` are by transformer model.
     """
 
     id: str
@@ -203,6 +270,8 @@ class PriceBook:
     unconfirmed: bool = False
     content_hash: str = ""
     holidays_on: tuple[str, ...] = ()
+    household_rules: tuple[HouseholdRule, ...] = (LARGE_HOUSEHOLD,)
+    loss_tables: dict[str, LossTable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from libs.events.documents import parse_yaml
 from libs.events.errors import BadInput
@@ -26,9 +26,21 @@ from libs.events.quantities import (
     parse_price,
     parse_scaled,
 )
-from libs.tou_calendar import DAY_TYPES, DayPattern, SlotRange, TouCalendar
+from libs.tou_calendar import DayPattern, SlotRange, TouCalendar
 from services.billing import price_book as pure
 from services.billing.book_defects import defects
+from services.billing.price_book_models import (
+    BookModel,
+    CalendarModel,
+    ComponentModel,
+    HouseholdRuleModel,
+    LossTableModel,
+    PowerFactorModel,
+    PowerFactorTableModel,
+    PriceListModel,
+    TiersModel,
+    TwoPartModel,
+)
 
 BOOKS = Path(__file__).parent / "books"
 """The example books that come with the project."""
@@ -36,152 +48,6 @@ BOOKS = Path(__file__).parent / "books"
 BYTES_MAX = 4_000_000
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Component(_Model):
-    code: str = Field(min_length=1)
-    name_zh: str
-    name_en: str
-    unit: str
-    price: str = ""
-    tou_applies: bool = False
-    period_prices: dict[str, str] = {}
-    period_ratios: dict[str, str] = {}
-    period_decimals: int = Field(default=4, ge=0, le=6)
-    pf_base: bool = True
-    source: str
-    unconfirmed: bool = False
-
-
-class _TierStep(_Model):
-    code: str = Field(min_length=1)
-    name_zh: str
-    name_en: str
-    above_kwh: str
-    adder: str
-    source: str
-    unconfirmed: bool = False
-
-
-class _Tiers(_Model):
-    span: str
-    steps: tuple[_TierStep, ...]
-    year_from_month: int = 1
-    allowances_kwh_per_month: dict[str, tuple[str, ...]] = {}
-
-
-class _DemandRule(_Model):
-    name: str
-    within: str
-    lower_percent: int = 0
-    upper_percent: int = 105
-    base_above: str = "contract"
-    excess_over: str = "limit"
-    excess_factor: int = 2
-    source: str
-    unconfirmed: bool = False
-
-
-class _TwoPart(_Model):
-    contract_floor_percent: int
-    demand_rule: _DemandRule
-
-
-class _PriceList(_Model):
-    category: str
-    voltage_class: str
-    name_zh: str
-    name_en: str
-    components: tuple[_Component, ...]
-    calendar: str = ""
-    tiers: _Tiers | None = None
-    two_part: _TwoPart | None = None
-    power_factor_applies: bool = False
-    minimum_charge: str = ""
-    free_allowance_kwh: str = "0"
-
-
-class _Slot(_Model):
-    start: str
-    end: str
-    period: str
-
-
-class _DayPattern(_Model):
-    name: str
-    months: tuple[int, ...]
-    day_types: tuple[str, ...] = DAY_TYPES
-    slots: tuple[_Slot, ...]
-
-
-class _Calendar(_Model):
-    patterns: tuple[_DayPattern, ...]
-    source: str
-    unconfirmed: bool = False
-
-
-class _PowerFactor(_Model):
-    table: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
-    reactive_quadrants: tuple[str, ...]
-    active: str
-    unconfirmed: bool = False
-
-
-class _Rounding(_Model):
-    amount: str
-    energy: str
-    energy_unit_wh: int
-    demand: str
-    demand_unit_w: int
-    periods: str
-    power_factor_base: str
-    deduction_spread: str
-
-
-class _LateFee(_Model):
-    name: str
-    residential_permille: int = Field(ge=0)
-    same_year_permille: int = Field(ge=0)
-    later_year_permille: int = Field(ge=0)
-    minimum_fen: int = Field(ge=0)
-    rounding: str = "half_up"
-    source: str
-    unconfirmed: bool = False
-
-
-class _Book(_Model):
-    kind: Literal["price_book"]
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    version: int = Field(ge=1)
-    region: str
-    name_zh: str
-    name_en: str
-    from_on: str
-    until_on: str
-    currency: str = "CNY"
-    day_basis: str
-    rounding: _Rounding
-    calendars: dict[str, _Calendar] = {}
-    holidays_on: tuple[str, ...] = ()
-    power_factor: _PowerFactor | None = None
-    late_fee: _LateFee
-    correction_price_basis: str = "usage_month"
-    source: str
-    unconfirmed: bool = False
-    price_lists: dict[str, _PriceList] = Field(min_length=1)
-
-
-class _PowerFactorTable(_Model):
-    kind: Literal["power_factor_table"]
-    name: str
-    standards: tuple[str, ...]
-    step_below: str
-    source: str
-    rows: tuple[tuple[str, ...], ...]
 
 
 def load_book(path: Path) -> pure.PriceBook:
@@ -207,11 +73,11 @@ def load_books(directory: Path) -> tuple[pure.PriceBook, ...]:
 
 def read_book(text: str, name: str, table_text: Callable[[str], str]) -> pure.PriceBook:
     """The price book in a YAML text; `table_text` gives the text of a named table."""
-    model = _validated(_Book, text, name)
+    model = _validated(BookModel, text, name)
     power_factor = None
     if model.power_factor:
         table_name = f"{model.power_factor.table}.yaml"
-        table = _validated(_PowerFactorTable, table_text(model.power_factor.table), table_name)
+        table = _validated(PowerFactorTableModel, table_text(model.power_factor.table), table_name)
         power_factor = _power_factor(model.power_factor, table, table_name)
     try:
         book = _book(model, power_factor)
@@ -225,9 +91,18 @@ def read_book(text: str, name: str, table_text: Callable[[str], str]) -> pure.Pr
     return book
 
 
-def _book(model: _Book, power_factor: pure.PowerFactorRule | None) -> pure.PriceBook:
+def _book(model: BookModel, power_factor: pure.PowerFactorRule | None) -> pure.PriceBook:
     content = model.model_dump(
-        exclude={"kind", "rounding", "calendars", "power_factor", "late_fee", "price_lists"}
+        exclude={
+            "kind",
+            "rounding",
+            "calendars",
+            "power_factor",
+            "late_fee",
+            "household_rules",
+            "loss_tables",
+            "price_lists",
+        }
     )
     book = pure.PriceBook(
         **content,
@@ -235,12 +110,14 @@ def _book(model: _Book, power_factor: pure.PowerFactorRule | None) -> pure.Price
         calendars={code: _calendar(each) for code, each in model.calendars.items()},
         power_factor=power_factor,
         late_fee=pure.LateFeeRule(**model.late_fee.model_dump()),
+        household_rules=_household_rules(model.household_rules),
+        loss_tables={name: _loss_table(name, each) for name, each in model.loss_tables.items()},
         price_lists={code: _price_list(code, each) for code, each in model.price_lists.items()},
     )
     return replace(book, content_hash=pure.content_hash(book))
 
 
-def _calendar(model: _Calendar) -> TouCalendar:
+def _calendar(model: CalendarModel) -> TouCalendar:
     patterns = tuple(
         DayPattern(
             name=each.name,
@@ -253,14 +130,8 @@ def _calendar(model: _Calendar) -> TouCalendar:
     return TouCalendar(patterns=patterns, source=model.source, unconfirmed=model.unconfirmed)
 
 
-def _price_list(code: str, model: _PriceList) -> pure.PriceList:
+def _price_list(code: str, model: PriceListModel) -> pure.PriceList:
     field = f"price_lists.{code}"
-    two_part = None
-    if model.two_part:
-        two_part = pure.TwoPartRule(
-            contract_floor_percent=model.two_part.contract_floor_percent,
-            demand_rule=pure.DemandRule(**model.two_part.demand_rule.model_dump()),
-        )
     return pure.PriceList(
         code=code,
         category=model.category,
@@ -270,14 +141,47 @@ def _price_list(code: str, model: _PriceList) -> pure.PriceList:
         components=tuple(_component(field, each) for each in model.components),
         calendar=model.calendar,
         tiers=_tiers(f"{field}.tiers", model.tiers) if model.tiers else None,
-        two_part=two_part,
+        two_part=_two_part(model.two_part) if model.two_part else None,
         power_factor_applies=model.power_factor_applies,
         minimum_charge=model.minimum_charge,
         free_allowance_wh=_wh(model.free_allowance_kwh, f"{field}.free_allowance_kwh"),
+        kind=model.kind,
+        minimum_per=model.minimum_per,
     )
 
 
-def _component(field: str, model: _Component) -> pure.PriceComponent:
+def _two_part(model: TwoPartModel) -> pure.TwoPartRule:
+    rule = pure.TwoPartRule(
+        contract_floor_percent=model.contract_floor_percent,
+        demand_rule=pure.DemandRule(**model.demand_rule.model_dump()),
+    )
+    return replace(rule, state_percents={**rule.state_percents, **model.state_percents})
+
+
+def _household_rules(
+    models: tuple[HouseholdRuleModel, ...] | None,
+) -> tuple[pure.HouseholdRule, ...]:
+    """The rules of the file; one that says nothing of households has the default ones."""
+    if models is None:
+        return (pure.LARGE_HOUSEHOLD,)
+    return tuple(pure.HouseholdRule(**each.model_dump()) for each in models)
+
+
+def _loss_table(name: str, model: LossTableModel) -> pure.LossTable:
+    rows = []
+    for number, row in enumerate(model.rows, start=1):
+        place = f"loss_tables.{name}.row {number}"
+        rows.append(
+            pure.LossRow(
+                above_wh=_wh(row.above_kwh, f"{place}.above_kwh"),
+                loss_wh=_wh(row.loss_kwh, f"{place}.loss_kwh"),
+                loss_varh=_wh(row.loss_kvarh, f"{place}.loss_kvarh"),
+            )
+        )
+    return pure.LossTable(rows=tuple(rows), source=model.source, unconfirmed=model.unconfirmed)
+
+
+def _component(field: str, model: ComponentModel) -> pure.PriceComponent:
     """A component; ratios to its price become period prices, rounded half-up to the decimals."""
     period_prices = dict(model.period_prices)
     place = f"{field}.components.{model.code}"
@@ -297,7 +201,7 @@ def _component(field: str, model: _Component) -> pure.PriceComponent:
     )
 
 
-def _tiers(field: str, model: _Tiers) -> pure.TierRule:
+def _tiers(field: str, model: TiersModel) -> pure.TierRule:
     steps = tuple(
         pure.TierStep(
             **step.model_dump(exclude={"above_kwh"}),
@@ -321,7 +225,9 @@ def _wh(text: str, field: str) -> int:
     return parse_scaled(text, WH_PER_KWH, field)
 
 
-def _power_factor(model: _PowerFactor, table: _PowerFactorTable, name: str) -> pure.PowerFactorRule:
+def _power_factor(
+    model: PowerFactorModel, table: PowerFactorTableModel, name: str
+) -> pure.PowerFactorRule:
     """The rule with its table; rows must run from factor 1.00 downwards without a hole."""
     for number, row in enumerate(table.rows):
         factor = f"{(100 - number) // 100}.{(100 - number) % 100:02d}"
@@ -337,6 +243,8 @@ def _power_factor(model: _PowerFactor, table: _PowerFactorTable, name: str) -> p
         step_below=table.step_below,
         reactive_quadrants=model.reactive_quadrants,
         active=model.active,
+        producer_quadrants=model.producer_quadrants,
+        active_of=model.active_of,
         source=table.source,
         unconfirmed=model.unconfirmed,
     )

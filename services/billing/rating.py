@@ -1,8 +1,8 @@
 """Rating: from the usage, book and agreement of an account to its bill, as one pure function.
 
-The order is fixed: what must not be billed is found first, sub-meters are deducted before anything
-is priced, then energy, tiers and basic charge, and the power-factor adjustment last, because it is
-taken on the charges before it. The total is the sum of the rounded lines.
+What must not be billed is found first. Then come the stages in their fixed order: sub-meters are
+deducted before anything is priced, and the power-factor adjustment is last, because it is taken on
+the charges before it. The total is the sum of the rounded lines.
 
     bill = rate(usage, book, terms, {"P1": TierPosition(key="2026", used_wh=2_700_000)})
     bill.total_fen, bill.lines[0].rule        27_196, "cq-residential@1/residential/energy"
@@ -14,22 +14,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-from services.billing.admission import findings, not_yet_rated, two_part_lists, warnings
+from services.billing.admission import findings, warnings
 from services.billing.agreement import AgreementTerms
-from services.billing.basic_charge import (
-    capacity_charges,
-    capacity_spans,
-    demand_charges,
-    measured_demand,
-)
-from services.billing.bill import Bill, Charge, Finding, NotYetRated, RatingPart
-from services.billing.calendar import Share, day_shares
-from services.billing.energy_charge import energy_charges, tier_charges, unusual_periods
-from services.billing.point_relations import BilledPoint, InForce, billed_points, in_force
-from services.billing.power_factor import assessed_factor, power_factor_charge
+from services.billing.basic_charge import basic_charge_stage
+from services.billing.bill import Bill, Finding, NotYetRated, RatingPart
+from services.billing.energy_charge import energy_stage, unusual_periods
+from services.billing.point_relations import in_force
+from services.billing.power_factor import power_factor_stage
 from services.billing.price_book import PriceBook, reference
+from services.billing.quantities import quantity_stage
+from services.billing.stage import Rating, Stage
+from services.billing.tier_charge import tier_stage
 from services.billing.tiers import TierPosition
+from services.billing.unrated import not_yet_rated
 from services.billing.usage import AccountUsage
+
+STAGES: tuple[Stage, ...] = (
+    quantity_stage,
+    energy_stage,
+    tier_stage,
+    basic_charge_stage,
+    power_factor_stage,
+)
+"""A bill's lines are in the order of the stages; each sees what the ones before it left."""
 
 T = TypeVar("T")
 
@@ -62,41 +69,20 @@ def rate_parts(
     found = _once(finding for each in given for finding in findings(each))
     if found or any(gap.withheld for gap in gaps):
         return _withheld(parts, found, gaps)
-    points: list[list[BilledPoint]] = []
-    for each in given:
-        billed, trouble = billed_points(each)
-        points.append(billed)
-        found += tuple(trouble)
-    if found:
-        return _withheld(parts, found, gaps)
-    return _priced(given, points, dict(tiers_before or {}), gaps)
+    rating = Rating(given, dict(tiers_before or {}))
+    for stage in STAGES:
+        stage(rating)
+        if rating.findings:
+            return _withheld(parts, tuple(rating.findings), gaps)
+    return _bill(rating, gaps)
 
 
-def _priced(
-    given: Sequence[InForce],
-    points: Sequence[Sequence[BilledPoint]],
-    tiers: Mapping[str, TierPosition],
-    gaps: tuple[NotYetRated, ...],
-) -> Bill:
-    parts = [each.part for each in given]
-    charges: list[list[Charge]] = []
-    found: list[Finding] = []
+def _bill(rating: Rating, gaps: tuple[NotYetRated, ...]) -> Bill:
+    parts = rating.parts
     odd: list[Finding] = []
-    before: dict[str, TierPosition] = {}
-    after: dict[str, TierPosition] = {}
-    for each, billed, share in zip(given, points, _part_shares(parts), strict=True):
-        energy, trouble = energy_charges(each.part, billed, share)
-        adders, part_before, part_after = tier_charges(each.part, billed, {**tiers, **after})
-        before, after = {**part_before, **before}, {**after, **part_after}
-        charges.append(energy + adders)
-        found += trouble
-        odd += (*warnings(each), *unusual_periods(each.part, billed))
-    if found:
-        return _withheld(parts, tuple(found), gaps)
-    for number, basic in enumerate(_basic_charges(given, points)):
-        charges[number] += basic
-    odd += _adjust_for_power_factor(given, points, charges)
-    lines = tuple(charge.line for part_charges in charges for charge in part_charges)
+    for each, points in zip(rating.given, rating.points, strict=True):
+        odd += (*warnings(each), *unusual_periods(each.part, points))
+    lines = tuple(charge.line for part_charges in rating.charges for charge in part_charges)
     return Bill(
         account=parts[0].usage.account,
         period=parts[0].usage.period,
@@ -105,59 +91,15 @@ def _priced(
         books=_once(reference(part.book) for part in parts),
         lines=lines,
         total_fen=sum(line.amount_fen for line in lines),
-        energy_wh=sum(each.billed.total_wh for billed in points for each in billed),
-        tiers_before=before,
-        tiers_after=after,
+        energy_wh=sum(each.billed.total_wh for points in rating.points for each in points),
+        tiers_before=rating.tiers_before,
+        tiers_after=rating.tiers_after,
         estimated=_is_estimated(parts),
         exchanged=_is_exchanged(parts),
         blocked_days=sum(each.blocked_days for part in parts for each in part.usage.points),
-        warnings=_once(odd),
+        warnings=_once([*odd, *rating.warnings]),
         not_yet_rated=gaps,
     )
-
-
-def _basic_charges(
-    given: Sequence[InForce], points: Sequence[Sequence[BilledPoint]]
-) -> list[list[Charge]]:
-    """The basic charges of every part; days are shared over the spans of the whole cycle."""
-    parts = [each.part for each in given]
-    if all(part.terms.basic_charge == "none" for part in parts):
-        return [[] for _ in parts]
-    spans = [capacity_spans(part.terms, part.usage.from_on, part.usage.until_on) for part in parts]
-    days = [(span.from_on, span.until_on) for part_spans in spans for span in part_spans]
-    shares = iter(_shares(parts, days))
-    measured = measured_demand(points, parts[0].book.rounding)
-    charges: list[list[Charge]] = []
-    for each, part_spans, part_share in zip(given, spans, _part_shares(parts), strict=True):
-        shared = [(span, next(shares)) for span in part_spans]
-        part, part_charges = each.part, []
-        for price_list, rule in two_part_lists(each):
-            if part.terms.basic_charge == "capacity":
-                part_charges = capacity_charges(part, price_list, shared)
-            else:
-                part_charges = demand_charges(part, price_list, rule, measured, part_share)
-        charges.append(part_charges)
-    return charges
-
-
-def _adjust_for_power_factor(
-    given: Sequence[InForce],
-    points: Sequence[Sequence[BilledPoint]],
-    charges: Sequence[list[Charge]],
-) -> list[Finding]:
-    """Adds each part's adjustment to its charges; a warning where there is nothing to assess."""
-    parts = [each.part for each in given]
-    if not any(part.terms.power_factor_standard for part in parts):
-        return []
-    factor = assessed_factor(parts, points)
-    if factor is None:
-        text = "no active and no reactive energy: there is no power factor to adjust for"
-        return [Finding(rule="power_factor_undefined", point="", text=text)]
-    for part, part_charges in zip(parts, charges, strict=True):
-        adjustment = power_factor_charge(part, factor, part_charges)
-        if adjustment is not None:
-            part_charges.append(adjustment)
-    return []
 
 
 def _withheld(
@@ -188,16 +130,6 @@ def _is_estimated(parts: Sequence[RatingPart]) -> bool:
 
 def _is_exchanged(parts: Sequence[RatingPart]) -> bool:
     return any(each.exchanged for part in parts for each in part.usage.points)
-
-
-def _part_shares(parts: Sequence[RatingPart]) -> list[Share]:
-    return _shares(parts, [(part.usage.from_on, part.usage.until_on) for part in parts])
-
-
-def _shares(parts: Sequence[RatingPart], days: Sequence[tuple[str, str]]) -> list[Share]:
-    """Day shares by the basis of the cycle's first book."""
-    cycle = parts[0].usage
-    return day_shares(days, cycle.cycle_from_on, cycle.cycle_until_on, parts[0].book.day_basis)
 
 
 def _once(items: Iterable[T]) -> tuple[T, ...]:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.billing.agreement import (
+    AccountComponent,
     AgreementTerms,
-    HouseholdAllowance,
+    ExternalLine,
+    HouseholdSize,
+    LineLoss,
     PointRelation,
     PointTerms,
+    PrepaidTerms,
     Transformer,
 )
 from services.billing.events import AgreementNoted, DatedTerms, UsageNoted, catalogue
@@ -22,9 +26,6 @@ BASIC_CHARGE = {
 }
 VOLTAGE_CLASS = {"10kv": "1_10kv"}
 """Voltage classes of the agreement as price books name them; others are the same."""
-
-LARGE_HOUSEHOLD = 5
-"""People from whom the large-household allowance counts (UNCONFIRMED, differs by province)."""
 
 VA_PER_KVA = 1000
 
@@ -75,6 +76,49 @@ class ForeignTransformer:
     state: str
     from_on: str
     to_on: str
+    share: str = "1"
+    shared_with: str = ""
+    iron_loss_w: int = 0
+    copper_loss_w: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignComponent:
+    """A price that only this account has, from and to a day."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    unit: str
+    price: str
+    usage_point: str
+    source: str
+    from_on: str
+    to_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignExternalLine:
+    """An amount of a month that another one settled."""
+
+    document_no: str
+    month: str
+    code: str
+    name_zh: str
+    name_en: str
+    amount_fen: int
+    settled_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignPrepaid:
+    """The signed agreement of a prepaid account."""
+
+    agreement_no: str
+    signed_on: str
+    credit_limit_fen: int
+    warn1_fen: int
+    warn2_fen: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +137,10 @@ class ForeignPoint:
     rate_periods: dict[str, str]
     from_on: str
     to_on: str
+    feeder: str = ""
+    loss_table: str = ""
+    line_loss_percent: str = ""
+    line_resistance_mohm: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +160,9 @@ class ForeignTerms:
     household_size: int
     language: str
     moved_out_on: str
+    low_income: bool = False
+    feed_in_price_list: str = ""
+    prepaid: ForeignPrepaid | None = None
 
 
 @catalogue.reads("customers.agreement_published")
@@ -124,6 +175,8 @@ class AgreementPublished:
     terms: tuple[ForeignTerms, ...]
     transformers: tuple[ForeignTransformer, ...]
     points: tuple[ForeignPoint, ...]
+    components: tuple[ForeignComponent, ...] = ()
+    external_lines: tuple[ForeignExternalLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,37 +251,43 @@ def agreement_noted(published: AgreementPublished) -> AgreementNoted:
     list is known only with the books.
     """
     ordered = sorted(published.terms, key=lambda terms: terms.valid_from_on)
-    allowances = _allowances(ordered)
     return AgreementNoted(
         account_no=published.account_no,
         version=published.version,
         timeline=tuple(
-            DatedTerms(from_on=terms.valid_from_on, terms=_terms(published, terms, allowances))
+            DatedTerms(from_on=terms.valid_from_on, terms=_terms(published, terms))
             for terms in ordered
         ),
         moved_out_on=ordered[-1].moved_out_on if ordered else "",
+        household=_household(ordered),
+        external_lines=tuple(
+            ExternalLine(
+                document_no=found.document_no,
+                month=found.month,
+                code=found.code,
+                name_zh=found.name_zh,
+                name_en=found.name_en,
+                amount_fen=found.amount_fen,
+                settled_by=found.settled_by,
+            )
+            for found in published.external_lines
+        ),
     )
 
 
-def _allowances(ordered: Sequence[ForeignTerms]) -> tuple[HouseholdAllowance, ...]:
-    """The times in which the household is a large one, whatever else changed meanwhile.
-
-    All terms carry all of them: an annual boundary is raised by the months of the whole year.
-    """
-    found: list[HouseholdAllowance] = []
+def _household(ordered: Sequence[ForeignTerms]) -> tuple[HouseholdSize, ...]:
+    """How many people lived there from when on; each of them differs from the one before."""
+    found: list[HouseholdSize] = []
     for terms in ordered:
-        is_large = terms.household_size >= LARGE_HOUSEHOLD and terms.category == "residential"
-        is_open = bool(found) and not found[-1].until_on
-        if is_large and not is_open:
-            found.append(HouseholdAllowance(rule="large_household", from_on=terms.valid_from_on))
-        elif is_open and not is_large:
-            found[-1] = replace(found[-1], until_on=terms.valid_from_on)
+        size = HouseholdSize(
+            from_on=terms.valid_from_on, people=terms.household_size, category=terms.category
+        )
+        if not found or replace(size, from_on=found[-1].from_on) != found[-1]:
+            found.append(size)
     return tuple(found)
 
 
-def _terms(
-    published: AgreementPublished, terms: ForeignTerms, allowances: tuple[HouseholdAllowance, ...]
-) -> AgreementTerms:
+def _terms(published: AgreementPublished, terms: ForeignTerms) -> AgreementTerms:
     return AgreementTerms(
         account=published.account_no,
         price_book=terms.region,
@@ -257,12 +316,44 @@ def _terms(
                 model=found.model,
                 from_on=found.from_on,
                 until_on=found.to_on,
+                share=found.share,
+                shared_with=found.shared_with,
+                iron_loss_w=found.iron_loss_w,
+                copper_loss_w=found.copper_loss_w,
             )
             for found in published.transformers
         ),
         power_factor_standard=terms.pf_standard,
-        allowances=allowances,
+        free_allowance=terms.low_income,
         language=terms.language,
+        components=tuple(
+            AccountComponent(
+                code=found.code,
+                name_zh=found.name_zh,
+                name_en=found.name_en,
+                unit=found.unit,
+                price=found.price,
+                point=found.usage_point,
+                source=found.source,
+                from_on=found.from_on,
+                until_on=found.to_on,
+            )
+            for found in published.components
+        ),
+        feed_in_price_list=terms.feed_in_price_list,
+        prepaid=_prepaid(terms.prepaid),
+    )
+
+
+def _prepaid(found: ForeignPrepaid | None) -> PrepaidTerms | None:
+    if found is None:
+        return None
+    return PrepaidTerms(
+        agreement_no=found.agreement_no,
+        signed_on=found.signed_on,
+        credit_limit_fen=found.credit_limit_fen,
+        warn1_fen=found.warn1_fen,
+        warn2_fen=found.warn2_fen,
     )
 
 
@@ -281,7 +372,18 @@ def _point(point: ForeignPoint, terms: ForeignTerms) -> PointTerms:
         rate_periods=point.rate_periods,
         from_on=point.from_on,
         until_on=point.to_on,
+        loss_table=point.loss_table,
+        line_loss=_line_loss(point),
+        feeder=point.feeder,
     )
+
+
+def _line_loss(point: ForeignPoint) -> LineLoss | None:
+    if point.line_loss_percent:
+        return LineLoss(kind="percent", percent=point.line_loss_percent)
+    if point.line_resistance_mohm:
+        return LineLoss(kind="resistance", resistance_mohm=point.line_resistance_mohm)
+    return None
 
 
 def book_category(category: str, demand_mode: str, price_list: str) -> str:

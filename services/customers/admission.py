@@ -25,7 +25,9 @@ from services.customers.rows import (
     AccountRow,
     AgreementRow,
     AnyRow,
+    ComponentRow,
     ExchangeRow,
+    ExternalLineRow,
     InstallationRow,
     MeterRow,
     PointRow,
@@ -239,6 +241,7 @@ def _check_account(state: Account, record: AccountRow) -> None:
             raise BadInput("valid_from", problem, "open a new account for who comes next")
     first_on = state.accounts[0].valid_from_on
     dependents: list[AnyRow] = [*state.agreements, *state.transformers, *state.points]
+    dependents += [*state.account_components, *state.external_lines]
     for row in dependents:
         if row.valid_from_on < first_on:
             problem = f"{first_on} is after {row.entity}, which is valid from {row.valid_from_on}"
@@ -246,11 +249,12 @@ def _check_account(state: Account, record: AccountRow) -> None:
 
 
 def _check_parent(
-    state: Account, record: AgreementRow | TransformerRow | PointRow, column: str = "account_no"
+    state: Account,
+    record: AgreementRow | TransformerRow | PointRow | ComponentRow | ExternalLineRow,
 ) -> None:
     if not state.accounts:
         problem = f"account {record.account_no} is not known"
-        raise BadInput(column, problem, "give its row in accounts.csv")
+        raise BadInput("account_no", problem, "give its row in accounts.csv")
     first_on = state.accounts[0].valid_from_on
     if record.valid_from_on < first_on:
         problem = f"{record.valid_from_on} is before the account, which is known from {first_on} on"
@@ -282,6 +286,13 @@ def _check_relation(state: Account, record: RelationRow) -> None:
             raise BadInput("valid_from", problem, "correct the day of one of them")
     for day_on in sorted({row.valid_from_on for row in state.point_relations}):
         _check_no_circle(state, record.usage_point, day_on)
+
+
+def _check_component(state: Account, record: ComponentRow) -> None:
+    _check_parent(state, record)
+    if record.usage_point and not _points(state, record.usage_point):
+        problem = f"usage point {record.usage_point} of account {record.account_no} is not known"
+        raise BadInput("usage_point", problem, "give its row in points.csv, or leave it empty")
 
 
 def _related(record: RelationRow) -> Iterator[tuple[str, str]]:
@@ -332,6 +343,8 @@ _CHECKS: dict[type[AnyRow], Callable[[Account, Any], None]] = {
     TransformerRow: _check_parent,
     PointRow: _check_point,
     RelationRow: _check_relation,
+    ComponentRow: _check_component,
+    ExternalLineRow: _check_parent,
     MeterRow: _check_meter,
     InstallationRow: _check_happening,
     ExchangeRow: _check_happening,

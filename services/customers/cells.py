@@ -15,6 +15,7 @@ from typing import Any
 from libs.events.errors import BadInput
 from libs.events.quantities import (
     FEN_PER_YUAN,
+    PRICE_SCALE,
     WH_PER_KWH,
     format_scaled,
     parse_scaled,
@@ -124,6 +125,24 @@ def scaled(scale: int, least: int = 0) -> CellReader:
 read_kwh = scaled(WH_PER_KWH)
 read_kw = scaled(WH_PER_KWH)
 read_yuan = scaled(FEN_PER_YUAN)
+
+
+def read_signed_yuan(text: str, column: str) -> int:
+    """An amount in fen that may be a credit, below zero."""
+    return _scaled(text, FEN_PER_YUAN, column)
+
+
+def read_price(text: str, column: str) -> str:
+    """A price in yuan, of either sign, as its shortest exact decimal."""
+    return format_scaled(_scaled(text, PRICE_SCALE, column), PRICE_SCALE)
+
+
+def read_percent(text: str, column: str) -> str:
+    """A percentage above 0 and below 100 as its shortest exact decimal."""
+    value = _scaled(text, RATIO_SCALE, column)
+    if not 0 < value < 100 * RATIO_SCALE:
+        raise BadInput(column, f"{text} % is no part of an energy", "give more than 0, below 100")
+    return format_scaled(value, RATIO_SCALE)
 
 
 def read_ratio(text: str, column: str) -> str:

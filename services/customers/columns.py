@@ -11,62 +11,47 @@ sent them) and for the tables in README.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from libs.events.errors import BadInput
 from services.customers import rows
 from services.customers.cells import (
-    CellReader,
-    named_or,
-    one_of,
     read_account_no,
-    read_address,
     read_code,
-    read_kw,
     read_kwh,
-    read_line,
+    read_percent,
     read_rate_periods,
     read_ratio,
     read_register_list,
-    read_registers,
     read_share,
     read_text,
     read_yes_no,
+    read_yuan,
     whole,
+)
+from services.customers.charge_columns import ACCOUNT_COMPONENTS, EXTERNAL_LINES
+from services.customers.column_kinds import (
+    OF_AGREEMENT,
+    REQUIRED,
+    Column,
+    FileColumns,
+    access,
+    account_no,
+    choices,
+    column,
+    kilowatts,
+    own_terms,
+    registers,
+    until,
+    usage_point,
+    yuan,
 )
 from services.customers.days import read_day, read_instant
 from services.customers.rows import AnyRow
 
-REQUIRED = object()
-"""What an empty cell of a column that must be filled stands for."""
-
 NEW, CORRECTION, CHANGE = "", "correction", "change"
 KINDS = (NEW, CORRECTION, CHANGE)
 WAS = "valid_from_was"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column: `field` of the row's dataclass; `empty` is the value of an empty cell."""
-
-    name: str
-    field: str
-    read: CellReader
-    empty: Any
-    unit: str
-    meaning: str
-    example: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileColumns:
-    """One file: its row class, its columns, and whether its rows are happenings."""
-
-    name: str
-    record: type[AnyRow]
-    columns: tuple[Column, ...]
-    happens: bool = False
 
 
 class RowText(NamedTuple):
@@ -155,107 +140,14 @@ def _standing_problems(spec: FileColumns, text: RowText) -> list[BadInput]:
     return problems
 
 
-def column(
-    name: str,
-    read: CellReader,
-    meaning: str,
-    example: str,
-    *,
-    unit: str = "",
-    field: str = "",
-    empty: Any = REQUIRED,
-) -> Column:
-    """A column that must be filled unless `empty` says what an empty cell means."""
-    return Column(
-        name=name,
-        field=field or name,
-        read=read,
-        empty=empty,
-        unit=unit,
-        meaning=meaning,
-        example=example,
-    )
-
-
-def _choices(
-    name: str,
-    names: tuple[str, ...],
-    meaning: str,
-    *,
-    empty: Any = REQUIRED,
-    when_empty: str = "",
-) -> Column:
-    words = f"{meaning}: {', '.join(names)}" + (f"; empty: {when_empty}" if when_empty else "")
-    return column(name, one_of(*names), words, names[0], empty=empty)
-
-
-def _account_no() -> Column:
-    return column("account_no", read_account_no, "account number, 10 digits", "1000000001")
-
-
-def _point(meaning: str = "usage point 计量点") -> Column:
-    return column("usage_point", read_code, meaning, "P-1001")
-
-
-def _until(meaning: str) -> Column:
-    return column("valid_to", read_day, meaning, "2026-07-01", field="valid_to_on", empty="")
-
-
-def _kw(name: str, meaning: str, example: str, empty: Any) -> Column:
-    field = name.removesuffix("_kw") + "_w"
-    return column(name, read_kw, meaning, example, unit="kW", field=field, empty=empty)
-
-
-def _registers(name: str, meaning: str, empty: Any) -> Column:
-    example = "1-0:1.8.0=1234.5;1-0:1.8.2=400"
-    return column(name, read_registers, meaning, example, unit="kWh, kvarh", empty=empty)
-
-
-def _protocol(when_empty: str, empty: Any) -> Column:
-    """Names of ours, and of register maps that an installation adds (docs/modbus-maps.md)."""
-    more = "modbus_ and the name of a register map"
-    words = f"how it is read: {', '.join(rows.PROTOCOLS)}, or {more}"
-    words += f"; empty: {when_empty}" if when_empty else ""
-    read = named_or(rows.PROTOCOLS, "modbus_[a-z0-9_]{1,32}", more)
-    return column("protocol", read, words, rows.PROTOCOLS[0], empty=empty)
-
-
-def _access(when_empty: str, empty: Any) -> tuple[Column, ...]:
-    """How a meter is reached, and what the connection can carry."""
-    return (
-        _protocol(when_empty, empty),
-        column(
-            "line",
-            read_line,
-            "how it, or its concentrator, is reached; listen:HOST:PORT: that dials in to us there",
-            "tcp:10.1.2.3:9600",
-            empty="",
-        ),
-        column(
-            "address",
-            read_address,
-            "its address on the line; qgdw376: 0200-1234/17/000000000161 (AREA-TERMINAL/Pn/meter)",
-            "000000001001",
-            empty="",
-        ),
-    )
-
-
-_OF_AGREEMENT = "the agreement's"
-
-
-def _own_terms(name: str, names: tuple[str, ...], meaning: str) -> Column:
-    return _choices(name, names, meaning, empty="", when_empty=_OF_AGREEMENT)
-
-
 ACCOUNTS = FileColumns(
     name="accounts",
     record=rows.AccountRow,
     columns=(
-        _account_no(),
-        _choices("language", ("zh", "en"), "language of bills", empty="zh", when_empty="zh"),
+        account_no(),
+        choices("language", ("zh", "en"), "language of bills", empty="zh", when_empty="zh"),
         column("household_size", whole(0, 99), "people; empty: not known", "5", empty=0),
-        _choices(
+        choices(
             "protected",
             rows.PROTECTIONS,
             "why the customer may not be cut",
@@ -276,34 +168,71 @@ AGREEMENTS = FileColumns(
     name="agreements",
     record=rows.AgreementRow,
     columns=(
-        _account_no(),
-        _choices("category", rows.CATEGORIES, "class of use"),
+        account_no(),
+        choices("category", rows.CATEGORIES, "class of use"),
         column("region", read_code, "region whose price book applies", "500000"),
         column("price_list", read_code, "price list in that book", "residential"),
-        _choices("voltage_class", rows.VOLTAGE_CLASSES, "voltage of the supply"),
-        _choices("metering_side", rows.METERING_SIDES, "side of the transformer that is metered"),
-        _choices(
+        choices("voltage_class", rows.VOLTAGE_CLASSES, "voltage of the supply"),
+        choices("metering_side", rows.METERING_SIDES, "side of the transformer that is metered"),
+        choices(
             "demand_mode",
             rows.DEMAND_MODES,
             "basic charge 基本电费",
             empty="none",
             when_empty="none",
         ),
-        _kw("contract_demand_kw", "demand agreed, for demand_mode contract", "400", 0),
-        _choices(
+        kilowatts("contract_demand_kw", "demand agreed, for demand_mode contract", "400", 0),
+        choices(
             "pf_standard",
             rows.PF_STANDARDS,
             "power-factor standard",
             empty="",
             when_empty="no adjustment",
         ),
-        _choices(
+        choices(
             "payment_mode",
             rows.PAYMENT_MODES,
             "how it pays",
             empty="postpaid",
             when_empty="postpaid",
         ),
+        column(
+            "low_income",
+            read_yes_no,
+            "has the free energy of its price list 低保; empty: no",
+            "yes",
+            empty=False,
+        ),
+        column(
+            "feed_in_price_list",
+            read_code,
+            "price list by which exported energy is valued 上网; empty: none",
+            "feed_in",
+            empty="",
+        ),
+        column(
+            "prepaid_agreement_no",
+            read_code,
+            "signed agreement of a prepaid account; empty: none",
+            "Y-2026-001",
+            empty="",
+        ),
+        column(
+            "prepaid_signed_on",
+            read_day,
+            "day on which that was signed",
+            "2026-01-01",
+            empty="",
+        ),
+        yuan(
+            "prepaid_credit_limit_yuan",
+            read_yuan,
+            "how far the balance may go below zero; empty: 0",
+            "20.00",
+            empty=0,
+        ),
+        yuan("prepaid_warn1_yuan", read_yuan, "first warning below; empty: 0", "50.00", empty=0),
+        yuan("prepaid_warn2_yuan", read_yuan, "second warning below; empty: 0", "20.00", empty=0),
     ),
 )
 
@@ -311,12 +240,28 @@ TRANSFORMERS = FileColumns(
     name="transformers",
     record=rows.TransformerRow,
     columns=(
-        _account_no(),
+        account_no(),
         column("transformer_no", read_code, "transformer 变压器", "T-4001"),
         column("kva", whole(1, 1_000_000), "rated capacity", "630", unit="kVA"),
         column("model", read_text, "model, for the table of losses", "S11-M-630/10", empty=""),
-        _choices("state", rows.TRANSFORMER_STATES, "state from that day on"),
-        _until("first day on which it is no longer there; empty while it is"),
+        choices("state", rows.TRANSFORMER_STATES, "state from that day on"),
+        until("first day on which it is no longer there; empty while it is"),
+        column(
+            "share",
+            read_share,
+            "part of it that this account bears; empty: all of it",
+            "0.4",
+            empty="1",
+        ),
+        column(
+            "shared_with",
+            read_account_no,
+            "account that bears the rest; empty: none",
+            "1000000008",
+            empty="",
+        ),
+        kilowatts("iron_loss_kw", "loss without load, as on its plate; empty: not told", "0.81", 0),
+        kilowatts("copper_loss_kw", "loss at rated load, as on its plate", "6.2", 0),
     ),
 )
 
@@ -324,12 +269,12 @@ POINTS = FileColumns(
     name="points",
     record=rows.PointRow,
     columns=(
-        _account_no(),
-        _point(),
-        column("price_list", read_code, f"empty: {_OF_AGREEMENT}", "residential", empty=""),
-        _own_terms("category", rows.CATEGORIES, "class of use"),
-        _own_terms("voltage_class", rows.VOLTAGE_CLASSES, "voltage at the point"),
-        _own_terms("metering_side", rows.METERING_SIDES, "side that is metered"),
+        account_no(),
+        usage_point(),
+        column("price_list", read_code, f"empty: {OF_AGREEMENT}", "residential", empty=""),
+        own_terms("category", rows.CATEGORIES, "class of use"),
+        own_terms("voltage_class", rows.VOLTAGE_CLASSES, "voltage at the point"),
+        own_terms("metering_side", rows.METERING_SIDES, "side that is metered"),
         column(
             "rate_periods",
             read_rate_periods,
@@ -338,7 +283,7 @@ POINTS = FileColumns(
             empty={},
         ),
         column("area", read_text, "transformer area 台区", "A-01"),
-        _choices(
+        choices(
             "switching_method",
             rows.SWITCHING_METHODS,
             "how the point is cut",
@@ -353,7 +298,7 @@ POINTS = FileColumns(
             empty=("1-0:1.8.0",),
         ),
         column("intervals", read_yes_no, "read the load profile; empty: no", "yes", empty=False),
-        _choices(
+        choices(
             "tou_basis",
             rows.TOU_BASES,
             "where the energy by period comes from",
@@ -367,14 +312,37 @@ POINTS = FileColumns(
             "10kV-01",
             empty="",
         ),
-        _choices(
+        choices(
             "loss_role",
             rows.LOSS_ROLES,
             "part in the line loss of its area: its gate meter 台区总表, a member, or neither",
             empty="",
             when_empty="member, none for a point that another one measures too",
         ),
-        _until("first day on which it is no longer this account's; empty while it is"),
+        column(
+            "loss_table",
+            read_code,
+            "table of the book for its transformer loss 变损; empty: that of the model",
+            "S11-M-630",
+            empty="",
+        ),
+        column(
+            "line_loss_percent",
+            read_percent,
+            "loss of the line behind the property boundary 线损; empty: none",
+            "1.5",
+            unit="%",
+            empty="",
+        ),
+        column(
+            "line_resistance_mohm",
+            whole(1, 1_000_000),
+            "resistance of that line, where the loss is calculated by it; empty: not",
+            "250",
+            unit="mΩ",
+            empty=0,
+        ),
+        until("first day on which it is no longer this account's; empty while it is"),
     ),
 )
 
@@ -382,9 +350,9 @@ POINT_RELATIONS = FileColumns(
     name="point_relations",
     record=rows.RelationRow,
     columns=(
-        _account_no(),
-        _point(),
-        _choices("relation", rows.RELATIONS, "what it is to the parent"),
+        account_no(),
+        usage_point(),
+        choices("relation", rows.RELATIONS, "what it is to the parent"),
         column(
             "parent_point",
             read_code,
@@ -411,8 +379,8 @@ METERS = FileColumns(
     columns=(
         column("meter_no", read_code, "meter 电能表", "M-1001"),
         column("model", read_text, "model", "DDZY102", empty=""),
-        _choices("accuracy_class", rows.ACCURACY_CLASSES, "accuracy class of active energy"),
-        _choices("connection", rows.CONNECTIONS, "direct, or through transformers"),
+        choices("accuracy_class", rows.ACCURACY_CLASSES, "accuracy class of active energy"),
+        choices("connection", rows.CONNECTIONS, "direct, or through transformers"),
         column(
             "verified_on", read_day, "last verification; empty: not known", "2024-05-20", empty=""
         ),
@@ -425,7 +393,7 @@ INSTALLATIONS = FileColumns(
     record=rows.InstallationRow,
     happens=True,
     columns=(
-        _point(),
+        usage_point(),
         column("meter_no", read_code, "meter that was put there", "M-1001"),
         column(
             "installed_at",
@@ -435,9 +403,9 @@ INSTALLATIONS = FileColumns(
             empty="",
         ),
         column("ratio", read_ratio, "CT ratio x VT ratio", "1"),
-        *_access("", REQUIRED),
-        _kw("capacity_kw", "what the connection can carry, for plausibility", "8", REQUIRED),
-        _registers("initial", "what its registers showed; needed for a new connection", {}),
+        *access("", REQUIRED),
+        kilowatts("capacity_kw", "what the connection can carry, for plausibility", "8", REQUIRED),
+        registers("initial", "what its registers showed; needed for a new connection", {}),
     ),
 )
 
@@ -446,13 +414,13 @@ EXCHANGES = FileColumns(
     record=rows.ExchangeRow,
     happens=True,
     columns=(
-        _point(),
+        usage_point(),
         column(
             "exchanged_at", read_instant, "exact time, on the day valid_from", "2026-02-10 10:30"
         ),
         column("old_meter_no", read_code, "meter that was there", "M-1001"),
         column("old_ratio", read_ratio, "ratio it had", "1"),
-        _registers("old_final", "last reading of every register of the point", REQUIRED),
+        registers("old_final", "last reading of every register of the point", REQUIRED),
         column(
             "new_meter_no",
             read_code,
@@ -461,9 +429,9 @@ EXCHANGES = FileColumns(
             empty="",
         ),
         column("new_ratio", read_ratio, "ratio it has", "1", empty=""),
-        _registers("new_initial", "first reading of every register of the point", {}),
-        *_access("as before", ""),
-        _kw("capacity_kw", "what the connection can carry; empty: as before", "8", 0),
+        registers("new_initial", "first reading of every register of the point", {}),
+        *access("as before", ""),
+        kilowatts("capacity_kw", "what the connection can carry; empty: as before", "8", 0),
     ),
 )
 
@@ -475,6 +443,8 @@ FILES: dict[str, FileColumns] = {
         TRANSFORMERS,
         POINTS,
         POINT_RELATIONS,
+        ACCOUNT_COMPONENTS,
+        EXTERNAL_LINES,
         METERS,
         INSTALLATIONS,
         EXCHANGES,

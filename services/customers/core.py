@@ -18,6 +18,8 @@ PURE_MODULES: tuple[str, ...] = (
     "services.customers.decide",
     "services.customers.admission",
     "services.customers.cells",
+    "services.customers.charge_columns",
+    "services.customers.column_kinds",
     "services.customers.columns",
     "services.customers.days",
     "services.customers.meter_chain",

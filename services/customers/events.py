@@ -154,7 +154,11 @@ class PublicationNoted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transformer:
-    """A transformer of the customer. state: in_use, suspended, cold_sealed, hot_standby."""
+    """A transformer of the customer. state: in_use, suspended, cold_sealed, hot_standby.
+
+    share: the part of it that the account bears, an exact decimal; shared_with: the account that
+    bears the rest, "" for none; iron_loss_w, copper_loss_w: as on its plate, 0 when not told.
+    """
 
     transformer_no: str
     kva: int
@@ -162,6 +166,10 @@ class Transformer:
     state: str
     from_on: str
     to_on: str
+    share: str = "1"
+    shared_with: str = ""
+    iron_loss_w: int = 0
+    copper_loss_w: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +180,9 @@ class PointTerms:
     parent_point: the main one; share: exact decimal for fixed_ratio; quantity_wh: per month for
     fixed_quantity; price_list, category, voltage_class and metering_side: the point's own, else
     those of the agreement; rate_periods: rate number -> sharp, peak, flat, valley (data of the
-    point, domain.md 1.3).
+    point, domain.md 1.3); feeder: that of its area, "" when not told; loss_table: of its
+    transformer loss, "" for that of the transformer's model; line_loss_percent (exact decimal) or
+    line_resistance_mohm: of the line behind the property boundary, "" and 0 for none.
     """
 
     usage_point: str
@@ -187,6 +197,54 @@ class PointTerms:
     rate_periods: dict[str, str]
     from_on: str
     to_on: str
+    feeder: str = ""
+    loss_table: str = ""
+    line_loss_percent: str = ""
+    line_resistance_mohm: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A price that only this account has, from a day to a day ("" open).
+
+    unit: kWh, kVA, kW (a month) or month; price: exact decimal in yuan; usage_point: "" for the
+    whole account; source: the document that says so.
+    """
+
+    code: str
+    name_zh: str
+    name_en: str
+    unit: str
+    price: str
+    usage_point: str
+    source: str
+    from_on: str
+    to_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalLine:
+    """An amount of a month (2026-01) that another one settled, a credit when it is below zero."""
+
+    document_no: str
+    month: str
+    code: str
+    name_zh: str
+    name_en: str
+    amount_fen: int
+    settled_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepaidTerms:
+    """The signed agreement of a prepaid account: how far its balance may go below zero, and below
+    which balances it is warned."""
+
+    agreement_no: str
+    signed_on: str
+    credit_limit_fen: int
+    warn1_fen: int
+    warn2_fen: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +255,9 @@ class Terms:
     35kv, 110kv; metering_side: high, low; demand_mode: none, capacity, contract, measured;
     pf_standard: "", 0.80, 0.85, 0.90; payment_mode: postpaid, prepaid_remote, prepaid_local;
     protected: "" or why the customer may not be cut (life_support, hospital, school, key_user,
-    fire_pump); household_size: 0 when not known; moved_out_on: the same in every row.
+    fire_pump); household_size: 0 when not known; moved_out_on: the same in every row; low_income:
+    whether it has free energy; feed_in_price_list: what exported energy is valued by, "" for none;
+    prepaid: None without a signed agreement.
     """
 
     valid_from_on: str
@@ -214,6 +274,9 @@ class Terms:
     language: str
     protected: str
     moved_out_on: str
+    low_income: bool = False
+    feed_in_price_list: str = ""
+    prepaid: PrepaidTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +296,8 @@ class SwitchPoint:
 class AgreementPublished:
     """The whole agreement timeline of an account (customers.agreements, by account).
 
-    switch_points: the points with a meter installed now, for control.
+    switch_points: the points with a meter installed now, for control; components, external_lines:
+    what only this account is charged.
     """
 
     account_no: str
@@ -242,6 +306,8 @@ class AgreementPublished:
     transformers: tuple[Transformer, ...]
     points: tuple[PointTerms, ...]
     switch_points: tuple[SwitchPoint, ...] = ()
+    components: tuple[Component, ...] = ()
+    external_lines: tuple[ExternalLine, ...] = ()
 
 
 @catalogue.event("customers.account_opened")

@@ -23,11 +23,11 @@ from typing import NamedTuple
 
 from libs.events.errors import BadInput
 from services.customers.admission import FILE_ORDER, judge_rows
+from services.customers.column_kinds import REQUIRED
 from services.customers.columns import (
     CHANGE,
     FILES,
     NEW,
-    REQUIRED,
     WAS,
     RowText,
     natural_key,

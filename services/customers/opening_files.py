@@ -29,7 +29,8 @@ from services.customers.cells import (
     read_yuan,
     scaled,
 )
-from services.customers.columns import REQUIRED, Column, column, read_cells
+from services.customers.column_kinds import REQUIRED, Column, column
+from services.customers.columns import read_cells
 from services.customers.csv_files import Defect, defect_of, read_content, read_table
 from services.customers.days import read_day
 from services.customers.events import (

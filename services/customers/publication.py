@@ -10,18 +10,21 @@ the rows and the day before would have said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from services.customers.days import day_before, day_of, day_start_at, next_day
 from services.customers.events import (
     AgreementPublished,
     AreaPlace,
+    Component,
+    ExternalLine,
     MeterPublished,
     MeterUse,
     PointTariff,
     PointTerms,
+    PrepaidTerms,
     PublicationNoted,
     SupplyPublished,
     SwitchPoint,
@@ -29,7 +32,15 @@ from services.customers.events import (
     Transformer,
 )
 from services.customers.meter_chain import meter_chain, points_of, points_with, supplied_stays
-from services.customers.rows import AgreementRow, AnyRow, MeterRow, PointRow, RelationRow
+from services.customers.rows import (
+    AgreementRow,
+    AnyRow,
+    ComponentRow,
+    MeterRow,
+    PointRow,
+    RelationRow,
+    TransformerRow,
+)
 from services.customers.state import Account, closed_on, in_force, supplied_span, timeline
 
 MEASURED_ALONE = ("main", "feed_in")
@@ -113,6 +124,19 @@ def agreement_of(state: Account, account_no: str, day_on: str) -> AgreementPubli
         switch_points=tuple(
             each for points in points_of(state) for each in _switch_points(state, points, day_on)
         ),
+        components=tuple(_components(state)),
+        external_lines=tuple(
+            ExternalLine(
+                document_no=row.document_no,
+                month=row.month,
+                code=row.code,
+                name_zh=row.name_zh,
+                name_en=row.name_en,
+                amount_fen=row.amount_fen,
+                settled_by=row.settled_by,
+            )
+            for row in state.external_lines
+        ),
     )
 
 
@@ -138,29 +162,71 @@ def _terms(state: Account) -> Iterator[Terms]:
             language=account.language,
             protected=account.protected,
             moved_out_on=closed,
+            low_income=agreement.low_income,
+            feed_in_price_list=agreement.feed_in_price_list,
+            prepaid=_prepaid(agreement),
         )
         if previous is None or replace(terms, valid_from_on=previous.valid_from_on) != previous:
             yield terms
             previous = terms
 
 
-def _transformers(state: Account) -> Iterator[Transformer]:
+def _prepaid(agreement: AgreementRow) -> PrepaidTerms | None:
+    if not agreement.prepaid_agreement_no:
+        return None
+    return PrepaidTerms(
+        agreement_no=agreement.prepaid_agreement_no,
+        signed_on=agreement.prepaid_signed_on,
+        credit_limit_fen=agreement.prepaid_credit_limit_fen,
+        warn1_fen=agreement.prepaid_warn1_fen,
+        warn2_fen=agreement.prepaid_warn2_fen,
+    )
+
+
+Until = TypeVar("Until", TransformerRow, ComponentRow)
+
+
+def _with_ends(state: Account, rows: Sequence[Until]) -> Iterator[tuple[Until, str]]:
+    """The rows that ever hold, each with the day on which it no longer does, "" while open."""
     closed = closed_on(state)
-    rows = state.transformers
     for row, following in zip(rows, (*rows[1:], None), strict=False):
         ends = [row.valid_to_on, closed]
         if following is not None and following.entity == row.entity:
             ends.append(following.valid_from_on)
         to_on = min((end for end in ends if end), default="")
         if not to_on or row.valid_from_on < to_on:
-            yield Transformer(
-                transformer_no=row.transformer_no,
-                kva=row.kva,
-                model=row.model,
-                state=row.state,
-                from_on=row.valid_from_on,
-                to_on=to_on,
-            )
+            yield row, to_on
+
+
+def _transformers(state: Account) -> Iterator[Transformer]:
+    for row, to_on in _with_ends(state, state.transformers):
+        yield Transformer(
+            transformer_no=row.transformer_no,
+            kva=row.kva,
+            model=row.model,
+            state=row.state,
+            from_on=row.valid_from_on,
+            to_on=to_on,
+            share=row.share,
+            shared_with=row.shared_with,
+            iron_loss_w=row.iron_loss_w,
+            copper_loss_w=row.copper_loss_w,
+        )
+
+
+def _components(state: Account) -> Iterator[Component]:
+    for row, to_on in _with_ends(state, state.account_components):
+        yield Component(
+            code=row.code,
+            name_zh=row.name_zh,
+            name_en=row.name_en,
+            unit=row.unit,
+            price=row.price,
+            usage_point=row.usage_point,
+            source=row.source,
+            from_on=row.valid_from_on,
+            to_on=to_on,
+        )
 
 
 def _point_terms(state: Account, points: list[PointRow]) -> Iterator[PointTerms]:
@@ -199,6 +265,10 @@ def _terms_on(
         rate_periods=row.rate_periods,
         from_on=day_on,
         to_on="",
+        feeder=row.feeder,
+        loss_table=row.loss_table,
+        line_loss_percent=row.line_loss_percent,
+        line_resistance_mohm=row.line_resistance_mohm,
     )
 
 

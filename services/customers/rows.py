@@ -40,6 +40,7 @@ LOSS_ROLES = ("gate", "member", "none")
 WITH_PARENT = ("deducted", "fixed_ratio", "fixed_quantity", "transferred")
 ACCURACY_CLASSES = ("0.2S", "0.5S", "1", "2")
 CONNECTIONS = ("direct", "ct")
+PRICE_UNITS = ("kWh", "kVA", "kW", "month")
 PROTOCOLS = ("dlt645_2007", "qgdw376", "modbus_sdm630", "dlt698", "dlms", "manual")
 
 
@@ -61,7 +62,7 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementRow:
-    """The terms of an account 供用电合同."""
+    """The terms of an account 供用电合同; those of a prepaid one are of its signed agreement."""
 
     valid_from_on: str
     account_no: str
@@ -74,6 +75,13 @@ class AgreementRow:
     contract_demand_w: int
     pf_standard: str
     payment_mode: str
+    low_income: bool = False
+    feed_in_price_list: str = ""
+    prepaid_agreement_no: str = ""
+    prepaid_signed_on: str = ""
+    prepaid_credit_limit_fen: int = 0
+    prepaid_warn1_fen: int = 0
+    prepaid_warn2_fen: int = 0
 
     @property
     def entity(self) -> str:
@@ -82,7 +90,7 @@ class AgreementRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransformerRow:
-    """A transformer of the customer, in one state."""
+    """A transformer of the customer, in one state; `share` is the part that the account bears."""
 
     valid_from_on: str
     account_no: str
@@ -91,6 +99,10 @@ class TransformerRow:
     model: str
     state: str
     valid_to_on: str
+    share: str = "1"
+    shared_with: str = ""
+    iron_loss_w: int = 0
+    copper_loss_w: int = 0
 
     @property
     def entity(self) -> str:
@@ -117,6 +129,9 @@ class PointRow:
     valid_to_on: str
     feeder: str = ""
     loss_role: str = ""
+    loss_table: str = ""
+    line_loss_percent: str = ""
+    line_resistance_mohm: int = 0
 
     @property
     def entity(self) -> str:
@@ -138,6 +153,48 @@ class RelationRow:
     @property
     def entity(self) -> str:
         return f"{self.account_no}/{self.usage_point}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentRow:
+    """A price that only this account has; `usage_point` is "" when it is for the whole account."""
+
+    valid_from_on: str
+    account_no: str
+    code: str
+    name_zh: str
+    name_en: str
+    unit: str
+    price: str
+    usage_point: str
+    source: str
+    valid_to_on: str
+
+    @property
+    def entity(self) -> str:
+        return f"{self.account_no}/{self.code}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalLineRow:
+    """An amount that another one settled for the month in which `valid_from_on` lies."""
+
+    valid_from_on: str
+    account_no: str
+    document_no: str
+    code: str
+    name_zh: str
+    name_en: str
+    amount_fen: int
+    settled_by: str
+
+    @property
+    def entity(self) -> str:
+        return f"{self.account_no}/{self.document_no}/{self.code}"
+
+    @property
+    def month(self) -> str:
+        return self.valid_from_on[:7]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +275,8 @@ AnyRow = (
     | TransformerRow
     | PointRow
     | RelationRow
+    | ComponentRow
+    | ExternalLineRow
     | MeterRow
     | InstallationRow
     | ExchangeRow
@@ -243,9 +302,47 @@ def _check_agreement(row: AgreementRow) -> None:
     if row.contract_demand_w and not needed:
         fix = "leave it empty, or state demand_mode contract"
         raise BadInput("contract_demand_kw", f"is given with demand_mode {row.demand_mode}", fix)
+    _check_prepaid(row)
 
 
-def _check_until(row: TransformerRow | PointRow) -> None:
+def _check_prepaid(row: AgreementRow) -> None:
+    """Terms of a prepaid account are those of an agreement with a number and a day."""
+    given: Mapping[str, object] = {
+        "prepaid_agreement_no": row.prepaid_agreement_no,
+        "prepaid_signed_on": row.prepaid_signed_on,
+        "prepaid_credit_limit_yuan": row.prepaid_credit_limit_fen,
+        "prepaid_warn1_yuan": row.prepaid_warn1_fen,
+        "prepaid_warn2_yuan": row.prepaid_warn2_fen,
+    }
+    filled = [column for column, value in given.items() if value]
+    if filled and row.payment_mode == "postpaid":
+        fix = "leave it empty, or state payment_mode prepaid_remote or prepaid_local"
+        raise BadInput(filled[0], "is given with payment_mode postpaid", fix)
+    for column in ("prepaid_agreement_no", "prepaid_signed_on"):
+        if filled and column not in filled:
+            raise BadInput(column, "is missing", f"give it with {filled[0]}")
+    if row.prepaid_warn2_fen > row.prepaid_warn1_fen:
+        fix = "give the first warning the higher balance"
+        raise BadInput("prepaid_warn2_yuan", "is above prepaid_warn1_yuan", fix)
+
+
+def _check_transformer(row: TransformerRow) -> None:
+    _check_until(row)
+    if row.shared_with == row.account_no:
+        raise BadInput("shared_with", "is the account itself", "name who bears the rest")
+    if row.shared_with and row.share == "1":
+        fix = "give the part that this account bears, below 1"
+        raise BadInput("share", f"is the whole, and {row.shared_with} bears the rest", fix)
+
+
+def _check_point(row: PointRow) -> None:
+    _check_until(row)
+    if row.line_loss_percent and row.line_resistance_mohm:
+        problem = "is given with line_loss_percent"
+        raise BadInput("line_resistance_mohm", problem, "give the one that the contract has")
+
+
+def _check_until(row: TransformerRow | PointRow | ComponentRow) -> None:
     _check_order("valid_to", row.valid_from_on, row.valid_to_on)
 
 
@@ -326,9 +423,10 @@ def _check_day(column: str, at: str, valid_from_on: str) -> None:
 _CHECKS: dict[type, Callable[[Any], None]] = {
     AccountRow: _check_account,
     AgreementRow: _check_agreement,
-    TransformerRow: _check_until,
-    PointRow: _check_until,
+    TransformerRow: _check_transformer,
+    PointRow: _check_point,
     RelationRow: _check_relation,
+    ComponentRow: _check_until,
     InstallationRow: _check_installation,
     ExchangeRow: _check_exchange,
 }

@@ -29,8 +29,9 @@ from simulators.city.facts import Expectation, Facts
 from simulators.city.files import concentrator_config, meters_config, write_import
 from simulators.city.memory import Memory
 from simulators.city.openings import write_openings
+from simulators.city.people import START_AT, City
 from simulators.city.plan import DEBTORS, Plan, instant
-from simulators.city.population import START_AT, City, make_city
+from simulators.city.population import make_city
 from simulators.city.report import expectations
 from simulators.city.stage import ControlPort, Stage, insist, on_stage, post
 from simulators.gateways.keys import generate_keys

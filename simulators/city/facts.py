@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simulators.city.memory import Memory
-from simulators.city.plan import Plan
-from simulators.city.population import City
+if TYPE_CHECKING:
+    from simulators.city.memory import Memory
+    from simulators.city.people import City
+    from simulators.city.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from simulators.city.population import (
-    DAY_TABLES,
-    FIRST_ON,
-    LOSS_PCT,
-    START_AT,
-    Account,
-    City,
-    Point,
-)
+from simulators.city.people import DAY_TABLES, FIRST_ON, START_AT, Account, City, Point
+from simulators.city.population import LOSS_PCT
 
 CONCENTRATOR = "0200-0001"
 """Its address: the area code and the terminal."""
@@ -23,13 +16,14 @@ LINE_KINDS = {"bus-1": "pty", "modbus-1": "modbus_tcp"}
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """One CSV file with the columns of its rows."""
+    """One CSV file with the columns of all its rows."""
     found = list(rows)
     if not found:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(found[0]))
+        columns = list(dict.fromkeys(name for row in found for name in row))
+        writer = csv.DictWriter(file, fieldnames=columns, restval="")
         writer.writeheader()
         writer.writerows(found)
 
@@ -41,21 +35,8 @@ def write_import(city: City, directory: Path, lines: Mapping[str, str]) -> None:
     sizes = {found.account_no: found for found in city.accounts}
     write_rows(directory / "accounts.csv", (_account(no, sizes.get(no)) for no in accounts))
     write_rows(directory / "agreements.csv", (_agreement(found) for found in city.accounts))
-    write_rows(
-        directory / "transformers.csv",
-        (
-            {
-                "account_no": account.account_no,
-                "transformer_no": number,
-                "valid_from": FIRST_ON,
-                "kva": kva,
-                "model": f"S11-M-{kva}/10",
-                "state": "in_use",
-            }
-            for account in city.accounts
-            for number, kva in account.transformers
-        ),
-    )
+    for name, rows in city.rows.items():
+        write_rows(directory / f"{name}.csv", rows)
     points = [*city.points, *city.gates]
     write_rows(directory / "points.csv", (_point(found) for found in points))
     write_rows(

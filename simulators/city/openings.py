@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulators.city.files import write_rows
-from simulators.city.population import City
+from simulators.city.people import City
 
 AS_OF = "2026-01-31"
 DEBT_YUAN = "186.40"

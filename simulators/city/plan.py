@@ -1,7 +1,8 @@
 """The plan of the demo: which day brings what. Days are of the utility's zone.
 
-Each method is one person's or device's story; `on_day` calls those whose day it is. Nothing is
-decided here that the services decide: people look at what the topics say (memory) and act.
+Each method is the story of a person or a device. `STORIES` has them all, with those of modules of
+their own. Nothing is decided here that the services decide: people look at what the topics say
+(memory) and act.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from simulators.city import behind, edits, lab, voltages
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
-from simulators.city.population import City, Point
+from simulators.city.people import City, Point
 
 CUT_ON = date(2026, 2, 19)
 CHANNELS = ("wechat", "alipay", "pos")
@@ -82,16 +83,14 @@ class Plan:
     def on_day(self, day: date) -> None:
         """Everything that happens between this morning's tick and tomorrow's."""
         self.memory.follow()
-        self._meters(day)
-        voltages.on_day(self, day)
-        self._desk(day)
-        self._switching(day)
-        self._lab(day)
-        self._payers(day)
+        for story in STORIES:
+            story(self, day)
+
+    def on_kills(self, day: date) -> None:
+        """A service is killed."""
         if self.kills and day in KILLS:
             self.kill(KILLS[day])
             self.killed.append(KILLS[day])
-        behind.on_day(self, day)
 
     def _fault(self, role: str, kind: str, **options: Any) -> None:
         self.acts.meters.ask("fault", meter=self.point(role).meter_no, kind=kind, **options)
@@ -105,7 +104,7 @@ class Plan:
 
     # -- meters -----------------------------------------------------------------------------
 
-    def _meters(self, day: date) -> None:
+    def on_meters(self, day: date) -> None:
         """Planted faults of meters, and the readers who go out."""
         match (day.month, day.day):
             case (2, 7):
@@ -180,7 +179,7 @@ class Plan:
 
     # -- the billing desk -------------------------------------------------------------------
 
-    def _desk(self, day: date) -> None:
+    def on_desk(self, day: date) -> None:
         """Books, held bills, and money without an order."""
         if (day.month, day.day) == (3, 10):
             self.acts.publish("zj_residential")
@@ -203,7 +202,7 @@ class Plan:
 
     # -- switching --------------------------------------------------------------------------
 
-    def _switching(self, day: date) -> None:
+    def on_switching(self, day: date) -> None:
         """The four who owe: requests, notices, approvals, the day of the cut, and afterwards."""
         match (day.month, day.day):
             case (2, 11):
@@ -309,7 +308,8 @@ class Plan:
 
     # -- the lab ----------------------------------------------------------------------------
 
-    def _lab(self, day: date) -> None:
+    def on_lab(self, day: date) -> None:
+        """What the laboratory registers, seals, measures and decides."""
         sealed = self.point("spike").meter_no
         if day == lab.SEALED_ON:
             for standard in lab.standards():
@@ -371,7 +371,7 @@ class Plan:
 
     # -- payers -----------------------------------------------------------------------------
 
-    def _payers(self, day: date) -> None:
+    def on_payers(self, day: date) -> None:
         """Everybody pays ten days after the bill came; the planted ones in their own way."""
         due = [
             body
@@ -421,3 +421,16 @@ class Plan:
         suspended = self.memory.of("payments.payment_suspended")[-1]
         self.acts.bind(suspended["suspense_key"], {account_no: amount})
         self.rest()
+
+
+STORIES: tuple[Callable[[Plan, date], None], ...] = (
+    Plan.on_meters,
+    voltages.on_day,
+    Plan.on_desk,
+    Plan.on_switching,
+    Plan.on_lab,
+    Plan.on_payers,
+    Plan.on_kills,
+    behind.on_day,
+)
+"""In the order of a day; a story with a module of its own has a line here."""

@@ -9,103 +9,19 @@ Everything is derived from the seed, so the same seed gives the same customers, 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-FIRST_ON = "2026-02-01"
-MONTHS = ("2026-02", "2026-03", "2026-04")
-START_AT = "2026-01-31T16:00:00Z"
-TOU_RATES = "1=sharp;2=peak;3=flat;4=valley"
-PEAK_VALLEY = "2=peak;4=valley"
-IMPORT_RATES = ("1-0:1.8.0", "1-0:1.8.1", "1-0:1.8.2", "1-0:1.8.3", "1-0:1.8.4")
-DAY_TABLES = {
-    "commercial": [
-        ("00:00", 4), ("07:00", 3), ("11:00", 2), ("17:00", 3), ("20:00", 2), ("22:00", 3),
-        ("23:00", 4),
-    ],
-    "commercial_late": [
-        ("00:00", 4), ("08:00", 3), ("11:00", 2), ("17:00", 3), ("20:00", 2), ("22:00", 3),
-        ("23:00", 4),
-    ],
-    "peak_valley": [("00:00", 4), ("08:00", 2), ("22:00", 4)],
-}  # fmt: skip
-"""What meters are programmed with. The first and the last are what the books say of the months that
-the demo plays; one table for all days is enough there, because the sharp months are others and no
-book treats weekends or holidays differently. `commercial_late` has the morning an hour late."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One usage point with its meter and account. line: the simulator's line name; pn: its point
-    behind the concentrator, 0 elsewhere."""
-
-    usage_point: str
-    account_no: str
-    meter_no: str
-    address: str
-    line: str
-    annual_kwh: int
-    shape: str = "H25"
-    phases: int = 1
-    ratio: int = 1
-    accuracy_class: str = "2"
-    protocol: str = "dlt645_2007"
-    registers: tuple[str, ...] = ("1-0:1.8.0",)
-    rate_periods: str = ""
-    day_table: str = ""
-    price_list: str = ""
-    category: str = ""
-    area: str = "A-01"
-    switching_method: str = "meter_relay"
-    intervals: bool = False
-    relation: str = ""
-    parent: str = ""
-    share: str = ""
-    digits: int = 6
-    initial_kwh: int = 0
-    capacity_kw: int = 20
-    voltage_v: str = "220.0"
-    export_ratio: str = "0"
-    close_mode: str = "closes"
-    loss_role: str = ""
-    voltage_class: str = ""
-    sum_of: tuple[str, ...] = ()
-    pn: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """One account with its agreement."""
-
-    account_no: str
-    category: str
-    price_list: str
-    region: str = "Chongqing"
-    voltage_class: str = "lt1kv"
-    metering_side: str = "low"
-    demand_mode: str = "none"
-    contract_demand_kw: int = 0
-    pf_standard: str = ""
-    payment_mode: str = "postpaid"
-    household_size: int = 3
-    language: str = "zh"
-    transformers: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(slots=True)
-class City:
-    """All accounts and points, the supplier's own gate meters, and what each planted person or
-    meter is called."""
-
-    accounts: list[Account] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
-    gates: list[Point] = field(default_factory=list)
-    cast: dict[str, str] = field(default_factory=dict)
-
-    def point_of(self, role: str) -> Point:
-        """The first point of the account that plays a role."""
-        account_no = self.cast[role]
-        return next(point for point in self.points if point.account_no == account_no)
-
+from simulators.city.people import (
+    FIRST_ON,
+    IMPORT_RATES,
+    PEAK_VALLEY,
+    TOU_RATES,
+    Account,
+    City,
+    Point,
+    Settle,
+    next_number,
+)
 
 ROLES = (
     "silent",
@@ -135,29 +51,8 @@ BEHIND = range(18, 38)
 """The homes that a concentrator reads; the first of them has a load profile."""
 
 
-def make_city(seed: int) -> City:
-    """The city of a seed."""
-    rng = random.Random(seed)
-    city = City()
-    for number in range(RESIDENTIAL):
-        _add_home(city, rng, number)
-    for number in range(7):
-        _add_tou_home(city, rng, number)
-    for number in range(6):
-        _add_shop(city, rng, number)
-    for number in range(4):
-        _add_factory(city, rng, number)
-    _add_sdm630(city, rng)
-    _add_gate(city)
-    return city
-
-
-def _number(city: City) -> int:
-    return len(city.accounts) + 1
-
-
 def _add_home(city: City, rng: random.Random, index: int) -> None:
-    number = _number(city)
+    number = next_number(city)
     account_no = f"1{number:09d}"
     role = ROLES[index] if index < len(ROLES) else ""
     if role:
@@ -209,7 +104,7 @@ def _add_home(city: City, rng: random.Random, index: int) -> None:
 
 
 def _add_tou_home(city: City, rng: random.Random, index: int) -> None:
-    number = _number(city)
+    number = next_number(city)
     account_no = f"1{number:09d}"
     has_panels = index == 6
     registers = ("1-0:1.8.0", "1-0:1.8.2", "1-0:1.8.4") + (("1-0:2.8.0",) if has_panels else ())
@@ -249,7 +144,7 @@ def _add_tou_home(city: City, rng: random.Random, index: int) -> None:
 
 
 def _add_shop(city: City, rng: random.Random, index: int) -> None:
-    number = _number(city)
+    number = next_number(city)
     account_no = f"1{number:09d}"
     city.accounts.append(
         Account(
@@ -302,7 +197,7 @@ def _add_shop(city: City, rng: random.Random, index: int) -> None:
 
 
 def _add_factory(city: City, rng: random.Random, index: int) -> None:
-    number = _number(city)
+    number = next_number(city)
     account_no = f"1{number:09d}"
     mode = ("capacity", "capacity", "contract", "measured")[index]
     city.accounts.append(
@@ -315,9 +210,18 @@ def _add_factory(city: City, rng: random.Random, index: int) -> None:
             demand_mode=mode,
             contract_demand_kw=400 if mode == "contract" else 0,
             pf_standard="0.90",
-            transformers=((f"T-{number}-1", 630), (f"T-{number}-2", 315)),
         )
     )
+    for transformer_no, kva in ((f"T-{number}-1", 630), (f"T-{number}-2", 315)):
+        row = {
+            "account_no": account_no,
+            "transformer_no": transformer_no,
+            "valid_from": FIRST_ON,
+            "kva": kva,
+            "model": f"S11-M-{kva}/10",
+            "state": "in_use",
+        }
+        city.rows.setdefault("transformers", []).append(row)
     if index == 0:
         city.cast["two_part"] = account_no
     city.points.append(
@@ -345,8 +249,8 @@ def _add_factory(city: City, rng: random.Random, index: int) -> None:
     )
 
 
-def _add_sdm630(city: City, rng: random.Random) -> None:
-    number = _number(city)
+def _add_sdm630(city: City, rng: random.Random, index: int) -> None:
+    number = next_number(city)
     account_no = f"1{number:09d}"
     city.cast["modbus"] = account_no
     city.accounts.append(
@@ -407,3 +311,25 @@ def _add_gate(city: City) -> None:
             sum_of=tuple(point.meter_no for point in members),
         )
     )
+
+
+RESIDENTS: tuple[tuple[int, Settle], ...] = (
+    (RESIDENTIAL, _add_home),
+    (7, _add_tou_home),
+    (6, _add_shop),
+    (4, _add_factory),
+    (1, _add_sdm630),
+)
+"""How many of each kind, in the order of their account numbers. Who comes later is added at the
+end: numbers and loads of the others then stay."""
+
+
+def make_city(seed: int) -> City:
+    """The city of a seed."""
+    rng = random.Random(seed)
+    city = City()
+    for count, settle in RESIDENTS:
+        for index in range(count):
+            settle(city, rng, index)
+    _add_gate(city)
+    return city

@@ -13,8 +13,8 @@ from simulators.city import report_lab as laboratory
 from simulators.city import report_meters as meters
 from simulators.city import voltages
 from simulators.city.facts import Check, Expectation, Facts, expect
+from simulators.city.people import MONTHS
 from simulators.city.plan import COPIES
-from simulators.city.population import MONTHS
 
 
 def late_book(facts: Facts) -> Expectation:
@@ -276,8 +276,9 @@ CHECKS: tuple[Check, ...] = (
     kills,
     meters.concentrator,
     meters.recovered_profile,
-    lambda facts: expect("over-voltage", *voltages.over_voltage(facts)),
+    *voltages.CHECKS,
 )
+"""In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 
 
 def expectations(facts: Facts) -> list[Expectation]:

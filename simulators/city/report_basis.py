@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from libs.tou_calendar import SLOTS_PER_DAY, day_periods
 from services.billing.price_book_file import BOOKS, load_book
-from simulators.city.population import MISPROGRAMMED, MONTHS, TOU_RATES
+from simulators.city.people import MONTHS, TOU_RATES
+from simulators.city.population import MISPROGRAMMED
 
 if TYPE_CHECKING:
     from simulators.city.facts import Facts

@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from simulators.city.facts import Check, Expectation, Facts, expect
+
 if TYPE_CHECKING:
-    from simulators.city.facts import Facts
     from simulators.city.plan import Plan
 
 ROLE = "over_voltage"
@@ -33,9 +34,9 @@ def on_day(plan: Plan, day: date) -> None:
         plan.acts.meters.ask("clear", meter=meter_no)
 
 
-def over_voltage(facts: Facts) -> tuple[str, str, bool]:
+def over_voltage(facts: Facts) -> Expectation:
     """One event at this home, with its begin, end and extreme, none at any other; and the rate of
-    March that follows from it. Expected, found, and whether they agree."""
+    March that follows from it."""
     told = facts.memory.of("validation.voltage_found")
     own = facts.of("validation.voltage_found", ROLE)
     ended = [body for body in own if body["ended_at"]]
@@ -54,4 +55,7 @@ def over_voltage(facts: Facts) -> tuple[str, str, bool]:
     holds = holds and rates == [RATE_E2_PCT] and months[0]["status"] == "unqualified"
     holds = holds and ended[0]["extreme_dv"] == max(read)
     holds = holds and abs(ended[0]["extreme_dv"] - 2200 - 10 * VOLTS) <= WOBBLE_DV
-    return "one event of 3 days, March at 90.32 %", found, holds
+    return expect("over-voltage", "one event of 3 days, March at 90.32 %", found, holds)
+
+
+CHECKS: tuple[Check, ...] = (over_voltage,)

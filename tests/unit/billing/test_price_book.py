@@ -13,7 +13,10 @@ from services.billing.book_defects import defects
 from services.billing.correction import CorrectionRound, IssuedBill, RatingInput
 from services.billing.price_book import (
     BookSpan,
+    HouseholdRule,
     LateFeeRule,
+    LossRow,
+    LossTable,
     PriceBook,
     Rounding,
     book_key,
@@ -63,9 +66,19 @@ def test_a_field_at_its_default_does_not_change_the_hash() -> None:
     assert content_hash(book(currency="CNY", day_basis="thirty")) == book().content_hash
 
 
+PUBLISHED = {
+    "cq_residential": "dd005fbe9ade8b8ef4ab089a0a983dce8ff313db4d6f9c2935502a9704bbbb86",
+    "zj_residential": "b4dd7dffdd78b4dbaf0f0a51efbb9737ab9ec71b6f3d2a64861f83bf6f86af17",
+    "cq_commercial": "b8751244749f0393af4aea1fc7e34e9744871481dd40f86c1da97b9122ebbfdf",
+    "cq_industry_10kv": "3c2166e750148c0582c1dbe96ef7a2e618c3115ffe7cf4d2f174d9c761627803",
+}
+"""Hashes of the example books at version 1, as installations have published them."""
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_books_have_their_hash_and_no_defect(name: str) -> None:
     assert content_hash(example(name)) == example(name).content_hash
+    assert (example(name).version, example(name).content_hash) == (1, PUBLISHED[name])
     assert defects(example(name)) == ()
 
 
@@ -344,7 +357,55 @@ def industry(**changes: Any) -> PriceBook:
             "does not hold the contract",
         ),
         (book(price_list(two_part=two_part())), "price_lists.list.two_part", "no price per kVA"),
+        (book(price_list(kind="x")), "price_lists.list.kind", "unknown"),
+        (book(price_list(minimum_per="x")), "price_lists.list.minimum_per", "unknown"),
+        *(
+            (
+                industry(two_part=two_part(**rule)),
+                "price_lists.list.two_part.demand_rule.price_percent_above",
+                "are no rule",
+            )
+            for rule in (
+                {"load_hours_kwh_per_kva": -1},
+                {"price_percent_above": 0},
+                {"price_percent_above": 101},
+            )
+        ),
+        *(
+            (
+                industry(two_part=replace(two_part(), state_percents={state: percent})),
+                f"price_lists.list.two_part.state_percents{place}",
+                problem,
+            )
+            for state, percent, place, problem in (
+                ("melted", 0, "", "unknown"),
+                ("suspended", -1, ".suspended", "-1 % is not possible"),
+                ("hot_standby", 101, ".hot_standby", "101 % is not possible"),
+                ("in_use", 99, ".in_use", "99 % is not possible"),
+            )
+        ),
+        (
+            book(household_rules=(HouseholdRule(allowance="large", people_from=0),)),
+            "household_rules.large.people_from",
+            "not above 0",
+        ),
+        *(
+            (book(loss_tables={"S11": LossTable(rows=rows)}), "loss_tables.S11", problem)
+            for rows, problem in (
+                ((), "do not rise"),
+                ((LossRow(above_wh=0, loss_wh=1), LossRow(above_wh=0, loss_wh=2)), "do not rise"),
+                ((LossRow(above_wh=-1, loss_wh=1),), "below zero"),
+                ((LossRow(above_wh=0, loss_wh=-1),), "below zero"),
+                ((LossRow(above_wh=0, loss_wh=1, loss_varh=-1),), "below zero"),
+            )
+        ),
         (book(power_factor=power_factor(active="x")), "power_factor.active", "unknown"),
+        (book(power_factor=power_factor(active_of="x")), "power_factor.active_of", "unknown"),
+        (
+            book(power_factor=power_factor(producer_quadrants=("5",))),
+            "power_factor.producer_quadrants",
+            "unknown",
+        ),
         (book(power_factor=power_factor(step_below="x")), "power_factor.step_below", "no decimal"),
         (
             book(power_factor=power_factor(reactive_quadrants=("1", "5"))),
@@ -377,8 +438,11 @@ def test_a_book_without_a_defect_has_none() -> None:
         replace(industry().price_lists["list"], code="industry", power_factor_applies=True),
         price_list(code="home", tiers=tiers("year", (1, 2), ("1", "2"), allowances={"a": (1, 2)})),
         price_list(code="small", minimum_charge="5.00"),
+        price_list(code="sold", kind="feed_in", minimum_per="kVA"),
         calendars=times(*DAY),
-        power_factor=power_factor(),
+        power_factor=power_factor(active_of="import_and_export"),
+        household_rules=(HouseholdRule(allowance="a", people_from=7),),
+        loss_tables={"S11": LossTable(rows=(LossRow(above_wh=0, loss_wh=1),))},
     )
     assert defects(whole) == ()
     assert rate(usage(), whole, terms(point_terms(price_list="home"))).total_fen > 0

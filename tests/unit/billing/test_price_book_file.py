@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from libs.events.errors import BadInput
+from services.billing.price_book import LARGE_HOUSEHOLD, LossRow
 from services.billing.price_book_file import BOOKS, BYTES_MAX, load_book, load_books, read_book
 
 BOOK = """\
@@ -124,6 +125,63 @@ def test_a_file_becomes_a_book() -> None:
     assert home.tiers.allowances == {"large": (100_000,)}
     assert book.calendars["times"].patterns[0].day_types == ("workday", "weekend", "holiday")
     assert len(book.content_hash) == 64
+
+
+RULES = """\
+household_rules:
+  - {allowance: large, people_from: 7, source: made up, unconfirmed: true}
+loss_tables:
+  S11-50:
+    rows: [{above_kwh: 0, loss_kwh: 304}, {above_kwh: 5000, loss_kwh: 400.5, loss_kvarh: 9}]
+    source: exam tables
+"""
+
+
+def test_rules_of_households_and_losses_are_data_of_the_file() -> None:
+    assert read_book(BOOK, "small.yaml", no_table).household_rules == (LARGE_HOUSEHOLD,)
+    assert LARGE_HOUSEHOLD.unconfirmed
+    none = read_book(BOOK + "household_rules: []\n", "small.yaml", no_table)
+    assert none.household_rules == ()
+    book = read_book(BOOK + RULES, "small.yaml", no_table)
+    (rule,) = book.household_rules
+    assert (rule.allowance, rule.people_from, rule.category) == ("large", 7, "residential")
+    table = book.loss_tables["S11-50"]
+    assert table.rows == (
+        LossRow(above_wh=0, loss_wh=304_000),
+        LossRow(above_wh=5_000_000, loss_wh=400_500, loss_varh=9_000),
+    )
+    assert (table.source, table.unconfirmed) == ("exam tables", False)
+    wrong = RULES.replace("loss_kwh: 304", "loss_kwh: much")
+    assert "loss_tables.S11-50.row 1.loss_kwh" in read(BOOK + wrong)
+
+
+def test_the_rules_of_a_two_part_list_and_of_feed_in() -> None:
+    rules = """\
+    two_part:
+      contract_floor_percent: 40
+      state_percents: {hot_standby: 0}
+      demand_rule:
+        name: sgcc_2023
+        within: contract
+        load_hours_kwh_per_kva: 260
+        price_percent_above: 90
+        source: made up
+    kind: feed_in
+    minimum_per: kVA
+"""
+    priced = BOOK[: BOOK.index("    tiers:\n")]
+    priced += "      - {code: kva, name_zh: x, name_en: x, unit: kVA, price: 10, source: x}\n"
+    home = read_book(priced + rules, "small.yaml", no_table).price_lists["home"]
+    assert (home.kind, home.minimum_per) == ("feed_in", "kVA")
+    assert home.two_part is not None
+    assert home.two_part.state_percents == {
+        "in_use": 100,
+        "suspended": 0,
+        "cold_sealed": 0,
+        "hot_standby": 0,
+    }
+    rule = home.two_part.demand_rule
+    assert (rule.load_hours_kwh_per_kva, rule.price_percent_above) == (260, 90)
 
 
 def test_prices_are_the_text_of_the_file_and_ratios_become_prices() -> None:

@@ -25,6 +25,8 @@ from services.billing.reactions import (
     AgreementPublished,
     CorrectionDecided,
     CorrectionProposed,
+    ForeignComponent,
+    ForeignExternalLine,
     ForeignOpening,
     ForeignPoint,
     ForeignTerms,
@@ -32,7 +34,8 @@ from services.billing.reactions import (
     UsageEstablished,
 )
 from services.billing.state import Account
-from tests.unit.billing.builders import book, component, price_list, tiers
+from tests.unit.billing.builders import book, price_list, tiers
+from tests.unit.billing.builders import component as price_component
 
 ANNUAL = tiers("year", (1000,), ("0.10",))
 IMPORT = "1-0:1.8.0"
@@ -40,10 +43,12 @@ DAY_WH = 10_000
 
 
 def home_list(price: str = "0.50") -> PriceList:
-    return price_list(component(price=price), code="home", category="residential", tiers=ANNUAL)
+    return price_list(
+        price_component(price=price), code="home", category="residential", tiers=ANNUAL
+    )
 
 
-SHOP = price_list(component(price="0.80"), code="shop")
+SHOP = price_list(price_component(price="0.80"), code="shop")
 HOME = book(home_list(), SHOP)
 
 
@@ -125,6 +130,32 @@ def point(name: str = "P1", from_on: str = "2026-01-01", **changes: Any) -> Fore
         **changes,
     }
     return ForeignPoint(**values)
+
+
+def component(code: str = "x", from_on: str = "2026-01-01", to_on: str = "") -> ForeignComponent:
+    return ForeignComponent(
+        code=code,
+        name_zh="附加",
+        name_en="extra",
+        unit="kWh",
+        price="0.01",
+        usage_point="P1",
+        source="contract 7",
+        from_on=from_on,
+        to_on=to_on,
+    )
+
+
+def external_line(document_no: str = "D1", month: str = "2026-01") -> ForeignExternalLine:
+    return ForeignExternalLine(
+        document_no=document_no,
+        month=month,
+        code="market",
+        name_zh="市场化",
+        name_en="market",
+        amount_fen=-500,
+        settled_by="trading centre",
+    )
 
 
 def agreement(

@@ -343,7 +343,8 @@ def test_a_supply_that_began_earlier_is_billed_and_moves_the_tiers() -> None:
     made.tick("2026-04-02")
     assert [body.total_fen for body in made.of(InvoiceIssued)] == [28_000, 31_000 + 1_800]
     made.feed(agreement(version=2), *month_of_usage("2026-01", 20_000))
-    found = made.tick("2026-04-03")
+    looked, *found = made.tick("2026-04-03")
+    assert (names([looked]), looked.is_needless) == (["CorrectionWithheld"], True)  # household
     assert names(found) == ["BillCalculated", "BillReleased", "InvoiceIssued", "CorrectionIssued"]
     assert (found[2].month, found[2].total_fen) == ("2026-01", 31_000)
     assert (found[3].cause, found[3].reference) == ("wrong_agreement", "A1-2026-01")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.billing.agreement import HouseholdAllowance
 from services.billing.months import (
     PointMonth,
     day_bits,
@@ -22,7 +24,16 @@ from services.billing.months import (
     terms_parts,
 )
 from services.billing.reactions import ForeignTransformer, agreement_noted, usage_noted
-from tests.unit.billing_core.office import IMPORT, agreement, demand, point, terms, usage
+from tests.unit.billing_core.office import (
+    IMPORT,
+    agreement,
+    component,
+    demand,
+    external_line,
+    point,
+    terms,
+    usage,
+)
 
 
 def agreed(*points: Any, **changes: Any) -> Any:
@@ -133,11 +144,16 @@ def test_the_language_and_what_comes_later_cut_nothing() -> None:
     assert later == terms_parts(agreed(), "2026-01-01", "2026-02-01")
 
 
-def test_a_household_that_grows_later_is_not_large_yet() -> None:
-    rows = [terms(), terms("2026-02-01", household_size=5)]
-    (january,) = terms_parts(agreed(rows=rows), "2026-01-01", "2026-02-01")
-    (february,) = terms_parts(agreed(rows=rows), "2026-02-01", "2026-03-01")
-    assert (january.terms.allowances, len(february.terms.allowances)) == ((), 1)
+def test_an_allowance_of_an_older_log_begins_not_before_its_month() -> None:
+    """Before books had rules of households, agreements were noted with their allowances."""
+    noted = agreed()
+    grown = HouseholdAllowance(rule="large_household", from_on="2026-02-01")
+    dated = noted.timeline[0]
+    dated = replace(dated, terms=replace(dated.terms, allowances=(grown,)))
+    old = replace(noted, timeline=(dated,))
+    (january,) = terms_parts(old, "2026-01-01", "2026-02-01")
+    (february,) = terms_parts(old, "2026-02-01", "2026-03-01")
+    assert (january.terms.allowances, february.terms.allowances) == ((), (grown,))
 
 
 def test_a_relation_holds_on_its_days_only() -> None:
@@ -170,6 +186,23 @@ def test_transformers_are_cut_to_the_month() -> None:
         ("T1", 315_000, "2026-01-01", "2026-02-01"),
         ("T2", 315_000, "2026-01-10", "2026-02-01"),
     ]
+
+
+def test_components_are_cut_to_the_month_and_settled_lines_are_of_theirs() -> None:
+    components = (
+        component("a", "2026-01-10", "2026-05-01"),
+        component("b", "2024-01-01", "2026-01-01"),
+    )
+    lines = (external_line("D1", "2026-01"), external_line("D2", "2026-02"))
+    noted = agreed(components=components, external_lines=lines)
+    (part,) = terms_parts(noted, "2026-01-01", "2026-02-01")
+    assert [(each.code, each.from_on, each.until_on) for each in part.terms.components] == [
+        ("a", "2026-01-10", "2026-02-01")
+    ]
+    assert [each.document_no for each in part.terms.external_lines] == ["D1"]
+    both = agreed(external_lines=lines, rows=[terms(), terms("2026-01-16", pf_standard="0.90")])
+    parts = terms_parts(both, "2026-01-01", "2026-02-01")
+    assert [len(each.terms.external_lines) for each in parts] == [1, 1]
 
 
 # -- usage ----------------------------------------------------------------------------------------

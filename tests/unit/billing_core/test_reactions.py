@@ -6,9 +6,25 @@ from typing import Any
 
 import pytest
 
-from services.billing.agreement import HouseholdAllowance
-from services.billing.reactions import agreement_noted, book_category, usage_noted
-from tests.unit.billing_core.office import agreement, demand, point, terms, usage
+from services.billing.agreement import HouseholdAllowance, HouseholdSize, LineLoss, PrepaidTerms
+from services.billing.household import allowances_of
+from services.billing.price_book import LARGE_HOUSEHOLD
+from services.billing.reactions import (
+    ForeignPrepaid,
+    ForeignTransformer,
+    agreement_noted,
+    book_category,
+    usage_noted,
+)
+from tests.unit.billing_core.office import (
+    agreement,
+    component,
+    demand,
+    external_line,
+    point,
+    terms,
+    usage,
+)
 
 
 def test_the_highest_import_demand_is_noted_and_its_first_instant() -> None:
@@ -81,9 +97,10 @@ def test_a_relation_is_that_of_all_points_that_are_not_main() -> None:
     ]
 
 
-def allowances(*rows: Any) -> list[tuple[HouseholdAllowance, ...]]:
+def allowances(*rows: Any) -> tuple[HouseholdAllowance, ...]:
     noted = agreement_noted(agreement(rows=rows))
-    return [dated.terms.allowances for dated in noted.timeline]
+    assert all(dated.terms.allowances == () for dated in noted.timeline)
+    return allowances_of(noted.household, (LARGE_HOUSEHOLD,), "9999-12-31")
 
 
 def large(from_on: str, until_on: str = "") -> HouseholdAllowance:
@@ -92,9 +109,23 @@ def large(from_on: str, until_on: str = "") -> HouseholdAllowance:
 
 def test_a_large_household_is_one_from_its_first_day_on_whatever_else_changes() -> None:
     big, still = terms(household_size=5), terms("2026-07-01", household_size=6, language="en")
-    assert allowances(big, still) == [(large("2026-01-01"),)] * 2
-    assert allowances(terms(household_size=4)) == [()]
-    assert allowances(terms(household_size=5, category="industrial")) == [()]
+    assert allowances(big, still) == (large("2026-01-01"),)
+    assert allowances(terms(household_size=4)) == ()
+    assert allowances(terms(household_size=5, category="industrial")) == ()
+
+
+def test_a_household_is_told_where_its_size_changes() -> None:
+    rows = (
+        terms(household_size=3),
+        terms("2026-02-01", household_size=3, language="en"),
+        terms("2026-03-01", household_size=4),
+        terms("2026-04-01", household_size=4, category="non_residential"),
+    )
+    assert agreement_noted(agreement(rows=rows)).household == (
+        HouseholdSize(from_on="2026-01-01", people=3, category="residential"),
+        HouseholdSize(from_on="2026-03-01", people=4, category="residential"),
+        HouseholdSize(from_on="2026-04-01", people=4, category="non_residential"),
+    )
 
 
 def test_a_household_that_shrinks_keeps_the_months_it_had() -> None:
@@ -104,8 +135,7 @@ def test_a_household_that_shrinks_keeps_the_months_it_had() -> None:
         terms("2026-06-01", household_size=4, language="en"),
         terms("2026-10-01", household_size=5),
     )
-    expected = (large("2026-01-01", "2026-05-01"), large("2026-10-01"))
-    assert allowances(*rows) == [expected] * 4
+    assert allowances(*rows) == (large("2026-01-01", "2026-05-01"), large("2026-10-01"))
 
 
 @pytest.mark.parametrize(
@@ -123,3 +153,53 @@ def test_a_class_of_use_as_books_name_it(
     category: str, mode: str, price_list: str, expected: str
 ) -> None:
     assert book_category(category, mode, price_list) == expected
+
+
+def test_what_only_this_account_has_is_noted() -> None:
+    signed = ForeignPrepaid(
+        agreement_no="Y-1", signed_on="2026-01-01", credit_limit_fen=1, warn1_fen=3, warn2_fen=2
+    )
+    row = terms(
+        low_income=True,
+        feed_in_price_list="sold",
+        payment_mode="prepaid_remote",
+        prepaid=signed,
+    )
+    shared = ForeignTransformer(
+        transformer_no="T1",
+        kva=630,
+        model="S11",
+        state="in_use",
+        from_on="2026-01-01",
+        to_on="",
+        share="0.5",
+        shared_with="1000000009",
+        iron_loss_w=810,
+        copper_loss_w=6_200,
+    )
+    noted = agreement_noted(
+        agreement(
+            point(feeder="F1", loss_table="S11", line_loss_percent="1.5"),
+            point("P2", line_resistance_mohm=250),
+            rows=[row],
+            transformers=(shared,),
+            components=(component(),),
+            external_lines=(external_line(),),
+        )
+    )
+    found = noted.timeline[0].terms
+    assert (found.free_allowance, found.feed_in_price_list) == (True, "sold")
+    assert found.prepaid == PrepaidTerms(
+        agreement_no="Y-1", signed_on="2026-01-01", credit_limit_fen=1, warn1_fen=3, warn2_fen=2
+    )
+    (first, second) = found.points
+    assert (first.feeder, first.loss_table) == ("F1", "S11")
+    assert first.line_loss == LineLoss(kind="percent", percent="1.5")
+    assert second.line_loss == LineLoss(kind="resistance", resistance_mohm=250)
+    (transformer,) = found.transformers
+    assert (transformer.share, transformer.shared_with) == ("0.5", "1000000009")
+    assert (transformer.iron_loss_w, transformer.copper_loss_w) == (810, 6_200)
+    (extra,) = found.components
+    assert (extra.code, extra.price, extra.point, extra.source) == ("x", "0.01", "P1", "contract 7")
+    assert found.external_lines == ()
+    assert [(each.month, each.amount_fen) for each in noted.external_lines] == [("2026-01", -500)]

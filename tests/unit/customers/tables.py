@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.customers.columns import FILES, REQUIRED, Column
+from services.customers.column_kinds import REQUIRED, Column
+from services.customers.columns import FILES
 from services.customers.opening_files import OPENING_FILES
 
 HEADER = "| column | needed | meaning | unit | example |\n|---|---|---|---|---|"

@@ -53,7 +53,7 @@ def sent(found: Import, file: str) -> dict[str, list[str]]:
 def test_the_example_is_good_and_grouped_by_account() -> None:
     found = read_import(EXAMPLE, "wang")
     assert found.defects == ()
-    assert found.rows_good == 43
+    assert found.rows_good == 45
     assert [request.account_no for request in found.requests] == [
         f"100000000{number}" for number in range(1, 8)
     ]
@@ -121,7 +121,7 @@ def test_bad_cells_are_named_and_good_rows_taken(directory: Path) -> None:
         "exchanges.csv line 2 usage_point: usage point P-1006 is not known; "
         "give its row in points.csv",
     ]
-    assert found.rows_good == 43 - 7
+    assert found.rows_good == 45 - 7
     assert "1000000005" not in {request.account_no for request in found.requests}
 
 
@@ -146,7 +146,7 @@ def test_an_installation_of_a_bad_meter_is_named(directory: Path) -> None:
 def test_rows_of_nobody_are_named(directory: Path) -> None:
     add(directory, "meters", "M-9,2026-01-01,,2,direct,,")
     add(directory, "installations", "P-9,M-9,2026-01-01,,1,manual,,,8,")
-    add(directory, "agreements", "1000000009,2026-01-01,residential,5,r,lt1kv,low,,,,")
+    add(directory, "agreements", "1000000009,2026-01-01,residential,5,r,lt1kv,low,,,,,,,,,,,")
     assert named(directory) == [
         "agreements.csv line 9 account_no: account 1000000009 is not known; "
         "give its row in accounts.csv",
@@ -177,7 +177,7 @@ def test_what_happens_after_moving_out_needs_the_next_account(directory: Path) -
 
 
 def test_rows_that_are_there_twice_are_named(directory: Path) -> None:
-    add(directory, "agreements", "1000000002,2026-01-01,residential,5,x,lt1kv,low,,,,")
+    add(directory, "agreements", "1000000002,2026-01-01,residential,5,x,lt1kv,low,,,,,,,,,,,")
     add(directory, "accounts", "1000000002,2026-02-01,,zh,5,,")
     assert named(directory) == [
         "accounts.csv line 10 kind: 1000000002 has an earlier row in line 4 "
