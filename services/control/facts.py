@@ -66,8 +66,8 @@ class Facts:
 Finding = tuple[str, str]
 """What an interlock looked at, and what is wrong with it; "" when nothing is."""
 
-ZONE = "utc_offset_minutes"
-"""Says what a day is, not where a rule comes from."""
+KINDS = ("categories", "utc_offset_minutes")
+"""Values that say what a home or a day is, not where a rule comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ def interlock(
 ) -> Callable[[Callable[[Facts, Policy], Finding]], Interlock]:
     """Make an interlock of a function; `rule` is the source of what no value of the policy says."""
     sources = [rule] if rule else []
-    sources += [TERMS[term].source for term in terms if term != ZONE]
+    sources += [TERMS[term].source for term in terms if term not in KINDS]
     assert sources, f"{en} has no source"
 
     def made(find: Callable[[Facts, Policy], Finding]) -> Interlock:
