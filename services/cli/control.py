@@ -29,7 +29,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from libs.events.codec import Codec, to_document
-from libs.events.documents import parse_json, read_text
+from libs.events.documents import parse_json
 from libs.events.errors import BadInput
 from libs.events.policy import values_of
 from libs.events.record import partition_of
@@ -129,21 +129,26 @@ def _policy(file: Path | None) -> Policy:
 def _read(path: str) -> CaseFile:
     name = "standard input" if path == STANDARD_INPUT else path
     try:
-        return read_case(parse_json(_text(path, name), name))
+        return read_case(parse_json(_bytes(path, name), name))
     except BadInput as wrong:
         field = wrong.field if wrong.field == name else f"{name}: {wrong.field}"
         raise BadInput(field, wrong.problem, wrong.fix) from None
 
 
-def _text(path: str, name: str) -> str | bytes:
-    if path == STANDARD_INPUT:
-        text = sys.stdin.buffer.read(BYTES_MOST + 1)
-        is_large = len(text) > BYTES_MOST
-    else:
-        is_large = Path(path).is_file() and Path(path).stat().st_size > BYTES_MOST
-    if is_large:
+def _bytes(path: str, name: str) -> bytes:
+    """What is in a file, no more of it than what tells that it is too large."""
+    try:
+        if path == STANDARD_INPUT:
+            found = sys.stdin.buffer.read(BYTES_MOST + 1)
+        else:
+            with open(path, "rb") as file:
+                found = file.read(BYTES_MOST + 1)
+    except OSError as error:
+        fix = "name a file that you may read, or - for standard input"
+        raise BadInput(name, error.strerror or "cannot be read", fix) from None
+    if len(found) > BYTES_MOST:
         raise BadInput(name, f"has over {BYTES_MOST} bytes", "a case has some thousand")
-    return text if path == STANDARD_INPUT else read_text(Path(path))
+    return found
 
 
 # -- judging --------------------------------------------------------------------------------------

@@ -243,7 +243,13 @@ def test_a_huge_file_is_refused_without_being_read(
     with Path("huge.json").open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
         assert refused(["-"], capsys).startswith("standard input: has over 1000000 bytes")
+    assert refused(["/dev/zero"], capsys).startswith("/dev/zero: has over 1000000 bytes")
     assert time.monotonic() - begun < 5
+
+
+def test_a_file_of_an_editor_on_windows(capsys: Capture) -> None:
+    Path("bom.json").write_bytes(b"\xef\xbb\xbf" + Path("allowed.json").read_bytes())
+    assert explained(["bom.json"], capsys, 0) == explained(["allowed.json"], capsys, 0)
 
 
 @pytest.mark.parametrize(
