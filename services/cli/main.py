@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "voltage": ("services.cli.voltage:app", "Voltage quality by point and month, with events."),
     "payments": ("services.cli.payments:app", "Callbacks, bills, matching, suspense."),
     "journal": ("services.cli.journal:app", "The journal on files: export, check, balance, CSV."),
+    "control": ("services.cli.control:app", "Relays: what the interlocks say of a case."),
     "operators": ("services.cli.operators:app", "People who may ask for switching."),
     "catalogue": ("services.cli.catalogue:app", "The published catalogue: generate, check."),
     "dlq": ("services.cli.dlq:app", "Dead letters: list, show, write back."),

@@ -37,6 +37,7 @@ from services.payments.channels import reply_to, verify_and_parse
 from services.payments.channels.causes import Refused, Verdict
 from services.payments.channels.profile import Profile, Profiles
 from services.payments.channels.strict import BODY_BYTES_MAX
+from services.payments.notices import MONEY_BACK
 from services.payments.order_number import account_of
 from services.payments.webhooks import HEADER_BYTES_MAX, load_profiles, notice_key
 
@@ -230,5 +231,8 @@ def _show_notice(notice: Mapping[str, Any], account_no: str | None) -> None:
         print(f"  refund    {format_yuan(notice['refund_fen'])} yuan {told}, {notice['refund_no']}")
     print(f"  paid      {notice['occurred_at']}, bill of {notice['bill_on']}")
     print(f"  number    {notice['channel_txn_id']}")
+    if notice["original_txn_id"] not in ("", notice["channel_txn_id"]):
+        print(f"  original  {notice['original_txn_id']}")
     order_no = notice["out_trade_no"] or "none"
-    print(f"  order     {order_no}, account {account_no or 'unknown: to suspense'}")
+    unknown = "to its payment" if notice["kind"] in MONEY_BACK else "to suspense"
+    print(f"  order     {order_no}, account {account_no or f'unknown: {unknown}'}")

@@ -23,16 +23,10 @@ from services.control.events import (
     NoticeServed,
     RequestMade,
 )
+from services.control.facts import Facts
 from services.control.identifiers import case_id_of, clearance_id_of, identity
 from services.control.instant import days_between, parse_instant, plus, seconds_between
-from services.control.interlocks import (
-    STAGES,
-    Facts,
-    allows,
-    judge,
-    not_protected,
-    point_matches,
-)
+from services.control.interlocks import AFTER_A_CHANGE, STAGES, allows, judge
 from services.control.policy import Policy
 from services.control.state import OPEN, Case, Hold
 from services.control.switching import (
@@ -420,7 +414,7 @@ def recheck(draft: Draft) -> None:
         command = point.under_way
         if command is None or command.case_id != case.case_id or command.cancelled:
             continue
-        verdicts = judge((not_protected, point_matches), facts_of_case(draft, case), draft.policy)
+        verdicts = judge(AFTER_A_CHANGE, facts_of_case(draft, case), draft.policy)
         denied = [verdict.name for verdict in verdicts if not verdict.allows]
         if denied:
             cancel_command(draft, case.usage_point, denied[0], "control")

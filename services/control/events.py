@@ -87,7 +87,8 @@ class RequestRejected:
 class PointNoted:
     """What control needs to know of a point to cut or reconnect it.
 
-    category: of the point under the agreement; from_on, to_on: when it belongs to the account.
+    category: of the point under the agreement; from_on, to_on: when it belongs to the account;
+    area: the transformer area that supplies it, "" where nobody said.
     """
 
     usage_point: str
@@ -100,6 +101,7 @@ class PointNoted:
     category: str = ""
     from_on: str = ""
     to_on: str = ""
+    area: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,12 +268,16 @@ class ApprovalGiven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterlockVerdict:
-    """One interlock or hold: its name, what it looked at, and whether it allows."""
+    """One interlock: its name, what it looked at, whether it allows and else why not.
+
+    source: where the rule comes from.
+    """
 
     name: str
     allows: bool
     looked_at: str
     reason: str
+    source: str = ""
 
 
 @catalogue.event("control.interlocks_judged")

@@ -180,6 +180,7 @@ class SwitchPoint:
     installed_from_at: str
     switching_method: str
     voltage_class: str
+    area: str = ""
 
 
 @catalogue.reads("customers.agreement_published")
@@ -273,6 +274,7 @@ def _point_noted(point: SwitchPoint, body: AgreementPublished, today: str) -> Po
         category="residential" if "residential" in categories else min(categories, default=""),
         from_on=from_on,
         to_on=to_on,
+        area=point.area,
     )
 
 

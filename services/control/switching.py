@@ -20,9 +20,10 @@ from services.control.events import (
     InterlocksJudged,
     SwitchingNoted,
 )
+from services.control.facts import UNKNOWN, Facts
 from services.control.identifiers import command_id_of, identity
 from services.control.instant import epoch_seconds, plus
-from services.control.interlocks import BEFORE_COMMAND, RECONNECT, UNKNOWN, Facts, allows, judge
+from services.control.interlocks import BEFORE_COMMAND, RECONNECT, allows, judge
 from services.control.policy import CLOSE_ACTIONS
 from services.control.reactions import SwitchingReported
 from services.control.state import OPEN, Case, Clearance, Command, Point

@@ -281,7 +281,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchPoint:
-    """How a point of the account is switched now: what a relay command must name."""
+    """How a point of the account is switched now: what a relay command must name.
+
+    area: the transformer area that supplies the point.
+    """
 
     usage_point: str
     meter_no: str
@@ -289,6 +292,7 @@ class SwitchPoint:
     installed_from_at: str
     switching_method: str
     voltage_class: str
+    area: str = ""
 
 
 @catalogue.event("customers.agreement_published")

@@ -285,6 +285,7 @@ def _switch_points(state: Account, points: list[PointRow], day_on: str) -> Itera
                 installed_from_at=stay.from_at,
                 switching_method=row.switching_method,
                 voltage_class=_voltage_class(state, row, day_on),
+                area=row.area,
             )
 
 

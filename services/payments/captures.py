@@ -23,7 +23,7 @@ from services.payments.events import (
     ReversalOrdered,
     TransferMade,
 )
-from services.payments.notices import NoticeReceived, PaymentNotice
+from services.payments.notices import MONEY_BACK, NoticeReceived, PaymentNotice
 from services.payments.seen import Seen, digest_of
 
 
@@ -33,6 +33,14 @@ def money_of(received: NoticeReceived) -> PaymentNotice | None:
     if received.verdict != "accepted" or notice is None:
         return None
     return notice if notice.kind == "captured" and notice.amount_fen > 0 else None
+
+
+def is_about_payment(received: NoticeReceived) -> bool:
+    """Whether a notice is about one payment: money that was paid, or that goes back."""
+    notice = received.notice
+    if money_of(received) is not None:
+        return True
+    return received.verdict == "accepted" and notice is not None and notice.kind in MONEY_BACK
 
 
 def payment_id_of(received: NoticeReceived, notice: PaymentNotice) -> str:
@@ -141,13 +149,16 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
             out_trade_no=notice.out_trade_no,
             amount_fen=notice.amount_fen,
             occurred_at=notice.occurred_at,
-            source="callback",
+            source=received.source,
             allocations=parts.allocations,
             prepayment_fen=parts.prepayment_fen,
             journal=journal.capture(clearing=clearing, account_no=draft.key, parts=parts),
             evidence_id=evidence_id,
             currency=notice.currency,
             captured_at=draft.at,
+            merchant=notice.merchant,
+            clearing=clearing,
+            bank_type=notice.references.get("bank_type", ""),
         )
     )
     draft.moved("payment_captured", payment_id)
@@ -184,6 +195,9 @@ def _forwarded(
         clearing=journal.clearing_of(notice.channel, notice.merchant, notice.bill_on),
         evidence_id=received.evidence.evidence_id,
         reason=reason,
+        source=received.source,
+        merchant=notice.merchant,
+        bank_type=notice.references.get("bank_type", ""),
     )
 
 
@@ -205,6 +219,8 @@ def _noted(received: NoticeReceived, notice: PaymentNotice, reason: str) -> Noti
         refund_outcome=notice.refund_outcome,
         references=notice.references,
         reason=reason,
+        original_txn_id=notice.original_txn_id,
+        source=received.source,
     )
 
 

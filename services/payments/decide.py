@@ -106,4 +106,5 @@ def _on_notice(draft: Draft, item: Item, received: NoticeReceived) -> None:
 
 
 def _is_orderless(item: Item) -> bool:
-    return not is_account_no(item.key) and captures.money_of(item.body) is not None
+    """Without an account, a payment and what takes it back are looked at on one page."""
+    return not is_account_no(item.key) and captures.is_about_payment(item.body)

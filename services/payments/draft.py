@@ -91,5 +91,6 @@ class Draft:
                 overdue_fen=sum(debt.open_fen for debt in account.overdue(self.today_on)),
                 debts=account.debts,
                 reason=reason,
+                as_of=self.at,
             )
         )

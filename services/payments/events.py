@@ -97,6 +97,9 @@ class PaymentForwarded:
     clearing: str
     evidence_id: str
     reason: str
+    source: str = "callback"
+    merchant: str = ""
+    bank_type: str = ""
 
 
 @catalogue.event("payments.notice_refused")
@@ -140,7 +143,8 @@ class NoticeNoted:
     """An accepted callback that moves no money here: closed, pending, failed, information, and
     refunds and reversals, which are kept with all that is needed to book them later.
 
-    kind: as in the notice; reason: for a `captured` that was forwarded to suspense, or is of 0 fen.
+    kind, original_txn_id: as in the notice; source: as in its record; reason: for a `captured` that
+    was forwarded to suspense, or is of 0 fen.
     """
 
     evidence_id: str
@@ -159,6 +163,8 @@ class NoticeNoted:
     refund_outcome: str = ""
     references: dict[str, str] = field(default_factory=dict)
     reason: str = ""
+    original_txn_id: str = ""
+    source: str = "callback"
 
 
 @catalogue.event("payments.payment_captured")
@@ -166,8 +172,10 @@ class NoticeNoted:
 class PaymentCaptured:
     """Money reached an account: oldest debt first, the rest to prepayment.
 
-    source: callback (or statement row), transfer (out of suspense, with `transfer_id`).
-    occurred_at is the channel's time, captured_at the business time of the decision.
+    source: that of the notice (callback), or transfer (out of suspense, with `transfer_id`).
+    occurred_at is the channel's time, captured_at the business time of the decision. clearing: the
+    sub-account that it stands on until the channel pays it out; bank_type: of the payer's bank, in
+    the channel's words. A transfer has none of these: its suspense had them.
     """
 
     payment_id: str
@@ -184,6 +192,9 @@ class PaymentCaptured:
     currency: str = "CNY"
     transfer_id: str = ""
     captured_at: str = ""
+    merchant: str = ""
+    clearing: str = ""
+    bank_type: str = ""
 
 
 @catalogue.event("payments.payment_suspended")
@@ -207,6 +218,9 @@ class PaymentSuspended:
     account_no: str = ""
     out_trade_no: str = ""
     suspended_at: str = ""
+    source: str = "callback"
+    merchant: str = ""
+    bank_type: str = ""
 
 
 @catalogue.event("payments.suspense_bound")
@@ -367,7 +381,10 @@ class AccountOverdue:
 @catalogue.event("payments.balance_changed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceChanged:
-    """How an account stands after money moved: debts by invoice and prepayment."""
+    """How an account stands after money moved: debts by invoice and prepayment.
+
+    as_of: the business time for which this is told.
+    """
 
     account_no: str
     prepayment_fen: int
@@ -375,6 +392,7 @@ class BalanceChanged:
     overdue_fen: int
     debts: tuple[OpenDebt, ...]
     reason: str
+    as_of: str = ""
 
 
 @catalogue.event("payments.clearance_opened")

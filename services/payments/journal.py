@@ -41,13 +41,17 @@ CHART: dict[str, LedgerAccount] = {
         ("suspense", "2202", "待查款项(长款)", False),
         ("transit", "2202.9", "转户在途", False),
         ("prepayment", "2203", "预收电费", False),
+        ("refund_payable", "2241", "应付退款", False),
         ("opening", "4104", "期初余额", False),
         ("revenue", "6001", "电费收入", False),
+        ("collection_fee", "6601", "代收手续费", True),
         ("channel_fee", "6603", "渠道手续费", True),
+        ("write_off", "6711", "核销损失", True),
     )
 }
 """Default chart. Codes 2202 and 1221 as payments.md 5 has them; the others follow the Chinese
-enterprise standard (UNCONFIRMED: a utility maps roles to its own; nothing stored depends on it)."""
+enterprise standard (UNCONFIRMED: a utility maps roles to its own; nothing stored depends on it).
+`collection_fee` is what banks and third parties take for collecting (payments.md 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

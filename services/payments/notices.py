@@ -17,11 +17,15 @@ KINDS = (
     "captured",  # money was paid to us
     "refund",  # money went (or failed to go) back to the payer: see `refund_outcome`
     "reversed",  # POS only: a void or reversal of an earlier sale
+    "chargeback",  # the card's bank took the money of an earlier sale back
     "closed",  # the order ended unpaid
     "failed",  # the channel declined
     "pending",  # the payer has not finished; no money event
     "information",  # signed by the channel, but about no payment (self-test, contract notices)
 )
+
+MONEY_BACK = ("refund", "reversed", "chargeback")
+"""Kinds about a payment that was made before: they go where it went (`original_txn_id`)."""
 
 REFUND_OUTCOMES = ("", "succeeded", "abnormal", "closed")
 
@@ -31,7 +35,9 @@ class PaymentNotice:
     """One fact about one payment, as a channel states it; equal for every copy of a callback.
 
     `channel_txn_id` is the channel's own number of the payment and, with `channel` and `kind`, its
-    identity (a POS refund or reversal has its own and names the sale in `original_rrn`).
+    identity. `original_txn_id` is that number of the payment which a kind of MONEY_BACK takes back:
+    the same for WeChat and Alipay, another one for POS, whose refunds and reversals have a number
+    of their own; "" where a POS callback does not say it (`original_rrn` is kept all the same).
     `amount_fen` is the order's total and what is credited; `payer_total_fen` may be lower when
     coupons were used (payments.md 1.2). `out_trade_no` is empty or foreign for money without an
     order of ours. `state` is the channel's own word. `bill_on` is the day of the channel's bill.
@@ -58,6 +64,7 @@ class PaymentNotice:
     refund_outcome: str = ""
     references: dict[str, str] = field(default_factory=dict)
     """What matching needs besides: terminal, batch, stan, rrn; bank_type; notify_id."""
+    original_txn_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +91,8 @@ class NoticeReceived:
 
     `verdict` is `accepted` or `refused`; `cause` is empty or one of `channels.causes.Cause`;
     `merchant` is the name in the callback's path; `key` is the partition key: the account that the
-    order number carries, else `channel:channel_txn_id`, else `channel:evidence_id`.
+    order number carries, else `channel:` with the number of the payment that it is about (for
+    MONEY_BACK `original_txn_id`), else `channel:evidence_id`. `source` is how we heard of it.
     """
 
     verdict: str
@@ -95,3 +103,4 @@ class NoticeReceived:
     key: str
     notice: PaymentNotice | None
     evidence: Evidence
+    source: str = "callback"

@@ -72,6 +72,9 @@ def on_orderless(draft: Draft, money: PaymentForwarded) -> None:
             account_no=money.account_no,
             out_trade_no=money.out_trade_no,
             suspended_at=draft.at,
+            source=money.source,
+            merchant=money.merchant,
+            bank_type=money.bank_type,
         )
     )
 

@@ -32,7 +32,7 @@ from services.payments.channels.causes import Refused, Verdict
 from services.payments.channels.profile import Profile, Profiles, parse_profiles
 from services.payments.channels.strict import BODY_BYTES_MAX, utc_text
 from services.payments.evidence import EvidenceKey, make_evidence
-from services.payments.notices import Evidence, NoticeReceived, PaymentNotice
+from services.payments.notices import MONEY_BACK, Evidence, NoticeReceived, PaymentNotice
 from services.payments.order_number import account_of
 
 HEADER_BYTES_MAX = 8 * 1024
@@ -171,8 +171,12 @@ def make_record(profile: Profile, verdict: Verdict, evidence: Evidence) -> Notic
 
 
 def notice_key(notice: PaymentNotice, evidence_id: str = "") -> str:
-    """The partition key of an accepted callback: the account of its order, else the transaction."""
-    transaction = notice.channel_txn_id or evidence_id
+    """The partition key of an accepted callback: the account of its order, else the transaction.
+
+    Money that goes back has the key of the payment that it takes back (docs/adr/0014).
+    """
+    original = notice.original_txn_id if notice.kind in MONEY_BACK else ""
+    transaction = original or notice.channel_txn_id or evidence_id
     return account_of(notice.out_trade_no) or f"{notice.channel}:{transaction}"
 
 

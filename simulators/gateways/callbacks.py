@@ -288,6 +288,8 @@ def _pos(
         digits = _digits(fact.refund_no, 24)
         document |= {"original_rrn": payment.rrn, "rrn": digits[:12], "stan": digits[12:18]}
         document["batch"] = digits[18:]
+        document |= {"original_batch": payment.batch, "original_stan": payment.stan}
+        document["original_settlement_on"] = payment.at.astimezone(CHINA).date().isoformat()
     body = _compact(document)
     stranger = twist.forge or twist.unknown_key
     secret = secrets.token_bytes(32) if stranger else keys.pos_secret

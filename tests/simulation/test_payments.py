@@ -23,6 +23,7 @@ from libs.events.testing.simlog import SimReader
 from services.payments import events as payments
 from services.payments.core import WRITTEN, make_core
 from services.payments.journal import sub_balances, trial_balance
+from services.payments.notices import MONEY_BACK
 from services.payments.reactions import (
     AccountOpened,
     ClearanceAsked,
@@ -31,6 +32,7 @@ from services.payments.reactions import (
     Opening,
     OpeningReceivable,
 )
+from services.payments.transactions import page_of
 from services.wiring import on_table
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
@@ -82,6 +84,7 @@ class Town:
         acts = (
             *(self.notice,) * 6,
             *(self.row,) * 4,
+            self.back,
             *(self.bind,) * 4,
             *(self.invoice,) * 3,
             self.correct,
@@ -108,7 +111,15 @@ class Town:
     def row(self) -> None:
         self._send(self.random.choice((*AMOUNTS, OLD)), "", "captured", "accepted")
 
-    def _send(self, txn: str, order: str, kind: str, verdict: str) -> None:
+    def back(self) -> None:
+        """A card terminal takes back a payment without an order number, under one of its own."""
+        original = self.random.choice(tuple(AMOUNTS))
+        kind = self.random.choice(MONEY_BACK)
+        self._send(f"R{self.number}", "", kind, "accepted", original)
+
+    def _send(
+        self, txn: str, order: str, kind: str, verdict: str, original_txn_id: str = ""
+    ) -> None:
         more = self.random.choice((0,) * 12 + (1,))
         body = received(
             txn,
@@ -118,6 +129,7 @@ class Town:
             kind=kind,
             verdict=verdict,
             cause="" if verdict == "accepted" else "signature_invalid",
+            original_txn_id=original_txn_id,
             occurred_at="2024-01-01T00:00:00Z" if txn == OLD else "2026-03-01T02:00:00Z",
         )
         if verdict == "accepted" and kind == "captured" and txn in AMOUNTS:
@@ -244,6 +256,21 @@ def test_any_history_keeps_the_laws(seed: int) -> None:
     no_transaction_counts_twice(town, own)
     no_grant_outlives_its_debt(own)
     each_debt_is_told_once(own)
+    what_goes_back_is_where_its_payment_is(town)
+
+
+def what_goes_back_is_where_its_payment_is(town: Town) -> None:
+    """Money without an order and what takes it back have one key in the core (docs/adr/0014)."""
+    reader, codec = SimReader(town.sim.broker), Codec(town.core.catalogue)
+    for partition in range(PARTITIONS):
+        for record in scan(reader, "payments.events", partition):
+            body = codec.decode(envelope_of(record.headers).type, record.value)
+            key = record.key.decode() if record.key else ""
+            if isinstance(body, payments.PaymentSuspended):
+                assert key == page_of(body.payment_id)
+            elif isinstance(body, payments.NoticeNoted) and body.original_txn_id:
+                assert key == page_of(f"{body.channel}:{body.original_txn_id}")
+                TYPES_SEEN.add("money goes back")
 
 
 def books_balance(town: Town, own: list[Any]) -> None:
@@ -335,4 +362,4 @@ def test_every_event_type_occurred() -> None:
         for name, kind in make_core().catalogue.by_name.items()
         if not kind.foreign and not name.endswith("step_taken")
     }
-    assert wanted - TYPES_SEEN == set()
+    assert {*wanted, "money goes back"} - TYPES_SEEN == set()

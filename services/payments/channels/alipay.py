@@ -129,6 +129,7 @@ def _notice(profile: AlipayProfile, fields: Fields, sent: datetime) -> PaymentNo
         refund_fen=refund_fen,
         refund_total=refund_fen > 0,
         refund_outcome="succeeded" if refund_fen else "",
+        original_txn_id=text_of(fields, "trade_no") if refund_fen else "",
         references=_references(fields),
     )
 

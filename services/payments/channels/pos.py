@@ -2,7 +2,8 @@
 
 A sale has no number of ours, so its identity is what the terminal printed: merchant (field 42),
 terminal (41), batch (60.2), STAN (11) and settlement date (15); the same rule must key its
-settlement rows. The RRN (37) is kept for the second try of matching.
+settlement rows. The RRN (37) is kept for the second try of matching. What takes a sale back names
+the sale the same way (`original_txn_id`, docs/adr/0014), so that both come to one place.
 
 Example: merchant 887580481655550, terminal 58D01115, batch 000001, STAN 000042 on 2026-01-01 is
 `887580481655550-58D01115-000001-000042-20260101`.
@@ -28,10 +29,17 @@ from services.payments.channels.strict import (
     utc_text,
 )
 from services.payments.masking import payer_hash
-from services.payments.notices import PaymentNotice
+from services.payments.notices import MONEY_BACK, PaymentNotice
 
 APPROVED = "00"
-KIND_OF_TYPE = {"sale": "captured", "refund": "refund", "void": "reversed", "reversal": "reversed"}
+KIND_OF_TYPE = {
+    "sale": "captured",
+    "refund": "refund",
+    "void": "reversed",
+    "reversal": "reversed",
+    "chargeback": "chargeback",
+}
+ORIGINAL = ("original_batch", "original_stan", "original_settlement_on")
 
 _SHAPES = {
     "merchant": re.compile(r"[0-9A-Za-z]{1,15}", re.ASCII),
@@ -40,6 +48,9 @@ _SHAPES = {
     "stan": re.compile(r"[0-9]{6}", re.ASCII),
     "rrn": re.compile(r"[0-9A-Za-z]{12}", re.ASCII),
     "original_rrn": re.compile(r"[0-9A-Za-z]{12}", re.ASCII),
+    "original_terminal": re.compile(r"[0-9A-Za-z]{1,8}", re.ASCII),
+    "original_batch": re.compile(r"[0-9]{6}", re.ASCII),
+    "original_stan": re.compile(r"[0-9]{6}", re.ASCII),
     "response_code": re.compile(r"[0-9A-Za-z]{2}", re.ASCII),
 }
 
@@ -70,14 +81,16 @@ def transaction_id(merchant: str, terminal: str, batch: str, stan: str, settleme
 def _notice(profile: PosProfile, content: Document, merchant: str, terminal: str) -> PaymentNotice:
     kind = KIND_OF_TYPE.get(text_of(content, "type"))
     if kind is None:
-        refuse("type is none of sale, refund, void, reversal")
+        refuse(f"type is none of {', '.join(KIND_OF_TYPE)}")
     response = _shaped(content, "response_code")
     batch, stan, rrn = (_shaped(content, name) for name in ("batch", "stan", "rrn"))
     settlement_on = date_of(content, "settlement_on")
     amount_fen = fen_of(content, "amount_fen")
     references = {"terminal": terminal, "batch": batch, "stan": stan, "rrn": rrn}
-    if kind in ("refund", "reversed"):
+    original_txn_id = ""
+    if kind in MONEY_BACK:
         references["original_rrn"] = _shaped(content, "original_rrn")
+        original_txn_id = _original(content, merchant, terminal)
     approved = response == APPROVED
     is_refund = kind == "refund" and approved
     return PaymentNotice(
@@ -97,7 +110,22 @@ def _notice(profile: PosProfile, content: Document, merchant: str, terminal: str
         refund_fen=amount_fen if is_refund else 0,
         refund_outcome="succeeded" if is_refund else "",
         references=references,
+        original_txn_id=original_txn_id,
     )
+
+
+def _original(content: Document, merchant: str, terminal: str) -> str:
+    """The identity of the sale that is taken back; "" when the acquirer says nothing of it.
+
+    A sale of another terminal is named by `original_terminal`; part of an identity is refused.
+    """
+    if not any(optional_text_of(content, name) for name in ORIGINAL):
+        return ""
+    if optional_text_of(content, "original_terminal"):
+        terminal = _shaped(content, "original_terminal")
+    batch, stan = _shaped(content, "original_batch"), _shaped(content, "original_stan")
+    settlement_on = date_of(content, "original_settlement_on")
+    return transaction_id(merchant, terminal, batch, stan, settlement_on)
 
 
 def _shaped(content: Document, field: str) -> str:

@@ -43,6 +43,10 @@ POS_FIELDS: dict[str, str] = {
         "batch",
         "rrn",
         "original_rrn",
+        "original_terminal",
+        "original_batch",
+        "original_stan",
+        "original_settlement_on",
         "amount_fen",
         "currency",
         "settlement_on",
@@ -52,7 +56,12 @@ POS_FIELDS: dict[str, str] = {
         "card",
     )
 }
-"""Our names of the fields of a POS callback, and the acquirer's (the same by default)."""
+"""Our names of the fields of a POS callback, and the acquirer's (the same by default).
+
+`original_...` are those of the sale that a refund, void, reversal or chargeback takes back. Where
+an acquirer repeats the batch, STAN and day of the sale in these, as a reversal of ISO 8583 does,
+both names are mapped to one field of its own: `{"original_stan": "stan"}`.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

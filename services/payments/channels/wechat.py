@@ -227,6 +227,7 @@ def _refund(
         refund_id=text_of(content, "refund_id"),
         refund_fen=refund_fen,
         refund_outcome=outcome,
+        original_txn_id=text_of(content, "transaction_id"),
     )
 
 

@@ -47,6 +47,7 @@ FROM_EXPORT = (
     ["dlq", "show", "payments.dlq/0/0"],
     ["metrology", "cases"],
     ["metrology", "judgement", "B1"],
+    ["control", "explain", "--case", "1000000042.r1"],
 )
 ON_CLUSTER = (
     READING,
@@ -138,6 +139,7 @@ KINDS = ("missing", "directory", "empty", "random", "gbk", "list", "object", "de
         ["simulate", "gateways"],
         ["simulate", "bench"],
         ["simulate", "concentrator"],
+        ["control", "explain"],
     ],
     ids=" ".join,
 )

@@ -53,8 +53,8 @@ TOPICS = {
 
 
 def agreement(**changes: Any) -> AgreementPublished:
-    """The agreement; `category`, `protected`, `moved_out_on`, `method`, `voltage`, `meter_no` and
-    fields of the event can be changed."""
+    """The agreement; `category`, `protected`, `moved_out_on`, `method`, `voltage`, `meter_no`,
+    `area` and fields of the event can be changed."""
     values: dict[str, Any] = {
         "category": "residential",
         "point_category": "",
@@ -63,6 +63,7 @@ def agreement(**changes: Any) -> AgreementPublished:
         "method": "meter_relay",
         "voltage": "lt1kv",
         "meter_no": "M1",
+        "area": "A1",
         "to_on": "",
         "version": 1,
         "usage_points": (POINT,),
@@ -97,6 +98,7 @@ def agreement(**changes: Any) -> AgreementPublished:
                 installed_from_at="2025-01-01T00:00:00Z",
                 switching_method=values["method"],
                 voltage_class=values["voltage"],
+                area=values["area"],
             )
             for point in values["usage_points"]
         ),

@@ -49,7 +49,10 @@ def test_instants_by_hand() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2026-01-31", "2026-01-31 16:00:00Z", "2026-13-31T16:00:00Z", "2026-01-31T16:00:00+08:00"],
+    [
+        *("", "2026-01-31", "2026-01-31 16:00:00Z", "2026-13-31T16:00:00Z"),
+        *("2026-01-31T16:00:00+08:00", "0999-12-31T23:59:59Z", "3000-01-01T00:00:00Z"),
+    ],
 )
 def test_no_instant(text: str) -> None:
     with pytest.raises(BadInput, match=r"served_at: .* is no instant"):

@@ -1,21 +1,25 @@
-"""The relay opens in one corner only: all combinations of what the interlocks look at.
+"""The relay opens in one corner only: wrong inputs in any mixture, decided by the core itself.
 
-Fourteen inputs, each right or wrong, 16,384 combinations in all. Every combination is decided by
-the core itself, at the moment when payments grant; only the one with everything right may command.
-Each wrong input alone is also said by the interlock that is meant to catch it.
+Sixteen inputs, one for each interlock of an open command, each right or wrong. Every mixture of the
+fourteen that no other input contains, 16,384 in all, and each of the sixteen alone and in pairs, is
+decided at the moment when payments grant; only the one with everything right may command. Each
+wrong input alone is also said by the interlock that is meant to catch it. The product of all that
+the interlocks look at is in test_interlock_corners.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
 from libs.events.core import Item
 from services.control.decide import decide
 from services.control.events import CommandIssued, InterlocksJudged
-from services.control.state import Account, Case, Hold, Point
+from services.control.interlocks import BEFORE_COMMAND
+from services.control.state import Account, Case, Command, Hold, Point
 from tests.unit.control.samples import ACCOUNT, IN_WINDOW, POINT, Desk, granted
 from tests.unit.control.test_interlocks import GRANT
 
@@ -68,6 +72,18 @@ WRONG: dict[str, Change] = {
         clearance=replace(case_of(a).clearance, invoice_nos=("INV0",)),  # type: ignore[type-var]
     ),
 }
+WRONG_TOO: dict[str, Change] = {
+    "notice_period": lambda a: with_case(a, served_at="2026-03-05T02:00:01Z"),
+    "no_case_unknown": lambda a: with_point(a, command=UNDER_WAY),
+}
+UNDER_WAY = Command(
+    command_id="P1.1",
+    seq=1,
+    action="permit_close",
+    case_id="",
+    clearance_id="",
+    valid_until_at="2026-03-12T02:05:00Z",
+)
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +134,22 @@ def corners(
     yield from corners(change(account), others, (*wrong, name))
 
 
-@pytest.mark.parametrize("name", WRONG)
+def test_every_interlock_has_its_wrong_input() -> None:
+    assert {*WRONG, *WRONG_TOO} == {interlock.name for interlock in BEFORE_COMMAND}
+
+
+def test_no_pair_of_wrong_inputs_opens(desk: Desk) -> None:
+    pairs = list(combinations((WRONG | WRONG_TOO).values(), 2))
+    for one, other in pairs:
+        for account in (other(one(desk.account)), one(other(desk.account))):
+            bodies = decided(account, desk.clearance_id)
+            assert not any(isinstance(body, CommandIssued) for body in bodies)
+    assert len(pairs) == 120
+
+
+@pytest.mark.parametrize("name", WRONG | WRONG_TOO)
 def test_each_wrong_input_is_named_by_its_interlock(desk: Desk, name: str) -> None:
-    account = WRONG[name](desk.account)
+    account = (WRONG | WRONG_TOO)[name](desk.account)
     (judged,) = [
         body for body in decided(account, desk.clearance_id) if isinstance(body, InterlocksJudged)
     ]

@@ -174,6 +174,7 @@ def test_a_request_that_an_interlock_denies(changes: dict[str, object], denied: 
         ({"window_from_at": "2026-03-08T02:00:00Z"}, "at least 7 days"),
         ({"window_from_at": "2026-03-15T02:00:00Z"}, "weekday"),
         ({"window_from_at": "tomorrow"}, "window_from_at: 'tomorrow' is no instant"),
+        ({"window_from_at": "9999-12-31T23:00:00Z"}, "window_from_at: '9999-12-31T23:00:00Z' is"),
         ({"window_from_at": " "}, "window_from_at: it is missing"),
         ({"window_to_at": "late"}, "window_to_at: 'late' is no instant"),
         ({"invoices": "INV9"}, "debt_still_open"),

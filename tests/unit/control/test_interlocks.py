@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.control import interlocks
 from services.control.events import PointNoted
-from services.control.interlocks import STAGES, Facts, Interlock, allows, judge
+from services.control.facts import Facts, Interlock
+from services.control.interlocks import STAGES, allows, judge
 from services.control.policy import DEFAULT_POLICY, Policy
 from services.control.state import Clearance, Debt
 
@@ -61,14 +61,14 @@ GOOD = Facts(
     under_way="",
     clearance=GRANT,
 )
-ALL = sorted({each.__name__ for stage in STAGES.values() for each in stage})
+NAMED: dict[str, Interlock] = {each.name: each for stage in STAGES.values() for each in stage}
+ALL = sorted(NAMED)
 SHOP = {"category": "non_residential", "served_at": "2026-03-09T02:00:00Z"}
 
 
 def verdict(name: str, policy: Policy = DEFAULT_POLICY, **changes: Any) -> tuple[bool, str]:
-    interlock: Interlock = getattr(interlocks, name)
-    (said,) = judge((interlock,), replace(GOOD, **changes), policy)
-    assert said.name == name
+    (said,) = judge((NAMED[name],), replace(GOOD, **changes), policy)
+    assert (said.name, said.source) == (name, NAMED[name].source)
     assert said.looked_at, "a verdict names what it looked at"
     assert bool(said.reason) != said.allows
     return said.allows, said.reason
@@ -76,7 +76,7 @@ def verdict(name: str, policy: Policy = DEFAULT_POLICY, **changes: Any) -> tuple
 
 @pytest.mark.parametrize("name", ALL)
 def test_nothing_known_denies(name: str) -> None:
-    (said,) = judge((getattr(interlocks, name),), Facts(now_at=NOW), DEFAULT_POLICY)
+    (said,) = judge((NAMED[name],), Facts(now_at=NOW), DEFAULT_POLICY)
     assert not said.allows
 
 

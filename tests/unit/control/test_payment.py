@@ -404,6 +404,7 @@ def test_the_stay_of_a_point(
     desk = Desk()
     desk.give(replace(agreement(), points=rows))
     point = desk.noted(AccountNoted)[0].points[0]
+    assert point.area == "A1"
     assert (point.from_on, point.to_on, point.category) == (from_on, to_on, category)
 
 

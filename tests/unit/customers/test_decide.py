@@ -199,8 +199,9 @@ def test_a_later_row_is_published_on_its_day() -> None:
     assert [each.area for each in on_topic(emits, SUPPLY)] == ["A1"]
     assert due(desk.states[ANNA]) == "2026-01-31T16:00:00Z"
     emits = desk.tick("2026-01-31T16:00:00Z")
-    assert types(emits) == ["PublicationNoted", "SupplyPublished"]
+    assert types(emits) == ["PublicationNoted", "AgreementPublished", "SupplyPublished"]
     assert on_topic(emits, SUPPLY)[0].area == "A2"
+    assert on_topic(emits, AGREEMENTS)[0].switch_points[0].area == "A2"
     assert due(desk.states[ANNA]) == "2026-02-09T16:00:00Z"
     emits = desk.tick("2026-02-20T00:00:00Z")
     (agreed,) = on_topic(emits, AGREEMENTS)

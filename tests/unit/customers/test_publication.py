@@ -86,6 +86,7 @@ def test_a_household() -> None:
                 installed_from_at="2025-05-31T16:00:00Z",
                 switching_method="none",
                 voltage_class="lt1kv",
+                area="A1",
             ),
         ),
     )

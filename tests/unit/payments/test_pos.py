@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,6 +70,7 @@ def test_sale(keys: KeySet, profile: PosProfile) -> None:
         ("refund", "00", "refund", 12345, "succeeded"),
         ("void", "00", "reversed", 0, ""),
         ("reversal", "00", "reversed", 0, ""),
+        ("chargeback", "00", "chargeback", 0, ""),
         ("refund", "51", "failed", 0, ""),
     ],
 )
@@ -86,6 +88,42 @@ def test_money_back(
     assert (notice.kind, notice.refund_fen, notice.refund_outcome) == (kind, refund_fen, outcome)
     assert notice.references["original_rrn"] == "601010000041"
     assert notice.refund_id == ("601010000042" if refund_fen else "")
+    assert notice.original_txn_id == ""  # the acquirer said nothing of it
+
+
+ORIGINAL = {
+    "original_rrn": "601010000041",
+    "original_batch": "000001",
+    "original_stan": "000041",
+    "original_settlement_on": "2025-12-31",
+}
+
+
+@pytest.mark.parametrize("type_", ["refund", "void", "reversal", "chargeback"])
+def test_what_takes_a_sale_back_names_it_as_the_sale_named_itself(
+    keys: KeySet, profile: PosProfile, type_: str
+) -> None:
+    sale = pos_document(stan="000041", settlement_on="2025-12-31")
+    taken = accept(profile, pos_request(keys, sale))
+    notice = accept(profile, pos_request(keys, pos_document(type=type_, **ORIGINAL)))
+    assert notice.original_txn_id == taken.channel_txn_id
+    assert notice.channel_txn_id == TXN
+    assert taken.original_txn_id == ""
+
+
+def test_a_sale_of_another_terminal(keys: KeySet, profile: PosProfile) -> None:
+    document = pos_document(type="refund", original_terminal="58D01116", **ORIGINAL)
+    notice = accept(profile, pos_request(keys, document))
+    assert notice.original_txn_id == f"{POS_MERCHANT}-58D01116-000001-000041-20251231"
+
+
+def test_an_acquirer_that_repeats_the_sale_maps_both_names_to_one_field(
+    keys: KeySet, profile: PosProfile
+) -> None:
+    fields = {f"original_{name}": name for name in ("batch", "stan", "settlement_on")}
+    repeating = replace(profile, fields={**POS_FIELDS, **fields})
+    document = pos_document(type="reversal", original_rrn="601010000042")
+    assert accept(repeating, pos_request(keys, document)).original_txn_id == TXN
 
 
 def test_declined_sale_moves_no_money(keys: KeySet, profile: PosProfile) -> None:
@@ -113,6 +151,18 @@ def test_currency_is_ours(keys: KeySet, profile: PosProfile, currency: str | Non
         ({"currency": 156}, Cause.CURRENCY_MISMATCH, "currency"),
         ({"type": "tip"}, Cause.MALFORMED, "type"),
         ({"type": "void"}, Cause.MALFORMED, "original_rrn"),
+        ({"type": "void", **ORIGINAL, "original_batch": None}, Cause.MALFORMED, "original_batch"),
+        ({"type": "void", **ORIGINAL, "original_stan": "41"}, Cause.MALFORMED, "original_stan"),
+        (
+            {"type": "void", **ORIGINAL, "original_settlement_on": "2025-12-32"},
+            Cause.MALFORMED,
+            "original_settlement_on",
+        ),
+        (
+            {"type": "void", **ORIGINAL, "original_terminal": "58 D"},
+            Cause.MALFORMED,
+            "original_terminal",
+        ),
         ({"stan": "42"}, Cause.MALFORMED, "stan"),
         ({"batch": "00000A"}, Cause.MALFORMED, "batch"),
         ({"rrn": None}, Cause.MALFORMED, "rrn"),

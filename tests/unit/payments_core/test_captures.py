@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.payments.allocation import Allocation, OpenDebt
@@ -19,6 +21,7 @@ from services.payments.events import (
 )
 from services.payments.policy import Policy
 from services.payments.seen import RETENTION_DAYS
+from services.payments.transactions import page_of
 from tests.unit.payments_core.world import CLEARING, START, A, World, order_of, received
 
 
@@ -45,6 +48,7 @@ def test_oldest_debt_first_the_rest_is_prepaid(world: World) -> None:
     balance = world.told(BalanceChanged)[-1]
     assert (balance.prepayment_fen, balance.receivable_fen, balance.overdue_fen) == (345, 0, 0)
     assert (balance.debts, balance.reason) == ((), "payment_captured")
+    assert balance.as_of == START
     assert world.ledger() == {
         "channel_clearing": {CLEARING: 12345},
         "prepayment": {A: 345},
@@ -53,6 +57,28 @@ def test_oldest_debt_first_the_rest_is_prepaid(world: World) -> None:
     claim = next(body for _, _, body in world.sent if isinstance(body, PaymentClaimed))
     assert (claim.account_no, claim.amount_fen, claim.clearing) == (A, 12345, CLEARING)
     world.check()
+
+
+def test_a_capture_says_where_its_money_is_and_who_told_of_it(world: World) -> None:
+    body = received("T1", 100, order_of(A), references={"bank_type": "ICBC_DEBIT"})
+    world.take(replace(body, source="query"))
+    world.run()
+    (captured,) = world.told(PaymentCaptured)
+    told = (captured.source, captured.merchant, captured.clearing, captured.bank_type)
+    assert told == ("query", "1900000001", CLEARING, "ICBC_DEBIT")
+
+
+def test_a_suspense_says_where_its_money_is_and_who_told_of_it(world: World) -> None:
+    body = received("T1", 100, references={"bank_type": "ICBC_DEBIT"})
+    world.take(replace(body, source="query"))
+    world.run()
+    world.bind("wechat:T1", {A: 100})
+    world.run()
+    (suspended,) = world.told(PaymentSuspended)
+    told = (suspended.source, suspended.merchant, suspended.clearing, suspended.bank_type)
+    assert told == ("query", "1900000001", CLEARING, "ICBC_DEBIT")
+    (captured,) = world.told(PaymentCaptured)
+    assert (captured.source, captured.merchant, captured.clearing) == ("transfer", "", "")
 
 
 def test_a_part_payment_leaves_the_rest_open(world: World) -> None:
@@ -126,7 +152,9 @@ def test_other_kinds_are_noted(world: World, kind: str, order: str) -> None:
     assert isinstance(noted, NoticeNoted)
     assert (noted.kind, noted.channel_txn_id, noted.amount_fen) == (kind, "T1", 500)
     assert (noted.references, noted.reason) == ({"rrn": "RRN"}, "")
-    assert world.events[-1][0] == body.key
+    # What takes a payment back is looked at where the payment is (test_money_back.py).
+    place = page_of(body.key) if kind == "reversed" and not order else body.key
+    assert world.events[-1][0] == place
     assert world.ledger() == {}
 
 

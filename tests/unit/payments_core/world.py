@@ -21,7 +21,7 @@ from services.payments.core import make_core
 from services.payments.events import BindingPart, BindingRequested
 from services.payments.journal import CHART, JournalEntry, sub_balances
 from services.payments.notices import Evidence, NoticeReceived, PaymentNotice
-from services.payments.order_number import account_of, make_order_number
+from services.payments.order_number import make_order_number
 from services.payments.policy import DEFAULT_POLICY, Policy
 from services.payments.reactions import (
     AccountOpened,
@@ -33,6 +33,7 @@ from services.payments.reactions import (
 )
 from services.payments.state import Account, Page
 from services.payments.transactions import page_of
+from services.payments.webhooks import notice_key
 from services.wiring import on_table
 
 T = TypeVar("T")
@@ -85,14 +86,13 @@ def received(
         received_at=occurred_at,
     )
     is_accepted = verdict == "accepted"
-    key = account_of(order) or f"{channel}:{txn or evidence_id}"
     return NoticeReceived(
         verdict=verdict,
         cause=cause,
         detail="",
         channel=channel,
         merchant="1900000001",
-        key=key if is_accepted else f"{channel}:{evidence_id}",
+        key=notice_key(notice, evidence_id) if is_accepted else f"{channel}:{evidence_id}",
         notice=notice if is_accepted else None,
         evidence=evidence,
     )

@@ -1,0 +1,104 @@
+"""The relay opens in one corner only: the product of everything that the interlocks look at.
+
+Goal: with right, wrong and unreadable values of every field at once, in any mixture, an open
+command is allowed by nothing but what is right in every field. Method: an interlock depends on its
+declared fields alone (test_interlock_reads.py), so its verdict is found once for each combination
+of these, and what it allows is joined with what the next interlock allows. What is left was allowed
+by all of them: a walk over the whole product, of 4 * 10^12 combinations, that goes through some
+thousands. What the core itself does with single, paired and fourteen wrong inputs is in
+test_corners.py.
+
+A new interlock needs nothing here but values of its new fields in `VALUES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from itertools import product
+from math import prod
+from typing import Any
+
+import pytest
+
+from services.control.facts import Interlock
+from services.control.interlocks import BEFORE_COMMAND
+from services.control.policy import DEFAULT_POLICY
+from tests.unit.control.test_interlock_reads import VALUES, with_field
+from tests.unit.control.test_interlocks import GOOD
+
+Assignment = tuple[tuple[str, int], ...]
+"""Fields with the place of their value in `WALKED`; sorted by the field."""
+
+ALSO_RIGHT = {"moved_out_on": ("2026-03-13",), "debts": VALUES["debts"][-1:]}
+"""Besides the first value: a customer who moves out tomorrow, a second debt that nobody named."""
+
+NOT_WALKED = {"reviewer": ("Wang",), "case_meter_no": ("",)}
+"""Right together with another one that is wrong alone: roles swapped, a case without a meter."""
+
+READ = sorted({name for interlock in BEFORE_COMMAND for name in interlock.reads})
+WALKED: dict[str, tuple[Any, ...]] = {
+    name: tuple(value for value in VALUES[name] if value not in NOT_WALKED.get(name, ()))
+    for name in READ
+}
+
+
+def allowed_by(interlock: Interlock) -> Iterator[Assignment]:
+    """The combinations of its own fields that one interlock allows."""
+    names = sorted(interlock.reads)
+    for places in product(*(range(len(WALKED[name])) for name in names)):
+        facts = GOOD
+        for name, place in zip(names, places, strict=True):
+            facts = with_field(facts, name, WALKED[name][place])
+        if interlock.verdict(facts, DEFAULT_POLICY).allows:
+            yield tuple(zip(names, places, strict=True))
+
+
+def joined(left: set[Assignment], right: set[Assignment]) -> set[Assignment]:
+    """All combinations that are in both: those that agree in the fields that both have."""
+    common = {name for name, _ in next(iter(left))} & {name for name, _ in next(iter(right))}
+    by_common: dict[Assignment, list[Assignment]] = {}
+    for each in right:
+        by_common.setdefault(part_of(each, common), []).append(each)
+    return {
+        tuple(sorted({*one, *other}))
+        for one in left
+        for other in by_common.get(part_of(one, common), [])
+    }
+
+
+def part_of(assignment: Assignment, names: set[str]) -> Assignment:
+    return tuple(each for each in assignment if each[0] in names)
+
+
+def allowed_by_all(allowed: Iterable[set[Assignment]]) -> set[Assignment]:
+    return reduce(joined, allowed)
+
+
+@pytest.fixture(scope="module")
+def allowed() -> dict[str, set[Assignment]]:
+    """By interlock: the combinations of its own fields that it allows."""
+    return {each.name: set(allowed_by(each)) for each in BEFORE_COMMAND}
+
+
+def right_places(name: str) -> list[int]:
+    return [0, *(WALKED[name].index(value) for value in ALSO_RIGHT.get(name, ()))]
+
+
+def test_only_what_is_right_in_every_field_opens(allowed: dict[str, set[Assignment]]) -> None:
+    assert prod(map(len, WALKED.values())) > 4 * 10**12
+    assert all(len(WALKED[name]) > len(right_places(name)) for name in READ), "nothing wrong in it"
+    corner = {tuple(zip(READ, places, strict=True)) for places in product(*map(right_places, READ))}
+    assert allowed_by_all(allowed.values()) == corner
+
+
+@pytest.mark.parametrize("name", [each.name for each in BEFORE_COMMAND])
+def test_the_walk_sees_an_interlock_that_is_left_out(
+    name: str, allowed: dict[str, set[Assignment]]
+) -> None:
+    """But for `notice_served`: all that it denies `notice_period` denies as well."""
+    whole = allowed_by_all(allowed.values())
+    rest = allowed_by_all(them for other, them in allowed.items() if other != name)
+    left = {field for field, _ in next(iter(rest))}
+    is_seen = left != set(READ) or rest != {part_of(each, left) for each in whole}
+    assert is_seen != (name == "notice_served")
