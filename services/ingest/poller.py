@@ -61,10 +61,6 @@ nothing left to read it does not wait."""
 ORDER_MAX_S = 600.0
 """After how long with one order a line counts as hung, its wait for relay commands included."""
 
-SILENCE_S = 5.0
-"""How long a meter that said nothing in all its tries counts as silent: for what was ordered
-together, not for what the core orders later."""
-
 WAIT_S = 0.1
 
 reader_catalogue = Catalogue(GROUP)
@@ -100,10 +96,11 @@ class Task:
 
 @dataclass(slots=True)
 class _Silence:
-    """A meter that says nothing: how often in a row, whatever it was asked for, and lately when."""
+    """A meter that says nothing to what was ordered at an instant: how often in a row, and what
+    came of it last. What is ordered later it is asked again, however soon that is."""
 
+    ordered_at: str
     tries: int
-    until_s: float
     failure: ReadFailed
 
 
@@ -143,24 +140,23 @@ class _Queue:
         with self.guard:
             return self.waiting.is_ready(_now_ms())
 
-    def note(self, order: ReadingOrdered, found: Outcome) -> None:
+    def note(self, order: ReadingOrdered, ordered_at: str, found: Outcome) -> None:
         """What a meter of the line said. What a concentrator holds of one day says nothing of the
         meter's other days."""
-        is_forwarded = order.protocol == QGDW376
-        if is_forwarded or not isinstance(found, ReadFailed) or found.cause != "no_reply":
-            self.silent.pop(order.meter_no, None)
+        before = self.silent.pop(order.meter_no, None)
+        if order.protocol == QGDW376 or not isinstance(found, ReadFailed):
             return
-        now_s, before = time.monotonic(), self.silent.get(order.meter_no)
-        tries = before.tries + 1 if before is not None and now_s < before.until_s else 1
-        self.silent[order.meter_no] = _Silence(tries, now_s + SILENCE_S, found)
+        if found.cause == "no_reply":
+            tries = before.tries if before is not None and before.ordered_at == ordered_at else 0
+            self.silent[order.meter_no] = _Silence(ordered_at, tries + 1, found)
 
     def unasked(self, task: Task) -> ReadFailed | None:
         """The outcome of an order to a meter that was silent just now; None when it is asked."""
         assert task.order is not None
         silence = self.silent.get(task.order.meter_no)
-        if silence is None or silence.tries < self.lane.tries:
+        if silence is None or silence.ordered_at != task.ordered_at:
             return None
-        if time.monotonic() >= silence.until_s:
+        if silence.tries < self.lane.tries:
             return None
         return replace(
             silence.failure,
@@ -324,7 +320,7 @@ class Poller:
             queue.give(task, Priority.RETRY)
             return
         task.tries += 1
-        queue.note(task.order, found)
+        queue.note(task.order, task.ordered_at, found)
         if (
             isinstance(found, ReadFailed)
             and found.cause in TRIED_AGAIN
