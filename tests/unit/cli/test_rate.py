@@ -1,0 +1,484 @@
+"""`gridledger rate`: what is joined and cut, the table, the story, memory, and wrong input."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from rich.cells import cell_len
+
+from libs.events.documents import parse_yaml
+from libs.events.errors import BadInput
+from libs.events.quantities import format_yuan
+from services.billing.book_schema import SCHEMAS, schema_of
+from services.billing.contract_file import read_contract
+from services.billing.power_factor import power_factor_hundredths
+from services.billing.price_book_file import BOOKS
+from services.billing.usage_file import reactive_of_factor, read_usage
+from services.cli.rate_inputs import RatedBill, rated_bills
+from services.cli.wrapped_text import wrapped
+from tests.unit.billing.builders import example
+from tests.unit.cli.rate_files import (
+    Files,
+    book,
+    component,
+    contract,
+    files,
+    price_list,
+    tiers,
+    usage,
+)
+
+__all__ = ["files"]
+
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "tariffs"
+FACTORY = (
+    *("--book", str(BOOKS / "cq_industry_10kv.yaml")),
+    *("--contract", str(EXAMPLES / "factory.contract.yaml")),
+    *("--usage", str(EXAMPLES / "factory.usage.yaml")),
+)
+YEARLY = tiers("year", ["1000", "2000"], ["0.05", "0.30"])
+
+
+# -- what is joined and cut -----------------------------------------------------------------------
+
+
+def test_tiers_run_on_from_bill_to_bill(files: Files) -> None:
+    tariff = book(price_list(tiers=YEARLY))
+    months = [usage(period=f"2026-0{month}", import_kwh=600) for month in (1, 2, 3, 4)]
+    bills = files.rate(tariff, contract(), *months)
+    assert [bill["tiers_after"]["P1"]["used_wh"] for bill in bills] == [
+        600_000,
+        1_200_000,
+        1_800_000,
+        2_400_000,
+    ]
+    assert [bill["total_fen"] for bill in bills] == [30_000, 31_000, 33_000, 43_000]
+
+
+def test_a_new_version_of_the_book_cuts_the_month(files: Files) -> None:
+    """10 days at 0.5 and 20 of 30 at 0.8: 300 kWh by days."""
+    first, second = (
+        files.write("one.yaml", book()),
+        files.write(
+            "two.yaml", book(price_list(component(price="0.8")), version=2, from_on="2026-04-11")
+        ),
+    )
+    arguments = ["--contract", files.write("c.json", contract())]
+    arguments += ["--usage", files.write("u.json", usage(period="2026-04", import_kwh=300))]
+    status, printed = files.run("rate", "--json", "--book", first, "--book", second, *arguments)
+    bill = json.loads(printed)
+    assert (status, bill["total_fen"]) == (0, 5_000 + 16_000)
+    assert [each["version"] for each in bill["books"]] == [1, 2]
+    assert [line["basis"] for line in bill["lines"]] == [{"prorated": "by_days"}] * 2
+
+
+def test_another_contract_and_a_relation_cut_the_month(files: Files) -> None:
+    """The class changes on the 16th, the sub-meter is deducted from the 21st on."""
+    lists = {"list": price_list(), "dear": price_list(component(price="1"))}
+    tariff = book(price_lists=lists)
+    both = [{"point": "P1", "price_list": "list"}, {"point": "P2", "price_list": "list"}]
+    later = [{"point": "P1", "price_list": "dear"}, {"point": "P2", "price_list": "list"}]
+    deducted = {"point": "P2", "kind": "deducted", "of": "P1", "from_on": "2026-04-21"}
+    contracts = files.write(
+        "c.jsonl",
+        contract(points=later, relations=[deducted], from_on="2026-04-16"),
+        contract(points=both, until_on="2026-04-16"),
+    )
+    points = [{"point": "P1", "import_kwh": "300"}, {"point": "P2", "import_kwh": "30"}]
+    arguments = ["--book", files.write("book.yaml", tariff), "--contract", contracts]
+    used = files.write("u.json", usage(period="2026-04") | {"points": points})
+    status, printed = files.run("rate", "--json", *arguments, "--usage", used)
+    bill = json.loads(printed)
+    found = [(each["from_on"][8:], each["point"], each["quantity"]) for each in bill["lines"]]
+    assert status == 0
+    assert found == [
+        ("01", "P1", 150_000),
+        ("01", "P2", 15_000),
+        ("16", "P1", 50_000),
+        ("16", "P2", 5_000),
+        ("21", "P1", 90_000),
+        ("21", "P2", 10_000),
+    ]
+
+
+def test_parts_that_were_read_are_taken_as_they_are(files: Files) -> None:
+    prices = price_list(component(), component("fee", "30", "month"))
+    parts = [
+        usage(period="2026-04", import_kwh=10) | {"until_on": "2026-04-11"},
+        usage(period="2026-04", import_kwh=20) | {"from_on": "2026-04-11"},
+    ]
+    (bill,) = files.rate(book(prices), contract(), *parts)
+    assert [(line["code"], line["amount_fen"]) for line in bill["lines"]] == [
+        ("energy", 500),
+        ("fee", 1_000),
+        ("energy", 1_000),
+        ("fee", 2_000),
+    ]
+
+
+def test_a_withheld_bill_is_said_and_fails(files: Files) -> None:
+    tariff = files.write("book.yaml", book(price_list(tiers=YEARLY)))
+    wrong = usage() | {"points": [{"point": "P9", "import_kwh": "1"}]}
+    used = files.write("u.jsonl", wrong, usage(period="2026-02", import_kwh=600))
+    arguments = ["--book", tariff, "--contract", files.write("c.json", contract())]
+    status, printed = files.run("rate", *arguments, "--usage", used, "--language", "en")
+    assert status == 1
+    assert "withheld: P1 usage_missing" in printed
+    assert "withheld: P9 point_unknown" in printed
+    assert "note: the tiers begin without the energy of 2026-01" in printed
+    status, printed = files.run("rate", *arguments, "--usage", used, "--explain")
+    assert status == 1
+    assert "本期账单暂不出具" in printed
+    assert "The reason: P9" in printed
+    told = usage(period="2026-02", import_kwh=600, used_before_kwh=5)
+    used = files.write("u.jsonl", wrong, told)
+    status, printed = files.run("rate", "--json", *arguments, "--usage", used)
+    assert [json.loads(line)["notes"] for line in printed.splitlines()] == [[], []]
+
+
+def test_what_is_not_rated_yet_is_said(files: Files) -> None:
+    agreed = contract(payment_mode="prepaid_local")
+    arguments = ["--book", files.write("book.yaml", book())]
+    arguments += ["--contract", files.write("c.json", agreed)]
+    arguments += ["--usage", files.write("u.json", usage(import_kwh=1))]
+    status, printed = files.run("rate", *arguments)
+    assert status == 1
+    assert "not yet rated: prepaid_local" in printed
+
+
+def test_the_book_is_found_by_its_lists_its_id_or_its_region(files: Files) -> None:
+    other = {"other": price_list(component(price="2"))}
+    arguments = ["--book", files.write("b.yaml", book())]
+    arguments += ["--book", files.write("o.yaml", book(id="other", price_lists=other))]
+    used = files.write("u.json", usage(import_kwh=10))
+    for name in ({}, {"price_book": "test"}, {"price_book": "Test"}):
+        agreed = files.write("c.json", contract(**name))
+        status, printed = files.run(
+            "rate", "--json", *arguments, "--contract", agreed, "--usage", used
+        )
+        assert (status, json.loads(printed)["total_fen"]) == (0, 500)
+
+
+def test_one_account_is_held_at_a_time() -> None:
+    """Bills come while the files are read, which are one account ahead at most; nothing is kept."""
+    read: list[str] = []
+
+    def names(what: str) -> Iterator[str]:
+        for number in range(20):
+            read.append(what)
+            yield f"{number:08d}"
+
+    point = {"point": "P1", "price_list": "residential"}
+    contracts = (read_contract(contract(name, points=[point]), "c") for name in names("c"))
+    usages = (read_usage(usage(name, import_kwh="9"), "u", "2026-03-01") for name in names("u"))
+    found = rated_bills(usages, contracts, [example("cq_residential")])
+    for number, rated in enumerate(found, 1):
+        assert rated.bill.total_fen == 468
+        assert max(read.count("c"), read.count("u")) <= number + 1
+    gc.collect()
+    assert number == 20
+    assert sum(isinstance(each, RatedBill) for each in gc.get_objects()) <= 1
+
+
+# -- what is printed ------------------------------------------------------------------------------
+
+
+def test_the_table_and_the_story_fit_a_terminal(files: Files) -> None:
+    for option in ((), ("--language", "en"), ("--explain",)):
+        status, printed = files.run("rate", *FACTORY, *option)
+        assert status == 0
+        assert max(map(cell_len, printed.splitlines())) <= 80
+
+
+def test_the_story_has_every_amount_in_both_languages(files: Files) -> None:
+    _, printed = files.run("rate", "--json", "--explain", *FACTORY)
+    bill = json.loads(printed)
+    for language in ("zh", "en"):
+        told = " ".join(each[language] for each in bill["story"])
+        for line in bill["lines"]:
+            assert format_yuan(abs(line["amount_fen"])) in told
+        assert format_yuan(bill["total_fen"]) in told
+
+
+def test_unconfirmed_prices_are_marked(files: Files) -> None:
+    _, printed = files.run("rate", *FACTORY)
+    assert "?：价格或规则未经核实" in printed
+    assert sum(line.endswith(" ?") for line in printed.splitlines()) == 10
+
+
+def test_standard_input(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = files.run("rate", *FACTORY)
+    text = (EXAMPLES / "factory.usage.yaml").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert files.run("rate", *FACTORY[:-1], "-") == expected
+
+
+def test_text_is_wrapped_by_its_columns() -> None:
+    assert wrapped("功率因数 0.71，标准 0.90", 14) == ["功率因数", "0.71，标准", "0.90"]
+    assert wrapped("", 10) == []
+    assert wrapped("a" * 25 + " b", 10) == ["a" * 10, "a" * 10, "aaaaa b"]
+
+
+# -- the schemas ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_the_schema_of_a_file_is_published(kind: str, files: Files) -> None:
+    status, printed = files.run("rate", "--schema", kind)
+    assert status == 0
+    assert (EXAMPLES / f"{kind}.schema.json").read_text("utf-8") == printed
+    Draft202012Validator.check_schema(json.loads(printed))
+
+
+def test_examples_and_books_are_what_the_schemas_say() -> None:
+    for kind in ("usage", "contract"):
+        validator = Draft202012Validator(schema_of(kind))
+        found = sorted(EXAMPLES.glob(f"*.{kind}.yaml"))
+        assert found
+        for path in found:
+            document = parse_yaml(path.read_text("utf-8"), path.name, "")
+            for each in document if isinstance(document, list) else [document]:
+                assert list(validator.iter_errors(each)) == []
+    assert list(Draft202012Validator(schema_of("book")).iter_errors(book())) == []
+    assert not Draft202012Validator(schema_of("usage")).is_valid(usage(power_factor=True))
+
+
+# -- wrong input ----------------------------------------------------------------------------------
+
+
+def test_a_factor_becomes_the_reactive_energy_that_gives_it() -> None:
+    for hundredths in range(1, 101):
+        for active in (1_000, 999_000, 2_650_000, 10**12):
+            found = reactive_of_factor(active, hundredths)
+            assert power_factor_hundredths(active, found) == hundredths
+    assert reactive_of_factor(0, 90) == 0
+
+
+P1 = {"point": "P1", "price_list": "list"}
+WRONG_USAGES: dict[str, tuple[Any, str]] = {
+    "unknown field": (usage(import_kw=1), "u.json points.0.import_kw"),
+    "no kWh": (usage(), "points.0.import_kwh: is missing"),
+    "below zero": (usage(import_kwh="-5"), "-5 is impossible"),
+    "too much": (usage(import_kwh=10**14), "is impossible"),
+    "no number": (usage(import_kwh="12 kWh"), "is no decimal number"),
+    "too exact": (usage(import_kwh="1.2345"), "more digits"),
+    "a truth": (usage(import_kwh=True), "'true' is no decimal number"),
+    "no factor": (usage(import_kwh=1, power_factor="1.2"), "is no power factor"),
+    "factor and kvarh": (usage(import_kwh=1, power_factor="1", reactive_kvarh=1), "beside"),
+    "no month": (usage(period="2026-13", import_kwh=1), "is no month"),
+    "no account": (usage("", import_kwh=1), "account"),
+    "the future": (usage(period="2099-01", import_kwh=1), "is in the future"),
+    "no day": (usage(import_kwh=1) | {"from_on": "2026-1-1"}, "is no day"),
+    "long ago": (usage(import_kwh=1) | {"from_on": "1900-01-01"}, "before there were meters"),
+    "days turned": (
+        usage(import_kwh=1) | {"from_on": "2026-01-09", "until_on": "2026-01-09"},
+        "is not after",
+    ),
+    "not in the cycle": (usage(import_kwh=1) | {"until_on": "2026-02-09"}, "within the cycle"),
+    "a cycle of years": (
+        usage(import_kwh=1) | {"cycle_from_on": "2020-01-01"},
+        "are no billing cycle",
+    ),
+    "point of other days": (usage(import_kwh=1, until_on="2026-03-01"), "is not within"),
+    "another account": (usage("A2", import_kwh=1), "A2 has no contract"),
+    "no tiers": (usage(import_kwh=1, used_before_kwh=1), "has no tiers"),
+    "no points": (usage() | {"points": []}, "u.json points"),
+    "a list": ([[1]], "u.json entry 1 the document"),
+}
+WRONG_CONTRACTS: dict[str, tuple[Any, str]] = {
+    "unknown book": (contract(price_book="other"), "no book other is given"),
+    "unknown list": (contract(points=[P1 | {"price_list": "x"}]), "no book has the list x"),
+    "unknown mode": (contract(payment_mode="later"), "c.json payment_mode"),
+    "unknown period": (contract(points=[P1 | {"rate_periods": {"1": "noon"}}]), "is no period"),
+    "no contract demand": (contract(basic_charge="contract_demand"), "contract_demand_kw"),
+    "capacity below zero": (
+        contract(transformers=[{"id": "T", "capacity_kva": "-1"}]),
+        "transformers.0.capacity_kva",
+    ),
+    "a share above one": (
+        contract(transformers=[{"id": "T", "capacity_kva": "1", "share": "1.5"}]),
+        "is no share",
+    ),
+    "sizes not in order": (
+        contract(household=[{"from_on": "2026-02-01", "people": 1}] * 2),
+        "days do not rise",
+    ),
+    "days turned": (contract(from_on="2026-02-01", until_on="2026-01-01"), "is not after"),
+    "begins later": (contract(from_on="2026-01-09"), "no contract from 2026-01-01"),
+    "a price": (
+        contract(
+            components=[{"code": "c", "name_zh": "", "name_en": "", "unit": "kWh", "price": "x"}]
+        ),
+        "components.0.price",
+    ),
+    "no account": ({"points": [P1]}, "c.json account"),
+}
+
+
+def refused(files: Files, agreed: Any, used: Any) -> str:
+    arguments = ["--book", files.write("book.yaml", book())]
+    arguments += ["--contract", files.write("c.json", agreed)]
+    status, said = files.run("rate", *arguments, "--usage", files.write("u.json", used))
+    assert status == 2, said
+    return said
+
+
+@pytest.mark.parametrize("name", WRONG_USAGES)
+def test_a_wrong_usage_is_refused(name: str, files: Files) -> None:
+    used, expected = WRONG_USAGES[name]
+    said = refused(files, contract(), used)
+    assert expected in said
+    assert said.rstrip().endswith(")")  # the fix
+
+
+@pytest.mark.parametrize("name", WRONG_CONTRACTS)
+def test_a_wrong_contract_is_refused(name: str, files: Files) -> None:
+    agreed, expected = WRONG_CONTRACTS[name]
+    said = refused(files, agreed, usage(import_kwh=1))
+    assert expected in said
+    assert said.rstrip().endswith(")")
+
+
+MANY: dict[str, tuple[list[Any], list[Any], str]] = {
+    "accounts not sorted": (
+        [contract()],
+        [usage("A2", import_kwh=1), usage("A1", import_kwh=1)],
+        "A2 has no contract",
+    ),
+    "usages not sorted": (
+        [contract("A1"), contract("A2")],
+        [usage("A2", import_kwh=1), usage("A1", import_kwh=1)],
+        "usages of A1: come after those of A2",
+    ),
+    "contracts not sorted": (
+        [contract("A2"), contract("A1")],
+        [usage("A3", import_kwh=1)],
+        "contracts of A1: come after those of A2",
+    ),
+    "months not sorted": (
+        [contract()],
+        [usage(period="2026-02", import_kwh=1), usage(import_kwh=1)],
+        "u.jsonl line 2 period: 2026-01 comes after 2026-02",
+    ),
+    "a hole between parts": (
+        [contract()],
+        [
+            usage(import_kwh=1) | {"until_on": "2026-01-11"},
+            usage(import_kwh=1) | {"from_on": "2026-01-12"},
+        ],
+        "does not adjoin",
+    ),
+    "a position in the second part": (
+        [contract()],
+        [
+            usage(import_kwh=1) | {"until_on": "2026-01-11"},
+            usage(import_kwh=1, used_before_kwh=3) | {"from_on": "2026-01-11"},
+        ],
+        "is not of the first part",
+    ),
+    "two contracts at a time": (
+        [contract(until_on="2026-01-11"), contract(from_on="2026-01-10")],
+        [usage(import_kwh=1)],
+        "c.jsonl line 2 from_on",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_wrong_files_of_many_are_refused(name: str, files: Files) -> None:
+    contracts, usages, expected = MANY[name]
+    arguments = ["--book", files.write("book.yaml", book())]
+    arguments += ["--contract", files.write("c.jsonl", *contracts)]
+    status, said = files.run("rate", *arguments, "--usage", files.write("u.jsonl", *usages))
+    assert status == 2
+    assert expected in said
+
+
+FILES: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "is empty"),
+    "blank": (b"\n\n", "is blank"),
+    "truncated": (b'{"account": "A1", "period": "2026-0', "line 1: is no JSON object"),
+    "truncated later": (
+        json.dumps(usage(import_kwh=1)).encode() + b'\n{"account": ',
+        "line 2: is no JSON object",
+    ),
+    "another encoding": ("account: 户".encode("gb18030"), "is not UTF-8"),
+    "UTF-16": ("account: 1".encode("utf-16"), "is UTF-16"),
+    "no YAML": (b"account: [", "correct the YAML"),
+    "no mapping": (b"just words", "the document"),
+    "a field twice": (b'{"account": "A1", "account": "A2"}', "names a field twice"),
+    "half of a character": (b'{"account": "\\ud800"}', "half of a character"),
+    "huge": (b"account: " + b"x" * 4_000_001, "is longer than"),
+    "a number in a line": (
+        json.dumps(usage(import_kwh=1)).encode() + b"\n5",
+        "line 2: is no JSON object",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_the_wrong_kind_is_refused(name: str, files: Files) -> None:
+    content, expected = FILES[name]
+    path = files.directory / "u"
+    path.write_bytes(content)
+    arguments = ["--book", files.write("book.yaml", book())]
+    arguments += ["--contract", files.write("c.json", contract())]
+    status, said = files.run("rate", *arguments, "--usage", str(path), "--json")
+    assert status == 2
+    assert expected in said
+
+
+def test_wrong_options_are_refused(files: Files) -> None:
+    whole = ["--book", files.write("book.yaml", book())]
+    whole += ["--contract", files.write("c.json", contract())]
+    used = files.write("u.json", usage(import_kwh=1))
+    for arguments, expected in (
+        (whole, "--usage: is missing"),
+        ([*whole, "--usage", "nowhere.jsonl"], "No such file"),
+        ([*whole, "--usage", used, "--language", "fr"], "'fr' is not known"),
+        ([*whole, "--usage", used, "--on", "2026-01-15"], "is in the future"),
+        ([*whole, "--usage", used, "--on", "soon"], "--on"),
+        ([*whole, "--usage", used, "--book", whole[1]], "test@1 is given twice"),
+        (["--book", whole[1], "--contract", "-", "--usage", "-"], "standard input is the usage"),
+        (["--schema", "bill"], "'bill' is no file"),
+    ):
+        status, said = files.run("rate", *arguments)
+        assert (status, expected in said) == (2, True), said
+
+
+def test_a_book_that_is_not_in_force_or_not_the_only_one(files: Files) -> None:
+    late = files.write("late.yaml", book(from_on="2026-01-11"))
+    other = files.write("other.yaml", book(id="other"))
+    used = files.write("u.json", usage(import_kwh=1))
+    agreed = files.write("c.json", contract())
+    status, said = files.run("rate", "--book", late, "--contract", agreed, "--usage", used)
+    assert (status, "is in force from 2026-01-01" in said) == (2, True)
+    given = ("--book", late, "--book", other)
+    status, said = files.run("rate", *given, "--contract", agreed, "--usage", used)
+    assert (status, "2 books have list" in said) == (2, True)
+
+
+def test_places_are_named() -> None:
+    with pytest.raises(BadInput, match=r"c line 7 relations\.0\.until_on: 2026-01-01 is not after"):
+        read_contract(
+            contract(
+                relations=[
+                    {
+                        "point": "P2",
+                        "kind": "deducted",
+                        "of": "P1",
+                        "from_on": "2026-02-01",
+                        "until_on": "2026-01-01",
+                    }
+                ]
+            ),
+            "c line 7",
+        )
