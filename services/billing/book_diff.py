@@ -128,7 +128,7 @@ def _values(value: Any, place: str) -> dict[str, str]:
         names = [each.name for each in fields(value) if each.name not in LEFT_OUT]
         pairs = [(name, getattr(value, name)) for name in names]
     else:
-        text = ", ".join(value) if isinstance(value, tuple) else str(value)
+        text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         return {} if value is None else {place: text}
     found: dict[str, str] = {}
     for name, item in pairs:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from libs.tou_calendar import DayPattern, SlotRange, TouCalendar
 from services.billing.book_diff import Difference, differences, periods_by_day
 from services.billing.calendar_defects import span_text, wrong_half_hours
@@ -27,8 +29,9 @@ def shown(old: PriceBook, new: PriceBook) -> list[tuple[str, str, str, str, int 
     ]
 
 
-def test_a_book_does_not_differ_from_itself() -> None:
-    assert differences(example("cq_industry_10kv"), example("cq_industry_10kv")) == ()
+@pytest.mark.parametrize("name", ["cq_industry_10kv", "zj_residential"])
+def test_a_book_does_not_differ_from_itself(name: str) -> None:
+    assert differences(example(name), example(name)) == ()
 
 
 def test_a_price_has_its_change() -> None:
@@ -85,6 +88,10 @@ def test_tiers_and_what_was_not_there() -> None:
     assert shown(old, new) == [
         ("list", "tiers.steps.tier.2.above_wh", "2760000", "2800000", None),
         ("list", "tiers.steps.tier.3.adder", "0.30", "0.33", 1000),
+    ]
+    raised = tiers("year", (2760, 4800), ("0.05", "0.30"), allowances={"large": (1, 2)})
+    assert shown(old, book(price_list(tiers=raised))) == [
+        ("list", "tiers.allowances.large", "", "1, 2", None)
     ]
     found = shown(book(), new)
     assert ("list", "tiers.span", "", "year", None) in found

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from rich.cells import cell_len
 from libs.events.documents import parse_yaml
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
+from services.billing.agreement import AgreementTerms
 from services.billing.book_schema import SCHEMAS, schema_of
-from services.billing.contract_file import read_contract
+from services.billing.contract_file import ContractModel, read_contract
 from services.billing.power_factor import power_factor_hundredths
-from services.billing.price_book_file import BOOKS
+from services.billing.price_book import PriceBook
+from services.billing.price_book_file import BOOKS, read_book
 from services.billing.usage_file import reactive_of_factor, read_usage
 from services.cli.rate_inputs import RatedBill, rated_bills
 from services.cli.wrapped_text import wrapped
@@ -482,3 +485,76 @@ def test_places_are_named() -> None:
             ),
             "c line 7",
         )
+
+
+WHOLE = {
+    "kind": "contract",
+    "account": "A1",
+    "price_book": "test",
+    "from_on": "2026-01-01",
+    "until_on": "2027-01-01",
+    "points": [
+        P1
+        | {
+            "category": "home",
+            "voltage_class": "35kv",
+            "line_loss": {"kind": "percent", "percent": "1.5"},
+            "loss_table": "S11",
+            "feeder": "F1",
+        },
+    ],
+    "relations": [{"point": "P3", "kind": "fixed_quantity", "of": "P1", "quantity_kwh": "20.5"}],
+    "contract_demand_kw": "100",
+    "transformers": [
+        {
+            "id": "T1",
+            "capacity_kva": "315",
+            "state": "suspended",
+            "share": "0.4",
+            "shared_with": "A2",
+        }
+    ],
+    "components": [
+        {"code": "c", "name_zh": "费", "name_en": "Fee", "unit": "kWh", "price": "-0.01"}
+    ],
+    "external_lines": [
+        {
+            "document_no": "D1",
+            "month": "2026-01",
+            "code": "x",
+            "name_zh": "费",
+            "name_en": "Fee",
+            "amount_yuan": "-12.34",
+            "settled_by": "trading centre",
+        }
+    ],
+    "prepaid": {"agreement_no": "1", "signed_on": "2026-01-01", "credit_limit_yuan": "5"},
+    "free_allowance": True,
+}
+
+
+def test_a_contract_has_every_field_of_an_agreement() -> None:
+    terms = read_contract(WHOLE, "c").terms
+    assert terms.relations[0].quantity_wh == 20_500
+    assert (terms.contract_demand_w, terms.transformers[0].capacity_va) == (100_000, 315_000)
+    assert terms.external_lines[0].amount_fen == -1_234
+    assert terms.prepaid is not None
+    assert (terms.prepaid.credit_limit_fen, terms.prepaid.warn1_fen) == (500, 0)
+    assert terms.points[0].line_loss is not None
+    agreed_fields = {each.name for each in fields(AgreementTerms)}
+    assert agreed_fields <= {*ContractModel.model_fields, "contract_demand_w"}
+
+
+def test_an_external_line_is_of_its_month() -> None:
+    agreed = read_contract(WHOLE | {"from_on": ""}, "c")
+    months = [
+        read_usage(usage(period=period, import_kwh=1), "u", "2027-01-01")
+        for period in ("2026-01", "2026-02")
+    ]
+    found = rated_bills(months, [agreed], [load_books_of(book())])
+    lines = [each.parts[0].terms.external_lines for each in found]
+    assert [len(each) for each in lines] == [1, 0]
+
+
+def load_books_of(document: Any) -> PriceBook:
+    return read_book(json.dumps(document), "book.yaml", str)
