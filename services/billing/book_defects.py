@@ -17,9 +17,10 @@ from itertools import pairwise
 
 from libs.events.errors import BadInput
 from libs.events.quantities import ROUNDING, parse_price, parse_scaled
-from libs.tou_calendar import DAY_TYPES, PERIODS, SLOTS_PER_DAY, TouCalendar, slots_of
+from libs.tou_calendar import DAY_TYPES, PERIODS, TouCalendar, slots_of
 from services.billing.agreement import TRANSFORMER_STATES
 from services.billing.calendar import DAY_BASES
+from services.billing.calendar_defects import wrong_half_hours
 from services.billing.late_fee import LATE_FEE_RULES
 from services.billing.power_factor import PERCENT_SCALE
 from services.billing.price_book import (
@@ -123,7 +124,6 @@ def _rules(book: PriceBook) -> Defects:
 
 
 def _calendar(field: str, calendar: TouCalendar) -> Defects:
-    counts: Counter[tuple[int, str, int]] = Counter()
     for pattern in calendar.patterns:
         place = f"{field}.{pattern.name}"
         for month in pattern.months:
@@ -134,30 +134,11 @@ def _calendar(field: str, calendar: TouCalendar) -> Defects:
         for slot_range in pattern.slots:
             yield from _one_of(f"{place}.slots", slot_range.period, PERIODS)
             try:
-                slots = slots_of(slot_range, f"{place}.slots")
+                slots_of(slot_range, f"{place}.slots")
             except BadInput as wrong:
                 yield _defect(wrong.field, wrong.problem, wrong.fix)
-                continue
-            counts.update(
-                (month, day_type, slot)
-                for month in pattern.months
-                for day_type in pattern.day_types
-                for slot in slots
-            )
-    wrong_slots = [
-        (month, day_type, slot)
-        for month in range(1, 13)
-        for day_type in DAY_TYPES
-        for slot in range(SLOTS_PER_DAY)
-        if counts[month, day_type, slot] != 1
-    ]
-    if wrong_slots:
-        month, day_type, slot = wrong_slots[0]
-        clock = f"{slot // 2:02d}:{'30' if slot % 2 else '00'}"
-        problem = (
-            f"{clock} of a {day_type} in month {month} has {counts[wrong_slots[0]]} periods, "
-            f"and {len(wrong_slots) - 1} more half hours have not one"
-        )
+    for when, count in wrong_half_hours(calendar):
+        problem = f"{when} has {count or 'no'} period{'s' if count else ''}"
         yield _defect(field, problem, "give every half hour exactly one period")
 
 

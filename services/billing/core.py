@@ -24,6 +24,7 @@ PURE_MODULES = (
             "bill_checks",
             "book_defects",
             "calendar",
+            "calendar_defects",
             "case_estimate",
             "correction",
             "decide",
@@ -52,6 +53,13 @@ PURE_MODULES = (
         )
     ),
 )
+CALCULATIONS = (
+    "services.billing.book_diff",
+    "services.billing.book_order",
+    "services.billing.story",
+)
+"""Pure as well, and nothing is decided by it."""
+
 WRITTEN: tuple[str, ...] = ()
 
 

@@ -71,8 +71,23 @@ def load_books(directory: Path) -> tuple[pure.PriceBook, ...]:
     return tuple(sorted(books.values(), key=lambda book: (book.id, book.version)))
 
 
+def examined_book(path: Path) -> pure.PriceBook:
+    """The price book in a file, whatever defects it has; BadInput where it is none at all."""
+    return _parsed(_text(path), path.name, lambda name: _text(path.parent / f"{name}.yaml"))
+
+
 def read_book(text: str, name: str, table_text: Callable[[str], str]) -> pure.PriceBook:
     """The price book in a YAML text; `table_text` gives the text of a named table."""
+    book = _parsed(text, name, table_text)
+    found = defects(book)
+    if found:
+        more = f"; {len(found) - 1} more defects" if len(found) > 1 else ""
+        first = found[0]
+        raise BadInput(f"{name}: {first.field}", first.problem + more, first.fix)
+    return book
+
+
+def _parsed(text: str, name: str, table_text: Callable[[str], str]) -> pure.PriceBook:
     model = _validated(BookModel, text, name)
     power_factor = None
     if model.power_factor:
@@ -80,15 +95,9 @@ def read_book(text: str, name: str, table_text: Callable[[str], str]) -> pure.Pr
         table = _validated(PowerFactorTableModel, table_text(model.power_factor.table), table_name)
         power_factor = _power_factor(model.power_factor, table, table_name)
     try:
-        book = _book(model, power_factor)
+        return _book(model, power_factor)
     except BadInput as wrong:
         raise BadInput(f"{name}: {wrong.field}", wrong.problem, wrong.fix) from None
-    found = defects(book)
-    if found:
-        more = f"; {len(found) - 1} more defects" if len(found) > 1 else ""
-        first = found[0]
-        raise BadInput(f"{name}: {first.field}", first.problem + more, first.fix)
-    return book
 
 
 def _book(model: BookModel, power_factor: pure.PowerFactorRule | None) -> pure.PriceBook:

@@ -309,6 +309,7 @@ def test_the_example_books() -> None:
     assert [each.id for each in load_books(BOOKS)] == [
         "cq-commercial",
         "cq-industry-10kv",
+        "cq-industry-110kv",
         "cq-residential",
         "zj-residential",
     ]
