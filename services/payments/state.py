@@ -7,6 +7,9 @@ A key costs (measured, in a checkpoint and in memory):
 - an account 90 bytes and 0.4 KB, each open debt 90 and 160 bytes more, and each payment, invoice,
   transfer, reversal or clearance of the last 431 days 29 bytes: 28 of them (14 bills, 14 payments)
   are 0.8 KB, and there it stays. Opening ids stay for ever, one for each account;
+- and besides, calculated: 29 bytes for each payment of which money went back and for each fact that
+  took it, twice for refunds; about 0.1 KB for each capture of the last 92 days that settled a debt,
+  0.3 KB for each refund until it ends, and 0.3 KB for what is awaited, for at most 431 days;
 - a page 30 bytes and 0.3 KB, 29 bytes for each transaction of the last 431 days, and 210 and 300
   for each suspense that nobody bound yet. With 3.3 million payments in that time and 4 partitions
   a page has 200 transactions (6 KB) and a partition 4096 pages (24 MB). What grows for ever is

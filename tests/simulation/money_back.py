@@ -57,12 +57,13 @@ def taken_back(town: Town, txns: tuple[str, ...]) -> None:
 
 
 def refund(town: Town, txns: tuple[str, ...]) -> None:
-    """A person asks for, decides about, or reports one of few refunds."""
-    number = town.random.randrange(5)
-    account_no = ACCOUNTS[number % 2]
-    refund_no = f"F{number}"
-    txn = town.random.choice(txns)
-    act = town.random.choice(("ask", "ask", "decide", "decide", "report", "report", "notice"))
+    """A person asks for, decides about, or reports one of the last refunds, or the channel does."""
+    act = town.random.choice(("ask", "decide", "decide", "report", "notice"))
+    if act == "ask" or not town.refunds:
+        act = "ask"
+        txn, account_no = town.random.choice(town.paid or [(txns[0], A)])
+        town.refunds.append((f"F{town.number}", account_no, txn))
+    refund_no, account_no, txn = town.random.choice(town.refunds[-2:])
     body: Any
     if act == "ask":
         body = RefundRequested(
@@ -71,7 +72,7 @@ def refund(town: Town, txns: tuple[str, ...]) -> None:
             payment_id=town.random.choice((f"wechat:{txn}",) * 5 + ("",)),
             out_trade_no=order_of(account_no),
             merchant="1900000001",
-            refund_fen=town.random.choice((10, 600, 2500)),
+            refund_fen=town.random.choice((600, 600, 2500)),
             kind=town.random.choice(("channel", "channel", "bank")),
             requested_by="wang",
             reason="paid twice",
@@ -88,7 +89,7 @@ def refund(town: Town, txns: tuple[str, ...]) -> None:
         body = RefundReported(
             refund_no=refund_no,
             account_no=account_no,
-            fact=town.random.choice((*OF_CHANNEL, "rerouted", "paid", "paid")),
+            fact=town.random.choice((*OF_CHANNEL, "succeeded", "rerouted", "paid")),
             person="wang",
             evidence="slip",
             bill_on="2026-03-02",
@@ -103,7 +104,7 @@ def refund(town: Town, txns: tuple[str, ...]) -> None:
             kind="refund",
             refund_no=refund_no,
             refund_fen=600,
-            refund_outcome=town.random.choice(("", "abnormal", "closed")),
+            refund_outcome=town.random.choice(("", "succeeded", "abnormal", "closed")),
         )
     _write(town, account_no, body)
 

@@ -78,6 +78,8 @@ class Town:
         self.number = 0
         self.minute = 0
         self.told: set[str] = set()
+        self.paid: list[tuple[str, str]] = []
+        self.refunds: list[tuple[str, str, str]] = []
 
     def act(self) -> None:
         """One random input."""
@@ -86,7 +88,7 @@ class Town:
             *(self.notice,) * 6,
             *(self.row,) * 4,
             *(lambda: money_back.taken_back(self, tuple(AMOUNTS)),) * 3,
-            *(lambda: money_back.refund(self, tuple(AMOUNTS)),) * 8,
+            *(lambda: money_back.refund(self, tuple(AMOUNTS)),) * 10,
             *(lambda: money_back.rebind(self, AMOUNTS),) * 2,
             *(self.bind,) * 4,
             *(self.invoice,) * 3,
@@ -109,6 +111,8 @@ class Town:
         # Mostly the transaction's own account; now and then another one claims it.
         own = ACCOUNTS[len(txn) + ord(txn[-1]) & 1] if txn else A
         account_no = self.random.choice((own,) * 9 + ACCOUNTS)
+        if txn in AMOUNTS:
+            self.paid.append((txn, account_no))
         self._send(txn, order_of(account_no), kind, verdict)
 
     def row(self) -> None:
