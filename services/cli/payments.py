@@ -16,6 +16,7 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan, parse_yuan
+from services.cli.payments_iso8583 import iso8583
 from services.cli.payments_match import match
 from services.cli.payments_parse import parse
 from services.cli.payments_verify import verify
@@ -45,6 +46,7 @@ app.command(epilog="Example: gridledger payments parse --channel wechat 2026-01-
 app.command(
     epilog="Example: gridledger payments match ours.csv channel.jsonl bank.jsonl --rules rules.json"
 )(match)
+app.command(epilog="Example: gridledger payments iso8583 sign-on.hex --json")(iso8583)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 

@@ -173,7 +173,10 @@ class Terminal:
 
     def is_hung_up(self) -> bool:
         """Whether the other side ended the connection, without a byte."""
-        return self._open().recv(1) == b""
+        try:
+            return self._open().recv(1) == b""
+        except ConnectionResetError:
+            return True
 
     def _open(self) -> socket.socket:
         if self._line is None:
