@@ -1,4 +1,4 @@
-"""Card terminals on a real Kafka: what they were told is safe is on the log, once, wherever it dies.
+"""Card terminals on a real Kafka: what they were told is safe is on the log, whatever dies.
 
 A simulated terminal speaks to the listener over TCP; listener and payments core are processes that
 are killed. The account's order number stands in the message, so each sale is the account's payment.
