@@ -306,6 +306,12 @@ def test_a_card_number_in_the_place_of_a_merchant_is_masked(terminal: Terminal) 
     assert decode(found.kept).fields[42] == "378282*****0005"
 
 
+def test_kept_of_a_message_that_names_nobody(terminal: Terminal) -> None:
+    found = heard(terminal.request("0200", {4: "000000000100", 63: "x"}))
+    assert decode(found.kept).fields == {4: "000000000100", 64: decode(found.kept).fields[64]}
+    assert reply_of(found).keys() == {4, 12, 13, 15, 39}
+
+
 def test_kept_order_number(terminal: Terminal) -> None:
     found = heard(terminal.sale_of(100, order_no=ORDER))
     kept = decode(found.kept)
