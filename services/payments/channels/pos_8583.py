@@ -110,7 +110,8 @@ class _CodedError(Exception):
 def hear(profile: Pos8583Profile, content: bytes, now_unix: int) -> Heard:
     """Judge one frame (without its length); never raises for what was received.
 
-    `now_unix` is wall time: terminals tell none that could be believed.
+    `now_unix` is wall time, and when the payment is said to have been made: terminals tell no time
+    that could be believed. A copy says another time; what makes it a copy is its identity.
     """
     try:
         frame = split_frame(content)
