@@ -17,6 +17,7 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
+from services.cli.payments_iso8583 import iso8583
 from services.cli.payments_match import match
 from services.cli.payments_parse import parse
 from services.cli.payments_refund import (
@@ -71,6 +72,7 @@ app.command(
     "--from 1000000042 --to 1000000043=23.45 --by wang --approved-by li --reason 'slip 4711'"
 )(rebind)
 app.command(epilog="Example: gridledger payments work-items --json")(work_items)
+app.command(epilog="Example: gridledger payments iso8583 sign-on.hex --json")(iso8583)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
