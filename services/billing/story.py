@@ -22,7 +22,7 @@ from libs.events.quantities import (
 from services.billing.bill import Bill, BillLine, RatingPart
 from services.billing.calendar import days_between
 from services.billing.energy_charge import PERIOD_NAMES
-from services.billing.price_book import PriceList, book_key, price_e6
+from services.billing.price_book import TierRule, book_key, price_e6
 from services.billing.tiers import boundaries_wh
 
 FUND = "fund."
@@ -190,8 +190,8 @@ def _next_tier(
     point: str, used_wh: int, period: str, parts: Sequence[RatingPart], zh: str, en: str
 ) -> Iterator[Sentence]:
     part = parts[-1]
-    rule = _list_of(part, point).tiers
-    if rule is None:  # another list came into force meanwhile
+    rule = _tiers_of(part, point)
+    if rule is None:  # another list came into force meanwhile, or the point is gone
         return
     bounds_wh = boundaries_wh(rule, period, part.terms.allowances)
     above = [each for each in zip(bounds_wh, rule.steps, strict=True) if each[0] > used_wh]
@@ -206,9 +206,9 @@ def _next_tier(
         )
 
 
-def _list_of(part: RatingPart, point: str) -> PriceList:
-    code = next(each.price_list for each in part.terms.points if each.point == point)
-    return part.book.price_lists[code]
+def _tiers_of(part: RatingPart, point: str) -> TierRule | None:
+    codes = [each.price_list for each in part.terms.points if each.point == point]
+    return part.book.price_lists[codes[0]].tiers if codes else None
 
 
 def _funds(bill: Bill) -> Iterator[Sentence]:

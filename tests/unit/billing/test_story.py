@@ -95,6 +95,19 @@ def test_tiers_that_end_within_the_bill() -> None:
     assert any("shared by days" in each for each in found)
 
 
+def test_a_tiered_point_that_is_gone_at_the_end() -> None:
+    tariff = book(price_list(tiers=YEARLY))
+    both = usage(point_usage(import_wh=310_000), point_usage("P2", 31_000))
+    first, rest = split_usage(both, "2026-01-11")
+    parts = (
+        RatingPart(first, tariff, terms(point_terms(), point_terms("P2"))),
+        RatingPart(replace(rest, points=rest.points[:1]), tariff, terms()),
+    )
+    found = checked(rate_parts(parts), parts)
+    assert sum("Tiers of point" in each for each in found) == 2
+    assert sum("After another" in each for each in found) == 1
+
+
 def test_periods_say_what_a_shift_saves() -> None:
     prices = {"sharp": "1", "peak": "0.8", "flat": "0.5", "valley": "0.3"}
     energy = component(price="", tou_applies=True, period_prices=prices)
