@@ -221,3 +221,13 @@ def test_a_withheld_bill_says_why() -> None:
     assert found[1] == "The reason: P3 the agreement has no such point in these days."
     other = replace(terms(), price_book="other")
     assert "The reason: the agreement names the book other" in told(book(), usage(), other)[1]
+
+
+def test_a_line_of_another_kind_is_told_by_its_name() -> None:
+    parts = (RatingPart(usage(), book(), terms()),)
+    bill = rate_parts(parts)
+    line = replace(bill.lines[0], code="x", name_zh="其他", name_en="Other", unit="fen", basis={})
+    assert "Other of point P1: 50.00 CNY." in checked(replace(bill, lines=(line,)), parts)
+    for unit in ("VA", "W"):
+        other = replace(line, unit=unit, point="")
+        assert "Other: 50.00 CNY." in checked(replace(bill, lines=(other,)), parts)
