@@ -36,7 +36,7 @@ from services.billing.file_fields import (
 )
 from services.billing.price_book_models import Strict
 
-TENTHS_MOST = 10**9
+LOSS_MOST_W = 10**9
 """Plates say watts of loss; a gigawatt is a slip of the pen."""
 
 
@@ -90,8 +90,8 @@ class TransformerModel(Strict):
     until_on: Day = ""
     share: Ratio = "1"
     shared_with: str = ""
-    iron_loss_w: int = Field(default=0, ge=0, le=TENTHS_MOST)
-    copper_loss_w: int = Field(default=0, ge=0, le=TENTHS_MOST)
+    iron_loss_w: int = Field(default=0, ge=0, le=LOSS_MOST_W)
+    copper_loss_w: int = Field(default=0, ge=0, le=LOSS_MOST_W)
 
 
 class AllowanceModel(Strict):

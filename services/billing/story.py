@@ -22,7 +22,7 @@ from libs.events.quantities import (
 from services.billing.bill import Bill, BillLine, RatingPart
 from services.billing.calendar import days_between
 from services.billing.energy_charge import PERIOD_NAMES
-from services.billing.price_book import PriceList, book_key, price_e6
+from services.billing.price_book import TierRule, book_key, price_e6
 from services.billing.tiers import boundaries_wh
 
 FUND = "fund."
@@ -190,8 +190,8 @@ def _next_tier(
     point: str, used_wh: int, period: str, parts: Sequence[RatingPart], zh: str, en: str
 ) -> Iterator[Sentence]:
     part = parts[-1]
-    rule = _list_of(part, point).tiers
-    if rule is None:  # another list came into force meanwhile
+    rule = _tiers_of(part, point)
+    if rule is None:  # another list came into force meanwhile, or the point is gone
         return
     bounds_wh = boundaries_wh(rule, period, part.terms.allowances)
     above = [each for each in zip(bounds_wh, rule.steps, strict=True) if each[0] > used_wh]
@@ -206,9 +206,9 @@ def _next_tier(
         )
 
 
-def _list_of(part: RatingPart, point: str) -> PriceList:
-    code = next(each.price_list for each in part.terms.points if each.point == point)
-    return part.book.price_lists[code]
+def _tiers_of(part: RatingPart, point: str) -> TierRule | None:
+    codes = [each.price_list for each in part.terms.points if each.point == point]
+    return part.book.price_lists[codes[0]].tiers if codes else None
 
 
 def _funds(bill: Bill) -> Iterator[Sentence]:
@@ -228,10 +228,22 @@ def _funds(bill: Bill) -> Iterator[Sentence]:
 
 def _basic(bill: Bill) -> Iterator[Sentence]:
     for line in bill.lines:
-        if line.unit == "VA":
+        if _is_capacity(line):
             yield _capacity(line)
-        elif line.unit == "W":
+        elif _is_demand(line):
             yield _demand(line)
+
+
+def _is_capacity(line: BillLine) -> bool:
+    return line.unit == "VA" and "days" in line.basis
+
+
+def _is_demand(line: BillLine) -> bool:
+    return line.unit == "W" and {"days", "measured_w"} <= line.basis.keys()
+
+
+def _is_power_factor(line: BillLine) -> bool:
+    return {"power_factor", "standard"} <= line.basis.keys()
 
 
 def _capacity(line: BillLine) -> Sentence:
@@ -261,7 +273,7 @@ def _demand(line: BillLine) -> Sentence:
 
 def _power_factor(bill: Bill) -> Iterator[Sentence]:
     for line in bill.lines:
-        if line.unit != "fen":
+        if not _is_power_factor(line):
             continue
         factor, standard = line.basis["power_factor"], line.basis["standard"]
         base, amount = format_yuan(line.quantity), format_yuan(abs(line.amount_fen))
@@ -293,7 +305,8 @@ def _power_factor(bill: Bill) -> Iterator[Sentence]:
 def _others(bill: Bill) -> Iterator[Sentence]:
     """Lines that no sentence before is about, such as a fee by the month."""
     for line in bill.lines:
-        if line.unit not in ("Wh", "VA", "W", "fen"):
+        told = _is_capacity(line) or _is_demand(line) or _is_power_factor(line)
+        if not told and line.unit != "Wh":
             amount = format_yuan(line.amount_fen)
             yield Sentence(
                 f"{line.name_zh}{_of(line, '（计量点 {}）')}：{amount} 元。",

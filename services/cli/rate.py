@@ -158,7 +158,7 @@ def show(rated: RatedBill, language: str, with_story: bool) -> None:
         for each in story(bill, rated.parts):
             for text in each:
                 _wrapped(text, "  ")
-        _show_notes(rated, language)
+        _show_notes(rated)
         return
     if bill.lines:
         print(fixed_line(HEADERS[language], WIDTHS))
@@ -175,10 +175,10 @@ def show(rated: RatedBill, language: str, with_story: bool) -> None:
         _wrapped(f"not yet rated: {gap.what} {gap.point} {gap.reason}", "  ")
     for finding in bill.warnings:
         _wrapped(f"warning: {finding.point} {finding.rule}: {finding.text}", "  ")
-    _show_notes(rated, language)
+    _show_notes(rated)
 
 
-def _show_notes(rated: RatedBill, language: str) -> None:
+def _show_notes(rated: RatedBill) -> None:
     for note in rated.notes:
         _wrapped(f"note: {note}", "  ")
 

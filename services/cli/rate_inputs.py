@@ -130,13 +130,14 @@ def _require_adjoining(entries: Sequence[UsageEntry]) -> None:
 def _told(entry: UsageEntry, parts: Sequence[RatingPart]) -> dict[str, TierPosition]:
     """The tier positions that the usage itself says."""
     lists = {
-        point.point: part.book.price_lists[point.price_list]
+        point.point: part.book.price_lists.get(point.price_list)
         for part in reversed(parts)
         for point in part.terms.points
     }
     found = {}
     for point, used_wh in entry.used_before_wh.items():
-        rule = lists[point].tiers if point in lists else None
+        price_list = lists.get(point)
+        rule = price_list.tiers if price_list else None
         if rule is None:
             place = f"{entry.place} used_before_kwh"
             raise BadInput(place, f"{point} has no tiers", "leave it out")

@@ -95,6 +95,19 @@ def test_tiers_that_end_within_the_bill() -> None:
     assert any("shared by days" in each for each in found)
 
 
+def test_a_tiered_point_that_is_gone_at_the_end() -> None:
+    tariff = book(price_list(tiers=YEARLY))
+    both = usage(point_usage(import_wh=310_000), point_usage("P2", 31_000))
+    first, rest = split_usage(both, "2026-01-11")
+    parts = (
+        RatingPart(first, tariff, terms(point_terms(), point_terms("P2"))),
+        RatingPart(replace(rest, points=rest.points[:1]), tariff, terms()),
+    )
+    found = checked(rate_parts(parts), parts)
+    assert sum("Tiers of point" in each for each in found) == 2
+    assert sum("After another" in each for each in found) == 1
+
+
 def test_periods_say_what_a_shift_saves() -> None:
     prices = {"sharp": "1", "peak": "0.8", "flat": "0.5", "valley": "0.3"}
     energy = component(price="", tou_applies=True, period_prices=prices)
@@ -208,3 +221,13 @@ def test_a_withheld_bill_says_why() -> None:
     assert found[1] == "The reason: P3 the agreement has no such point in these days."
     other = replace(terms(), price_book="other")
     assert "The reason: the agreement names the book other" in told(book(), usage(), other)[1]
+
+
+def test_a_line_of_another_kind_is_told_by_its_name() -> None:
+    parts = (RatingPart(usage(), book(), terms()),)
+    bill = rate_parts(parts)
+    line = replace(bill.lines[0], code="x", name_zh="其他", name_en="Other", unit="fen", basis={})
+    assert "Other of point P1: 50.00 CNY." in checked(replace(bill, lines=(line,)), parts)
+    for unit in ("VA", "W"):
+        other = replace(line, unit=unit, point="")
+        assert "Other: 50.00 CNY." in checked(replace(bill, lines=(other,)), parts)

@@ -327,3 +327,38 @@ def test_an_external_line_is_of_its_month() -> None:
 
 def load_books_of(document: Any) -> PriceBook:
     return read_book(json.dumps(document), "book.yaml", str)
+
+
+def test_a_contract_that_ended_a_check_meter_and_a_fee(files: Files) -> None:
+    """A check point needs no price list; rates of other names than periods need rate_periods."""
+    ended = contract(points=[P1], until_on="2025-01-01")
+    check = {"point": "P2", "price_list": "none", "category": "", "voltage_class": ""}
+    agreed = contract(
+        points=[P1 | {"category": "residential"}, check],
+        relations=[{"point": "P2", "kind": "check", "of": "P1"}],
+        from_on="2025-01-01",
+    )
+    points = [{"point": "P1", "import_kwh": "10"}, {"point": "P2", "import_kwh": "9"}]
+    tariff = book(price_list(component(), component("fee", "6", "month")))
+    arguments = ["--book", files.write("b.yaml", tariff)]
+    arguments += ["--contract", files.write("c.jsonl", ended, agreed)]
+    arguments += ["--usage", files.write("u.json", usage() | {"points": points})]
+    status, printed = files.run("rate", *arguments, "--language", "en")
+    assert status == 0
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    assert lines[2] == "energy Energy 10 kWh 0.5 5.00"
+    assert lines[4:7] == [
+        "fee Fee 1 month 6 6.00",
+        "P1; rule test@1/list/fee; days charged 30/30",
+        "total 10 kWh 11.00",
+    ]
+    assert lines[7].startswith("warning: P1 class_mismatch")
+
+
+def test_rates_without_a_period_withhold_the_bill(files: Files) -> None:
+    point = {"point": "P1", "price_list": "commercial_tou"}
+    arguments = ["--book", str(BOOKS / "cq_commercial.yaml")]
+    arguments += ["--contract", files.write("c.json", contract(points=[point]))]
+    used = usage(import_kwh=10, import_kwh_by_rate={"1": 10})
+    status, printed = files.run("rate", *arguments, "--usage", files.write("u.json", used))
+    assert (status, "periods_missing" in printed) == (1, True)
