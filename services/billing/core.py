@@ -17,6 +17,7 @@ PURE_MODULES = (
     *(
         f"services.billing.{name}"
         for name in (
+            "account_lines",
             "admission",
             "agreement",
             "basic_charge",
@@ -29,9 +30,12 @@ PURE_MODULES = (
             "decide",
             "energy_charge",
             "events",
+            "external_lines",
+            "free_energy",
             "household",
             "late_fee",
             "meter_correction",
+            "minimum_charge",
             "month_input",
             "months",
             "point_relations",

@@ -31,6 +31,10 @@ def _kilo(text: str) -> str:
     return format_scaled(int(text), 1000)
 
 
+def _yuan(text: str) -> str:
+    return format_yuan(int(text))
+
+
 BASIS_PHRASES = {
     "metered_wh": Phrase("表计 {} 千瓦时", "metered {} kWh", _kilo),
     "deducted_wh": Phrase("扣减分表 {} 千瓦时", "deducted sub-meters {} kWh", _kilo),
@@ -46,6 +50,12 @@ BASIS_PHRASES = {
     "active_wh": Phrase("有功 {} 千瓦时", "active {} kWh", _kilo),
     "reactive_varh": Phrase("无功 {} 千乏时", "reactive {} kvarh", _kilo),
     "base": Phrase("基数取 {}", "base of {}", str),
+    "free_wh": Phrase("每月免费 {} 千瓦时", "{} kWh a month are free", _kilo),
+    "settled_by": Phrase("依据 {}", "settled by {}", str),
+    "minimum_fen": Phrase("最低 {} 元", "at least {} CNY", _yuan),
+    "minimum_per": Phrase("标准 {}", "minimum of {}", str),
+    "charged_fen": Phrase("已计 {} 元", "charged {} CNY", _yuan),
+    "price_month": Phrase("按 {} 的价格", "at the prices of {}", str),
 }
 
 CAUSE_NAMES = {
