@@ -3,6 +3,7 @@
     customers.agreements, validation.usage -> agreement_noted, opening_noted, usage_noted
     tariffs            -> book_adopted, and book_noted for every account it concerns
     metrology.findings -> case_noted, usage_adjusted
+    payments.events    -> late_fee_charged
     billing.requests   -> bill_released | release_rejected, invoice_issued
     calendar           -> bill_calculated, invoice_issued, price_awaited, correction_issued
 
@@ -30,6 +31,7 @@ from services.billing.events import (
     ReleaseDecided,
     ReleaseRejected,
 )
+from services.billing.late_fees import dated, on_captured, on_reversed
 from services.billing.meter_correction import adjusted, adjustment, adjustments, problem_of
 from services.billing.month_input import is_of, price_lists_of
 from services.billing.months import (
@@ -37,6 +39,7 @@ from services.billing.months import (
     month_span,
     revision_of,
 )
+from services.billing.payment_reactions import PaymentCaptured, PaymentReversed
 from services.billing.policy import BillingPolicy
 from services.billing.price_book import PriceBook, book_key, content_hash
 from services.billing.reactions import (
@@ -84,6 +87,10 @@ def decide(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[
             return _on_opening(account, body)
         case CorrectionProposed() | CorrectionDecided():
             return list(_on_case(account, key, body, view.shared))
+        case PaymentCaptured():
+            return list(dated(on_captured(account, body, view.shared.books), item.at, policy))
+        case PaymentReversed():
+            return list(dated(on_reversed(account, body, view.shared.books), item.at, policy))
         case ReleaseDecided():
             return list(_on_release(account, body, item.at, policy))
     assert isinstance(body, Tick), f"nothing is decided about {type(body).__name__}"

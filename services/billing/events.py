@@ -14,6 +14,7 @@ from services.billing.agreement import AgreementTerms, ExternalLine, HouseholdSi
 from services.billing.bill import Bill
 from services.billing.bill_checks import CheckHit
 from services.billing.correction import CorrectionRound, RatingInput
+from services.billing.late_fee import LateFeeShare
 from services.billing.price_book import PriceBook
 
 edge_catalogue = Catalogue("billing.edge")
@@ -215,6 +216,34 @@ class CorrectionWithheld:
     months: tuple[str, ...]
     reasons: tuple[str, ...]
     is_needless: bool = False
+
+
+@catalogue.event("billing.late_fee_charged")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateFeeCharged:
+    """What a debt that was paid late bears; below zero: given back with the payment.
+
+    cause: paid_late or payment_reversed; payment: the capture, or transfer, that settled `debt_fen`
+    of it; piece_fen: the fee of this payment alone, before the minimum that holds for the debt as a
+    whole; rule, book: the reading of the rules that counts, and where it stands; due_on: of the
+    fee.
+    """
+
+    fee_no: str
+    account_no: str
+    invoice_no: str
+    payment: str
+    cause: str
+    debt_due_on: str
+    rule: str
+    book: str
+    piece_fen: int
+    amount_fen: int
+    debt_fen: int = 0
+    paid_on: str = ""
+    shares: tuple[LateFeeShare, ...] = ()
+    issued_on: str = ""
+    due_on: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
