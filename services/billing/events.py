@@ -239,11 +239,11 @@ class LateFeeCharged:
     book: str
     piece_fen: int
     amount_fen: int
+    issued_on: str
+    due_on: str
     debt_fen: int = 0
     paid_on: str = ""
     shares: tuple[LateFeeShare, ...] = ()
-    issued_on: str = ""
-    due_on: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ Books = Mapping[str, PriceBook]
 
 
 def on_captured(account: Account, captured: PaymentCaptured, books: Books) -> list[LateFeeCharged]:
-    """The fee of every debt of ours that a payment settled after its due date."""
+    """The fee of every debt of ours that a payment settled after its due date, not `dated` yet."""
     fees: list[LateFeeCharged] = []
     payment = captured.transfer_id or captured.payment_id
     paid_on = day_of(captured.occurred_at)
@@ -63,13 +63,15 @@ def on_captured(account: Account, captured: PaymentCaptured, books: Books) -> li
                 shares=piece.shares,
                 piece_fen=piece.amount_fen,
                 amount_fen=standing_fen(after, rule) - standing_fen(debt.pieces.values(), rule),
+                issued_on="",
+                due_on="",
             )
         )
     return fees
 
 
 def on_reversed(account: Account, taken: PaymentReversed, books: Books) -> list[LateFeeCharged]:
-    """What was charged for a payment that is taken back, given back."""
+    """What was charged for a payment that is taken back, given back; not `dated` yet."""
     fees: list[LateFeeCharged] = []
     payment = taken.transfer_id or taken.payment_id
     for invoice_no, debt in account.late_debts.items():
@@ -89,6 +91,8 @@ def on_reversed(account: Account, taken: PaymentReversed, books: Books) -> list[
                 book=debt.book,
                 piece_fen=-debt.pieces[payment],
                 amount_fen=standing_fen(rest, rule) - standing_fen(debt.pieces.values(), rule),
+                issued_on="",
+                due_on="",
             )
         )
     return fees
