@@ -26,6 +26,7 @@ PURE_MODULES = (
             "book_defects",
             "calendar",
             "case_estimate",
+            "case_rules",
             "correction",
             "decide",
             "energy_charge",

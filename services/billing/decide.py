@@ -221,6 +221,9 @@ def _on_case(
         rule=case.rule,
         from_on=case.from_on,
         to_on=case.to_on,
+        kind=case.kind,
+        factor_num=case.factor_num,
+        factor_den=case.factor_den,
     )
     if known is not None and noted == replace(known, estimate=None):
         return

@@ -332,7 +332,8 @@ class CaseNoted:
     """A metrology case about the account: proposed, approved or refused.
 
     problem: what of an approved case billing cannot correct, "" when nothing; estimate: of a
-    proposed one, for the person who decides.
+    proposed one, for the person who decides; kind: error, wiring or ratio, the latter two with the
+    factor from recorded to true energy.
     """
 
     case_id: str
@@ -345,3 +346,6 @@ class CaseNoted:
     to_on: str
     problem: str = ""
     estimate: CaseEstimate | None = None
+    kind: str = "error"
+    factor_num: int = 1
+    factor_den: int = 1

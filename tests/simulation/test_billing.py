@@ -99,6 +99,8 @@ def inputs_of(random: Random, no: str) -> list[Input]:
     if random.random() < 0.5:
         case = {"account_no": no, "usage_point": name, "from_on": "2026-01-29"}
         case |= {"to_on": "2026-02-03"}
+        if random.random() < 0.5:
+            case |= {"kind": "wiring", "error_e4_pct": 0, "factor_num": 3, "factor_den": 2}
         told += [proposed(**case), decided(**case), decided(decision="refused", **case)][
             : random.choice((1, 2, 3))
         ]
