@@ -86,5 +86,6 @@ def make_core(decider: str = "", policy: BillingPolicy = DEFAULT_POLICY) -> Core
         evolve=evolve,
         concerned=decisions.concerned,
         due=partial(due, policy=policy),
+        fold_version=2,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )
