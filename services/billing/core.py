@@ -45,6 +45,7 @@ PURE_MODULES = (
             "point_relations",
             "policy",
             "power_factor",
+            "price_basis",
             "price_book",
             "quantities",
             "rating",

@@ -57,7 +57,7 @@ from services.billing.state import (
     evolve,
     is_closed,
 )
-from services.billing.ticks import invoice, on_tick, released
+from services.billing.ticks import day_of, invoice, on_tick, released
 
 RELEASE, HOLD = "release", "hold"
 PROPOSED = "proposed"
@@ -86,7 +86,7 @@ def decide(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[
         case AccountOpened():
             return _on_opening(account, body)
         case CorrectionProposed() | CorrectionDecided():
-            return list(_on_case(account, key, body, view.shared))
+            return list(_on_case(account, key, body, view.shared, day_of(item.at)))
         case PaymentCaptured():
             return list(dated(on_captured(account, body, view.shared.books), item.at, policy))
         case PaymentReversed():
@@ -205,7 +205,11 @@ def _is_concerned(account: Account, book: PriceBook, shared: Shared) -> bool:
 
 
 def _on_case(
-    account: Account, key: str, case: CorrectionProposed | CorrectionDecided, shared: Shared
+    account: Account,
+    key: str,
+    case: CorrectionProposed | CorrectionDecided,
+    shared: Shared,
+    today_on: str,
 ) -> Iterator[Emit]:
     """Note a case, a proposed one with what it would change; once it is decided it stays so. An
     approved one changes the energy at once."""
@@ -228,7 +232,8 @@ def _on_case(
     if known is not None and noted == replace(known, estimate=None):
         return
     if noted.status == PROPOSED:
-        yield Emit(replace(noted, estimate=case_estimate(account, noted, key, shared.books)))
+        estimate = case_estimate(account, noted, key, shared.books, today_on)
+        yield Emit(replace(noted, estimate=estimate))
         return
     yield Emit(replace(noted, problem=problem_of(account.months, noted)))
     yield from (Emit(change) for change in adjustments(account.months, noted))
