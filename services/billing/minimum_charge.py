@@ -39,13 +39,7 @@ def minimum_charge_stage(rating: Rating) -> None:
         for price_list in wanted[number]:
             exact = _minimum(part, price_list, capacities[number], shares[number])
             if exact is None:
-                what = (
-                    "transformer in use" if price_list.minimum_per == "kVA" else "contract demand"
-                )
-                text = (
-                    f"the minimum of {price_list.code} is per {price_list.minimum_per}: no {what}"
-                )
-                rating.findings.append(Finding(rule="minimum_without_base", point="", text=text))
+                rating.findings.append(_without_base(price_list))
                 continue
             minimum_fen = ROUNDING[part.book.rounding.amount](*exact)
             charged_fen = sum(
