@@ -246,7 +246,7 @@ class PriceBook:
     """A published, effective-dated set of price lists and rules.
 
     `day_basis` divides monthly prices by `thirty` days or the `actual` ones of the cycle;
-    `correction_price_basis` is `usage_month` or (not rated yet) `correction_month`; `holidays_on`
+    `correction_price_basis` is `usage_month` or `correction_month` (price_basis.py); `holidays_on`
     lists the dates that the calendars treat as holidays; `household_rules` says who has which of
     the lists' allowances, each that fits adds its own; `loss_tables` are by transformer model.
     """

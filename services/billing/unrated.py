@@ -214,34 +214,7 @@ def load_hours(given: InForce) -> Iterator[NotYetRated]:
             yield _unrated("load_hours", point.point, reason)
 
 
-# -- lines of money -------------------------------------------------------------------------------
-
-
-def free_allowance(given: InForce) -> Iterator[NotYetRated]:
-    if given.part.terms.free_allowance:
-        yield _unrated("free_allowance", "", "free energy is not rated yet")
-
-
-def minimum_charge(given: InForce) -> Iterator[NotYetRated]:
-    for point in given.priced:
-        price_list = given.part.book.price_lists.get(point.price_list)
-        if price_list is not None and price_list.minimum_charge:
-            yield _unrated("minimum_charge", point.point, "minimum charges are not rated yet")
-
-
-def account_component(given: InForce) -> Iterator[NotYetRated]:
-    usage = given.part.usage
-    for each in given.part.terms.components:
-        if overlap(usage.from_on, usage.until_on, each.from_on, each.until_on):
-            reason = f"the account's own component {each.code} is not rated yet"
-            yield _unrated("account_component", each.point, reason)
-
-
-def external_line(given: InForce) -> Iterator[NotYetRated]:
-    for each in given.part.terms.external_lines:
-        if each.month == given.part.usage.period:
-            reason = f"the amount of {each.document_no} ({each.settled_by}) is not billed yet"
-            yield _unrated("external_line", "", reason)
+# -- days -----------------------------------------------------------------------------------------
 
 
 def long_cycle(given: InForce) -> Iterator[NotYetRated]:
@@ -269,9 +242,5 @@ UNRATED: tuple[Rule, ...] = (
     line_loss,
     feeder_demand,
     load_hours,
-    free_allowance,
-    minimum_charge,
-    account_component,
-    external_line,
     long_cycle,
 )

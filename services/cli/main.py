@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("services.cli.audit:app", "Prove that nothing was lost, doubled or altered."),
     "book": ("services.cli.book:app", "Check price books and publish them."),
     "rate": ("services.cli.rate:app", "Bills out of usage, contract and price-book files."),
-    "tariff": ("services.cli.tariff:app", "Price books: check them, compare two."),
+    "tariff": ("services.cli.tariff:app", "Price books: check, compare; late fees on files."),
     "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
     "metrology": ("services.cli.metrology:app", "Verification, seals, due lists, corrections."),
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),

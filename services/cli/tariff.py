@@ -39,12 +39,16 @@ from services.billing.book_order import (
 from services.billing.price_book import PriceBook, book_key
 from services.billing.price_book_file import examined_book
 from services.cli.row_values import per_cent
+from services.cli.tariff_late_fee import late_fee_file
 from services.cli.wrapped_text import wrapped
 
 COLUMNS = 80
 
 
-app = typer.Typer(help="Price books: what is wrong or odd in them, what differs between two.")
+app = typer.Typer(help="Price books: what is wrong in them, what differs; late fees on files.")
+app.command("late-fee", epilog="Example: gridledger tariff late-fee payments.csv --json")(
+    late_fee_file
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Found = tuple[str, PriceBook, BookDefect]

@@ -7,7 +7,7 @@ payments.notices     callbacks and rows      -> captured, repeated, conflicted, 
                      claims (own)            -> whose a transaction is; suspense cancelled
                      fences (own)            -> clearance granted or refused
 payments.transfers   bound money (own)       -> captured; reversals
-billing.events       invoices, corrections   -> receivables, credits
+billing.events       invoices, corrections, late fees -> receivables, credits
 customers.agreements opening positions       -> receivables, prepayment
 control.clearances   "may we?"               -> clearance opened, fence
 calendar             time                    -> accounts overdue
@@ -50,6 +50,7 @@ from services.payments.reactions import (
     ClearanceAsked,
     CorrectionIssued,
     InvoiceIssued,
+    LateFeeCharged,
 )
 from services.payments.rebinding_events import RebindingRequested
 from services.payments.refund_events import RefundDecided, RefundReported, RefundRequested
@@ -103,6 +104,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             receivables.on_billed(draft, number, amount_fen, due_on)
         case CorrectionIssued(correction_no=number, difference_fen=amount_fen, due_on=due_on):
             receivables.on_billed(draft, number, amount_fen, due_on)
+        case LateFeeCharged(fee_no=number, amount_fen=amount_fen, due_on=due_on):
+            receivables.on_billed(draft, number, amount_fen, due_on, "late_fee")
         case AccountOpened():
             receivables.on_opening(draft, item.body.opening)
         case ClearanceAsked():

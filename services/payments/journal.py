@@ -44,6 +44,7 @@ CHART: dict[str, LedgerAccount] = {
         ("refund_payable", "2241", "应付退款", False),
         ("opening", "4104", "期初余额", False),
         ("revenue", "6001", "电费收入", False),
+        ("late_fee", "6301", "违约金收入", False),
         ("collection_fee", "6601", "代收手续费", True),
         ("channel_fee", "6603", "渠道手续费", True),
         ("write_off", "6711", "核销损失", True),
@@ -129,17 +130,20 @@ def capture_to_suspense(*, clearing: str, suspense_key: str, amount_fen: int) ->
     )
 
 
-def invoice_issued(*, account_no: str, amount_fen: int, prepaid_fen: int = 0) -> JournalEntry:
+def invoice_issued(
+    *, account_no: str, amount_fen: int, prepaid_fen: int = 0, income: str = "revenue"
+) -> JournalEntry:
     """An invoice: Dr receivable / Cr revenue; `prepaid_fen` of it is settled from prepayment.
 
-    Gross amounts: tax and government funds are split where the utility keeps its books.
+    `income` is late_fee for what a late payment bears. Gross amounts: tax and government funds are
+    split where the utility keeps its books.
     """
     assert 0 <= prepaid_fen <= amount_fen
     return _entry(
         "invoice_issued",
         ("receivable", account_no, amount_fen - prepaid_fen),
         ("prepayment", account_no, prepaid_fen),
-        ("revenue", account_no, -amount_fen),
+        (income, account_no, -amount_fen),
     )
 
 
@@ -152,14 +156,14 @@ def prepayment_applied(*, account_no: str, amount_fen: int) -> JournalEntry:
     )
 
 
-def credit_note(*, account_no: str, parts: Spread) -> JournalEntry:
+def credit_note(*, account_no: str, parts: Spread, income: str = "revenue") -> JournalEntry:
     """A correction downwards: Dr revenue / Cr receivable as far as debts are open, rest prepayment.
 
     `parts` is the credit spread over the open debts: what is paid already becomes a balance.
     """
     return _entry(
         "credit_note",
-        ("revenue", account_no, parts.amount_fen),
+        (income, account_no, parts.amount_fen),
         ("receivable", account_no, -parts.settled_fen),
         ("prepayment", account_no, -parts.prepayment_fen),
     )

@@ -1,14 +1,15 @@
 """The billing core under seeded faults: any order, crashes anywhere, the same bills in the end.
 
 Three accounts with supply from 27 January to 4 February: two bills each. Books, agreements, usage
-with revisions, openings, cases, releases and ticks come in a seeded order with poison in between;
-what stands in the end (invoice plus all rounds) is what an undisturbed core comes to that was told
-everything first.
+with revisions, openings, cases, releases, payments and ticks come in a seeded order with poison in
+between; what stands in the end (invoice plus all rounds) is what an undisturbed core comes to that
+was told everything first, and the late fees are those of the payments that stand.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -27,8 +28,12 @@ from services.billing.events import (
     BillReleased,
     CorrectionIssued,
     InvoiceIssued,
+    LateFeeCharged,
+    ReleaseDecided,
     catalogue,
 )
+from services.billing.late_fee import late_fee
+from services.billing.payment_reactions import Allocation, PaymentCaptured, PaymentReversed
 from services.billing.reactions import AccountOpened, CorrectionDecided
 from services.cli.bill import held_bills
 from tests.unit.billing_core.office import (
@@ -59,6 +64,8 @@ TOPICS = {
     "CorrectionDecided": "metrology.findings",
     "ReleaseDecided": "billing.requests",
     "BookPublished": "tariffs",
+    "PaymentCaptured": "payments.events",
+    "PaymentReversed": "payments.events",
 }
 occurred: Counter[str] = Counter()
 
@@ -92,6 +99,8 @@ def inputs_of(random: Random, no: str) -> list[Input]:
     if random.random() < 0.5:
         case = {"account_no": no, "usage_point": name, "from_on": "2026-01-29"}
         case |= {"to_on": "2026-02-03"}
+        if random.random() < 0.5:
+            case |= {"kind": "wiring", "error_e4_pct": 0, "factor_num": 3, "factor_den": 2}
         told += [proposed(**case), decided(**case), decided(decision="refused", **case)][
             : random.choice((1, 2, 3))
         ]
@@ -106,6 +115,43 @@ def books(random: Random) -> list[Input]:
     if random.random() < 0.5:
         told.append(published(home_book("0.60", version=2, from_on="2026-01-30")))
     return [("", body) for body in told]
+
+
+def payments_of(random: Random, events: list[Any]) -> list[Input]:
+    """Money for what is issued, in pieces, in time or late; some of it is taken back later."""
+    told: list[Input] = []
+    for body in events:
+        if not isinstance(body, (InvoiceIssued, CorrectionIssued)):
+            continue
+        number = body.invoice_no if isinstance(body, InvoiceIssued) else body.correction_no
+        for piece in range(random.choice((0, 1, 1, 2))):
+            allocation = Allocation(invoice_no=number, amount_fen=random.choice((90, 4_000, 7_777)))
+            captured = PaymentCaptured(
+                payment_id=f"w:{number}/{piece}",
+                account_no=body.account_no,
+                occurred_at=f"2026-{random.choice(('03-20', '04-01', '05-02'))}T02:00:00Z",
+                allocations=(allocation,),
+                transfer_id=random.choice(("", f"t:{number}/{piece}")),
+            )
+            told.append((body.account_no, captured))
+            if random.random() < 0.3:
+                back = PaymentReversed(
+                    payment_id=captured.payment_id,
+                    transfer_id=captured.transfer_id,
+                    account_no=body.account_no,
+                )
+                told.append((body.account_no, back))
+    return told
+
+
+def mixed(random: Random, *queues: list[Input]) -> list[Input]:
+    """The queues in one seeded order; each keeps its own."""
+    waiting, found = [list(each) for each in queues if each], []
+    while waiting:
+        queue = random.choice(waiting)
+        found.append(queue.pop(0))
+        waiting = [each for each in waiting if each]
+    return found
 
 
 class World:
@@ -178,28 +224,36 @@ def run_history(seed: int) -> tuple[World, list[Input]]:
     random.shuffle(told)
     late = [each for each in told if is_late(random, each[1])]
     soon = [each for each in told if all(each is not other for other in late)]
-    told, late_from = soon + late, len(soon)
     ticks = iter(days("2026-01-25", "2026-03-09"))
-    for number, each in enumerate(told):
-        if number == late_from:
-            world.settle()
-            world.sim.calm = False
-        world.tell(each)
-        if random.random() < 0.5:
-            world.tell(("", Tick(at=f"{next(ticks, '2026-03-09')}T16:30:00Z")))
-        if random.random() < 0.02:
-            world.poison()
-        world.sim.run(random.randrange(1, 6))
+    for each in soon:
+        tell_on(world, each, ticks)
+    world.settle()
+    paid = payments_of(random, world.events())
+    world.sim.calm = False
+    for each in mixed(random, late, paid):
+        tell_on(world, each, ticks)
     world.sim.broker.down = False
     world.settle()
-    return world, told
+    return world, soon + late + paid
+
+
+def tell_on(world: World, each: Input, ticks: Iterator[str]) -> None:
+    """An input, perhaps a tick and poison after it, and some steps of the core."""
+    world.tell(each)
+    random = world.random
+    if random.random() < 0.5:
+        world.tell(("", Tick(at=f"{next(ticks, '2026-03-09')}T16:30:00Z")))
+    if random.random() < 0.02:
+        world.poison()
+    world.sim.run(random.randrange(1, 6))
 
 
 def undisturbed(told: list[Input], no: str) -> Counter[str]:
     """What an account's months come to in a core that is told all first."""
     made = Office()
     for account, body in told:
-        if account in ("", no) and type(body).__name__ != "ReleaseDecided":
+        is_decision = isinstance(body, (ReleaseDecided, PaymentCaptured, PaymentReversed))
+        if account in ("", no) and not is_decision:
             made.feed(body, key=account)
     for day in range(10, 28):
         made.tick(f"2026-03-{day}")
@@ -221,6 +275,47 @@ def stands(events: list[Any], no: str) -> Counter[str]:
     return Counter({month: total for month, total in totals.items() if total})
 
 
+def fees_due(events: list[Any], told: list[Input], no: str) -> dict[str, int]:
+    """What the payments that stand bear, by invoice; nothing is said of those without a fee."""
+    due_on = {
+        body.invoice_no: body.due_on
+        for body in events
+        if isinstance(body, InvoiceIssued) and body.total_fen > 0
+    }
+    due_on |= {
+        body.correction_no: body.due_on
+        for body in events
+        if isinstance(body, CorrectionIssued) and body.difference_fen > 0
+    }
+    gone = {body.transfer_id or body.payment_id for _, body in told
+            if isinstance(body, PaymentReversed)}  # fmt: skip
+    shops = {body.invoice_no for body in events if isinstance(body, LateFeeCharged)
+             and body.shares and body.shares[0].permille == 2}  # fmt: skip
+    found: Counter[str] = Counter()
+    for account, body in told:
+        if account != no or not isinstance(body, PaymentCaptured):
+            continue
+        part = body.allocations[0]
+        if part.invoice_no in due_on and (body.transfer_id or body.payment_id) not in gone:
+            fee = late_fee(
+                part.amount_fen,
+                due_on[part.invoice_no],
+                body.occurred_at[:10],
+                replace(HOME.late_fee, minimum_fen=0),
+                residential=part.invoice_no not in shops,
+            )
+            found[part.invoice_no] += fee.amount_fen
+    return {number: max(100, fen) for number, fen in found.items() if fen}
+
+
+def fees_charged(events: list[Any], no: str) -> dict[str, int]:
+    charged: Counter[str] = Counter()
+    for body in events:
+        if isinstance(body, LateFeeCharged) and body.account_no == no:
+            charged[body.invoice_no] += body.amount_fen
+    return {number: fen for number, fen in charged.items() if fen}
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_any_history_keeps_the_laws_and_the_bills(seed: int) -> None:
     world, told = run_history(seed)
@@ -229,8 +324,11 @@ def test_any_history_keeps_the_laws_and_the_bills(seed: int) -> None:
     occurred.update(catalogue.type_of(body).name for body in events)
     for no in ACCOUNTS:
         assert stands(events, no) == undisturbed(told, no), f"seed {seed}, {no}"
+        assert fees_charged(events, no) == fees_due(events, told, no), f"seed {seed}, {no}"
     invoices = [body.invoice_no for body in events if isinstance(body, InvoiceIssued)]
     assert len(invoices) == len(set(invoices)), "an invoice was issued twice"
+    numbers = [body.fee_no for body in events if isinstance(body, LateFeeCharged)]
+    assert len(numbers) == len(set(numbers)), "a fee was charged twice"
     released = [body.bill_id for body in events if isinstance(body, BillReleased)]
     assert sorted(released) == sorted(invoices)
 

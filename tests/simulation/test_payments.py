@@ -29,6 +29,7 @@ from services.payments.reactions import (
     ClearanceAsked,
     CorrectionIssued,
     InvoiceIssued,
+    LateFeeCharged,
     Opening,
     OpeningReceivable,
 )
@@ -47,6 +48,7 @@ DUE = ("2026-01-20", "2026-03-01", "2026-03-03")
 FOREIGN = {
     "billing.invoice_issued": InvoiceIssued,
     "billing.correction_issued": CorrectionIssued,
+    "billing.late_fee_charged": LateFeeCharged,
     "customers.account_opened": AccountOpened,
     "control.clearance_asked": ClearanceAsked,
 }
@@ -93,6 +95,7 @@ class Town:
             *(self.bind,) * 4,
             *(self.invoice,) * 3,
             self.correct,
+            self.charge_late_fee,
             self.open_account,
             *(self.ask,) * 2,
             *(self.tick,) * 3,
@@ -166,6 +169,18 @@ class Town:
             correction_no=f"K{self.number}",
             account_no=account_no,
             difference_fen=self.random.choice((-900, 900)),
+            due_on=self.random.choice(DUE),
+        )
+        self.write(outside, "billing.events", account_no, body)
+
+    def charge_late_fee(self) -> None:
+        """A fee, or one that is given back with its payment; either may come twice."""
+        account_no = self.random.choice(ACCOUNTS)
+        number = self.random.randrange(8)
+        body = LateFeeCharged(
+            fee_no=f"L{number}-{account_no}",
+            account_no=account_no,
+            amount_fen=(-120, 0, 100, 250)[number % 4],
             due_on=self.random.choice(DUE),
         )
         self.write(outside, "billing.events", account_no, body)

@@ -46,13 +46,11 @@ TOU = price_list(
     calendar="times",
 )
 TIERED = price_list(code="home", tiers=tiers("month", (200,), ("0.05",)))
-MINIMUM = price_list(code="minimum", minimum_charge="5.00")
 TARIFF = book(
     price_list(),
     TWO_PART,
     TOU,
     TIERED,
-    MINIMUM,
     calendars={"times": calendar()},
     power_factor=power_factor(),
 )
@@ -165,10 +163,7 @@ def test_a_transformer_that_is_not_in_use_withholds_a_basic_charge(state: str) -
     assert is_withheld_by(bill_of(industry(transformers=(T1, over))))
 
 
-def test_free_energy_minimum_charge_and_transformer_loss_are_not_rated() -> None:
-    assert gaps(bill_of(terms(free_allowance=True))) == [("free_allowance", "", True)]
-    bill = bill_of(terms(point_terms(price_list="minimum")))
-    assert (bill.withheld, gaps(bill)) == (True, [("minimum_charge", "P1", True)])
+def test_transformer_loss_is_not_rated() -> None:
     bill = bill_of(terms(point_terms(voltage_class="1_10kv", metering_side="low")))
     assert (bill.withheld, gaps(bill)) == (True, [("transformer_loss", "P1", True)])
     bill = bill_of(terms(point_terms(voltage_class="1_10kv", metering_side="high")))

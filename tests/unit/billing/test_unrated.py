@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from services.billing.agreement import (
-    AccountComponent,
     AgreementTerms,
-    ExternalLine,
     LineLoss,
     PrepaidTerms,
     Transformer,
@@ -44,11 +42,6 @@ LOADED = replace(
 FEED_IN = price_list(code="sold", kind="feed_in")
 TARIFF = book(price_list(), INDUSTRY, LOADED, FEED_IN)
 SHARED = Transformer(id="T1", capacity_va=1_000_000, share="0.5", shared_with="1000000009")
-EXTRA = AccountComponent(code="x", name_zh="x", name_en="x", unit="kWh", price="0.1", point="P1")
-SETTLED = ExternalLine(
-    document_no="D1", month="2026-01", code="market", name_zh="x", name_en="x", amount_fen=5,
-    settled_by="trading centre",
-)  # fmt: skip
 SIGNED = PrepaidTerms(agreement_no="Y-1", signed_on="2026-01-01")
 
 
@@ -74,8 +67,6 @@ def gaps(bill: Bill) -> list[tuple[str, str, bool]]:
             terms(point_terms(line_loss=LineLoss(kind="percent", percent="1.5"))),
             ("line_loss", "P1", True),
         ),
-        (terms(components=(EXTRA,)), ("account_component", "P1", True)),
-        (terms(external_lines=(SETTLED,)), ("external_line", "", True)),
         (terms(transformers=(SHARED,)), ("transformer_share", "", False)),
         (terms(transformers=(replace(SHARED, share="1"),)), ("transformer_share", "", False)),
     ],
@@ -88,8 +79,6 @@ def test_what_is_given_is_never_passed_over(
 
 def test_what_is_of_other_days_does_not_matter() -> None:
     agreed = terms(
-        components=(replace(EXTRA, from_on="2026-02-01"),),
-        external_lines=(replace(SETTLED, month="2026-02"),),
         transformers=(replace(SHARED, until_on="2026-01-01"),),
     )
     assert gaps(bill_of(agreed)) == []

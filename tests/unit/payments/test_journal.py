@@ -138,9 +138,9 @@ def test_trial_balance() -> None:
     assert rows["channel_clearing"].balance_fen == 10000
     assert rows["revenue"].balance_fen == 8000
     assert (rows["prepayment"].code, rows["suspense"].code) == ("2203", "2202")
-    later = ("refund_payable", "write_off", "collection_fee")
-    assert [rows[role].code for role in later] == ["2241", "6711", "6601"]
-    assert [CHART[role].debit_normal for role in later] == [False, True, True]
+    later = ("refund_payable", "write_off", "collection_fee", "late_fee")
+    assert [rows[role].code for role in later] == ["2241", "6711", "6601", "6301"]
+    assert [CHART[role].debit_normal for role in later] == [False, True, True, False]
 
 
 def _line(**changes: object) -> JournalLine:

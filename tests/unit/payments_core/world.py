@@ -28,6 +28,7 @@ from services.payments.reactions import (
     ClearanceAsked,
     CorrectionIssued,
     InvoiceIssued,
+    LateFeeCharged,
     Opening,
     OpeningReceivable,
 )
@@ -157,6 +158,12 @@ class World:
             account_no=account_no,
             difference_fen=difference_fen,
             due_on=due_on,
+        )
+        self.feed("billing.events", account_no, body)
+
+    def late_fee(self, account_no: str, number: str, amount_fen: int, due_on: str) -> None:
+        body = LateFeeCharged(
+            fee_no=number, account_no=account_no, amount_fen=amount_fen, due_on=due_on
         )
         self.feed("billing.events", account_no, body)
 
