@@ -37,6 +37,7 @@ from services.billing.price_book import (
 from services.billing.tiers import TIER_SPANS
 
 LEVELS = ("contract", "limit")
+WITHIN_FEEDER = ("sum", "highest")
 QUADRANTS = ("1", "2", "3", "4")
 
 
@@ -247,6 +248,10 @@ def _two_part(field: str, rule: TwoPartRule, price_list: PriceList) -> Defects:
     yield from _one_of(f"{field}.demand_rule.base_above", demand.base_above, LEVELS)
     yield from _one_of(f"{field}.demand_rule.excess_over", demand.excess_over, LEVELS)
     yield from _above_zero(f"{field}.demand_rule.excess_factor", demand.excess_factor)
+    yield from _one_of(f"{field}.demand_rule.within_feeder", demand.within_feeder, WITHIN_FEEDER)
+    for category, energy_kwh in demand.transferred_kwh_per_kw.items():
+        place = f"{field}.demand_rule.transferred_kwh_per_kw.{category}"
+        yield from _above_zero(place, energy_kwh)
     if not 0 <= rule.contract_floor_percent <= 100:
         problem = f"{rule.contract_floor_percent} is no percentage of the capacity"
         yield _defect(f"{field}.contract_floor_percent", problem, "use 0 to 100")

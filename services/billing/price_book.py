@@ -89,6 +89,10 @@ class DemandRule:
     `contract` or `limit` (upper_percent of it), because published readings differ. Where the
     month's energy is `load_hours_kwh_per_kva` or more per kVA in use, the price is
     `price_percent_above` of the list's (2023 rule: 260 and 90 %, UNCONFIRMED); 0 for no such rule.
+    Maxima of several points of one feeder are taken as their `sum` or the `highest` of them
+    (UNCONFIRMED). `transferred_kwh_per_kw`: by class of use, how much energy of a month stands for
+    a kW of transferred supply that has no demand register (domain.md 3.3; Supply Rules 1996 have
+    180, 360 or 540 kWh for one to three shifts and 270 for agriculture, UNCONFIRMED).
     """
 
     name: str
@@ -102,6 +106,8 @@ class DemandRule:
     unconfirmed: bool = False
     load_hours_kwh_per_kva: int = 0
     price_percent_above: int = 100
+    within_feeder: str = "sum"
+    transferred_kwh_per_kw: dict[str, int] = field(default_factory=dict)
 
 
 def _state_percents() -> dict[str, int]:

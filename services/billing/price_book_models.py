@@ -72,6 +72,8 @@ class DemandRuleModel(Strict):
     unconfirmed: bool = False
     load_hours_kwh_per_kva: int = 0
     price_percent_above: int = 100
+    within_feeder: str = "sum"
+    transferred_kwh_per_kw: dict[str, int] = {}
 
 
 class TwoPartModel(Strict):

@@ -23,6 +23,8 @@ from services.billing.point_relations import in_force
 from services.billing.power_factor import power_factor_stage
 from services.billing.price_book import PriceBook, reference
 from services.billing.quantities import quantity_stage
+from services.billing.relation_changes import at_relation_changes
+from services.billing.shared_points import shared_point_stage
 from services.billing.stage import Rating, Stage
 from services.billing.tier_charge import tier_stage
 from services.billing.tiers import TierPosition
@@ -31,6 +33,7 @@ from services.billing.usage import AccountUsage
 
 STAGES: tuple[Stage, ...] = (
     quantity_stage,
+    shared_point_stage,
     energy_stage,
     tier_stage,
     basic_charge_stage,
@@ -64,6 +67,7 @@ def rate_parts(
     power factor are those of the whole cycle; monthly prices are shared by days.
     """
     _assert_adjoining(parts)
+    parts = at_relation_changes(parts)
     given = [in_force(part) for part in parts]
     gaps = _once(gap for each in given for gap in not_yet_rated(each))
     found = _once(finding for each in given for finding in findings(each))
