@@ -18,6 +18,7 @@ from services.billing.agreement import BASIC_CHARGES, PointRelation, Transformer
 from services.billing.apportion import read_part
 from services.billing.bill import Finding
 from services.billing.calendar import overlap
+from services.billing.line_loss import line_loss_defect
 from services.billing.point_relations import (
     BEHIND,
     MAIN,
@@ -37,6 +38,7 @@ def findings(given: InForce) -> tuple[Finding, ...]:
     return found or (
         *_allowances(given),
         *_rates(given),
+        *_losses(given),
         *_basic_charge(given),
         *_power_factor(given),
     )
@@ -184,6 +186,16 @@ def _rates(given: InForce) -> Iterator[Finding]:
                 text = f"rate {rate} has energy and no period"
                 numbers = {"energy_wh": energy_wh}
                 yield _finding("rate_without_period", point.point, text, numbers)
+
+
+def _losses(given: InForce) -> Iterator[Finding]:
+    for point in given.priced:
+        is_main = given.relations.get(point.point, MAIN).kind == "main"
+        if not is_main and (point.loss_table or point.line_loss):
+            text = "its loss is in what the main meter shows: only main points bear one"
+            yield _finding("loss_of_sub_meter", point.point, text)
+        elif problem := line_loss_defect(point, given.part.book.loss_rule):
+            yield _finding("line_loss_invalid", point.point, problem)
 
 
 def _basic_charge(given: InForce) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from datetime import date
 from itertools import pairwise
 
 from libs.events.errors import BadInput
-from libs.events.quantities import ROUNDING, parse_price, parse_scaled
+from libs.events.quantities import PRICE_SCALE, ROUNDING, parse_price, parse_scaled
 from libs.tou_calendar import DAY_TYPES, PERIODS, SLOTS_PER_DAY, TouCalendar, slots_of
 from services.billing.agreement import TRANSFORMER_STATES
 from services.billing.calendar import DAY_BASES
@@ -24,9 +24,11 @@ from services.billing.late_fee import LATE_FEE_RULES
 from services.billing.power_factor import PERCENT_SCALE
 from services.billing.price_book import (
     ACTIVE_OF,
+    LOSS_RULES,
     MINIMUM_PER,
     PRICE_LIST_KINDS,
     UNITS,
+    LossRule,
     LossTable,
     PriceBook,
     PriceComponent,
@@ -62,7 +64,12 @@ def defects(book: PriceBook) -> tuple[BookDefect, ...]:
         found += _price_list(f"price_lists.{code}", price_list, book)
     for model, table in book.loss_tables.items():
         found += _loss_table(f"loss_tables.{model}", table)
-    return (*found, *_household_rules(book), *_power_factor(book))
+    return (
+        *found,
+        *_loss_rule(book.loss_rule),
+        *_household_rules(book),
+        *_power_factor(book),
+    )
 
 
 def _defect(field: str, problem: str, fix: str) -> BookDefect:
@@ -285,6 +292,13 @@ def _loss_table(field: str, table: LossTable) -> Defects:
         yield _defect(field, f"the loads {loads} Wh do not rise", "order the rows by above_kwh")
     if any(min(row.above_wh, row.loss_wh, row.loss_varh) < 0 for row in table.rows):
         yield _defect(field, "a load or a loss is below zero", "give what is lost as it is")
+
+
+def _loss_rule(rule: LossRule) -> Defects:
+    yield from _one_of("loss_rule.name", rule.name, LOSS_RULES)
+    yield from _decimal("loss_rule.copper_factor", rule.copper_factor, PRICE_SCALE)
+    for voltage_class, volts in rule.nominal_v.items():
+        yield from _above_zero(f"loss_rule.nominal_v.{voltage_class}", volts)
 
 
 def _power_factor(book: PriceBook) -> Defects:

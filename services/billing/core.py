@@ -33,7 +33,9 @@ PURE_MODULES = (
             "events",
             "household",
             "late_fee",
+            "line_loss",
             "load_hours",
+            "losses",
             "measured_demand",
             "meter_correction",
             "month_input",
@@ -55,6 +57,7 @@ PURE_MODULES = (
             "tier_charge",
             "tiers",
             "transferred",
+            "transformer_loss",
             "unrated",
             "usage",
         )

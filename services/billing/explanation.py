@@ -35,6 +35,8 @@ BASIS_PHRASES = {
     "metered_wh": Phrase("表计 {} 千瓦时", "metered {} kWh", _kilo),
     "deducted_wh": Phrase("扣减分表 {} 千瓦时", "deducted sub-meters {} kWh", _kilo),
     "fixed_wh": Phrase("定比、定量点 {} 千瓦时", "points with a fixed part {} kWh", _kilo),
+    "transformer_loss_wh": Phrase("变损 {} 千瓦时", "transformer loss {} kWh", _kilo),
+    "line_loss_wh": Phrase("线损 {} 千瓦时", "line loss {} kWh", _kilo),
     "fixed_ratio": Phrase("定比 {}", "fixed ratio {}", str),
     "shared_wh": Phrase("按 {} 千瓦时计", "of {} kWh", _kilo),
     "fixed_quantity_wh": Phrase("定量每月 {} 千瓦时", "fixed {} kWh a month", _kilo),

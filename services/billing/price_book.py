@@ -247,6 +247,28 @@ class LossTable:
     unconfirmed: bool = False
 
 
+def _nominal_v() -> dict[str, int]:
+    return {"lt1kv": 380, "1_10kv": 10_000, "20kv": 20_000, "35kv": 35_000, "110kv": 110_000}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRule:
+    """How losses are calculated that no table says (domain.md 3.5, UNCONFIRMED).
+
+    name: `apparent_squared` (P^2 + Q^2) or `active_squared` (P^2); copper_factor: K, by which a
+    load that is uneven over the day loses more, an exact decimal; nominal_v: by voltage class.
+    """
+
+    name: str = "apparent_squared"
+    copper_factor: str = "1"
+    nominal_v: dict[str, int] = field(default_factory=_nominal_v)
+    source: str = "domain.md 3.5"
+    unconfirmed: bool = True
+
+
+LOSS_RULES = ("apparent_squared", "active_squared")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceBook:
     """A published, effective-dated set of price lists and rules.
@@ -254,7 +276,8 @@ class PriceBook:
     `day_basis` divides monthly prices by `thirty` days or the `actual` ones of the cycle;
     `correction_price_basis` is `usage_month` or (not rated yet) `correction_month`; `holidays_on`
     lists the dates that the calendars treat as holidays; `household_rules` says who has which of
-    the lists' allowances, each that fits adds its own; `loss_tables` are by transformer model.
+    the lists' allowances, each that fits adds its own; `loss_tables` are by transformer model,
+    `loss_rule` is for those that have none.
     """
 
     id: str
@@ -278,6 +301,7 @@ class PriceBook:
     holidays_on: tuple[str, ...] = ()
     household_rules: tuple[HouseholdRule, ...] = (LARGE_HOUSEHOLD,)
     loss_tables: dict[str, LossTable] = field(default_factory=dict)
+    loss_rule: LossRule = field(default_factory=LossRule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Rating: from the usage, book and agreement of an account to its bill, as one pure function.
 
 What must not be billed is found first. Then come the stages in their fixed order: sub-meters are
-deducted before anything is priced, and the power-factor adjustment is last, because it is taken on
-the charges before it. The total is the sum of the rounded lines.
+deducted, points without a meter get their part and losses are added before anything is priced, and
+the power-factor adjustment is last, because it is taken on the charges before it. The total is the
+sum of the rounded lines.
 
     bill = rate(usage, book, terms, {"P1": TierPosition(key="2026", used_wh=2_700_000)})
     bill.total_fen, bill.lines[0].rule        27_196, "cq-residential@1/residential/energy"
@@ -19,6 +20,7 @@ from services.billing.agreement import AgreementTerms
 from services.billing.basic_charge import basic_charge_stage
 from services.billing.bill import Bill, Finding, NotYetRated, RatingPart
 from services.billing.energy_charge import energy_stage, unusual_periods
+from services.billing.line_loss import line_loss_stage
 from services.billing.point_relations import in_force
 from services.billing.power_factor import power_factor_stage
 from services.billing.price_book import PriceBook, reference
@@ -28,12 +30,15 @@ from services.billing.shared_points import shared_point_stage
 from services.billing.stage import Rating, Stage
 from services.billing.tier_charge import tier_stage
 from services.billing.tiers import TierPosition
+from services.billing.transformer_loss import transformer_loss_stage
 from services.billing.unrated import not_yet_rated
 from services.billing.usage import AccountUsage
 
 STAGES: tuple[Stage, ...] = (
     quantity_stage,
     shared_point_stage,
+    transformer_loss_stage,
+    line_loss_stage,
     energy_stage,
     tier_stage,
     basic_charge_stage,

@@ -32,6 +32,8 @@ def at_relation_changes(parts: Iterable[RatingPart]) -> Sequence[RatingPart]:
 def _changes(part: RatingPart) -> list[str]:
     """The days within a part on which a relation changes, or a point without a meter comes or goes;
     a metered one has the usage of its own days."""
+    if not part.terms.relations:
+        return []
     start, end = part.usage.from_on, part.usage.until_on
     changing = [(each.from_on, each.until_on) for each in part.terms.relations]
     unmetered = {each.point for each in part.terms.relations if each.kind in UNMETERED}

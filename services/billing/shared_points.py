@@ -20,6 +20,7 @@ from services.billing.apportion import RunningTotal, part_of
 from services.billing.bill import Finding
 from services.billing.calendar import Share
 from services.billing.point_relations import (
+    UNMETERED,
     BilledPoint,
     InForce,
     PointEnergy,
@@ -38,6 +39,9 @@ Given = tuple[PointEnergy, tuple[tuple[str, str], ...]]
 
 def shared_point_stage(rating: Rating) -> None:
     """The unmetered points of every part with their energy, which is taken off the others'."""
+    kinds = {each.kind for given in rating.given for each in given.relations.values()}
+    if kinds.isdisjoint(UNMETERED):
+        return
     totals: dict[str, RunningTotal] = {}
     for number, share in enumerate(part_shares(rating.parts)):
         given = rating.given[number]

@@ -18,7 +18,6 @@ from services.billing.calendar import days_between, overlap
 from services.billing.point_relations import InForce
 
 CYCLE_DAYS_MAX = 31
-LOW_VOLTAGE = "lt1kv"
 
 Rule = Callable[[InForce], Iterator[NotYetRated]]
 
@@ -111,26 +110,6 @@ def _generators(given: InForce) -> set[str]:
     return {each.point for each in given.relations.values() if each.kind == "feed_in"}
 
 
-# -- losses ----------------------------------------------------------------------------------------
-
-
-def transformer_loss(given: InForce) -> Iterator[NotYetRated]:
-    for point in given.priced:
-        if point.voltage_class != LOW_VOLTAGE and point.metering_side == "low":
-            reason = "transformer loss of low-side metering is not rated yet"
-            yield _unrated("transformer_loss", point.point, reason)
-        elif point.loss_table:
-            reason = f"transformer loss by the table {point.loss_table} is not rated yet"
-            yield _unrated("transformer_loss", point.point, reason)
-
-
-def line_loss(given: InForce) -> Iterator[NotYetRated]:
-    for point in given.priced:
-        if point.line_loss is not None:
-            reason = f"line loss by {point.line_loss.kind} is not rated yet"
-            yield _unrated("line_loss", point.point, reason)
-
-
 # -- lines of money -------------------------------------------------------------------------------
 
 
@@ -175,8 +154,6 @@ UNRATED: tuple[Rule, ...] = (
     export,
     feed_in_price_list,
     feed_in_list,
-    transformer_loss,
-    line_loss,
     free_allowance,
     minimum_charge,
     account_component,

@@ -139,14 +139,10 @@ def test_the_export_of_a_main_point_is_listed_and_never_netted() -> None:
     assert (bill.total_fen, bill.energy_wh) == (5_000, 100_000)
 
 
-def test_free_energy_minimum_charge_and_transformer_loss_are_not_rated() -> None:
+def test_free_energy_and_minimum_charge_are_not_rated() -> None:
     assert gaps(bill_of(terms(free_allowance=True))) == [("free_allowance", "", True)]
     bill = bill_of(terms(point_terms(price_list="minimum")))
     assert (bill.withheld, gaps(bill)) == (True, [("minimum_charge", "P1", True)])
-    bill = bill_of(terms(point_terms(voltage_class="1_10kv", metering_side="low")))
-    assert (bill.withheld, gaps(bill)) == (True, [("transformer_loss", "P1", True)])
-    bill = bill_of(terms(point_terms(voltage_class="1_10kv", metering_side="high")))
-    assert not bill.withheld
 
 
 def test_a_cycle_of_two_months_is_not_rated() -> None:

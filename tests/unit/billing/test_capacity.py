@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.billing.agreement import AgreementTerms, Transformer
@@ -146,6 +146,7 @@ def test_the_floor_of_a_contract_rests_on_the_capacity_that_is_charged() -> None
 KVA = st.integers(1, 10_000)
 
 
+@settings(max_examples=100, deadline=None)
 @given(KVA, st.lists(st.integers(1, 900), min_size=1, max_size=3), st.integers(2, 31))
 def test_what_the_sharers_are_charged_is_the_transformer(
     kva: int, parts: list[int], day: int
@@ -167,6 +168,7 @@ def test_what_the_sharers_are_charged_is_the_transformer(
     assert [CapacitySpan(*days, va) for days, va in shared.items()] == whole
 
 
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(KVA, st.integers(1, 31), st.sampled_from(list(RULE.state_percents)))),
     st.integers(2, 31),

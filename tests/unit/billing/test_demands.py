@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.billing.agreement import AgreementTerms, PointRelation, Transformer
@@ -167,6 +167,7 @@ def test_the_power_factor_is_the_customers_own() -> None:
     assert [(each.rule, each.point) for each in bill.findings] == [("reactive_missing", "P2")]
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**8), st.integers(0, 100), st.integers(0, 10**7), st.integers(0, 100))
 def test_what_is_transferred_and_what_is_left_are_the_whole(
     wh: int, percent: int, watts: int, demand_percent: int
@@ -237,6 +238,7 @@ def test_the_rule_needs_a_transformer() -> None:
     assert [each.rule for each in bill.findings] == ["capacity_missing"]
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.integers(2, 31))
 def test_the_energy_of_the_month_counts_in_each_of_its_parts(day: int) -> None:
     """Cut anywhere: a part's energy is below the boundary, the month's is not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.billing.agreement import AgreementTerms, PointRelation
@@ -225,6 +225,7 @@ def test_a_fixed_quantity_is_charged_for_its_days() -> None:
     assert bill.lines[1].basis["days"] == "10/30"
 
 
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.integers(0, 10**6), min_size=4, max_size=4),
     st.lists(st.integers(0, 333_333), min_size=1, max_size=3),
@@ -255,6 +256,7 @@ def test_what_is_taken_from_one_is_billed_to_the_others(
     assert min([each.quantity for each in bill.lines], default=0) >= 0
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.integers(2, 31), min_size=1, max_size=3, unique=True))
 def test_a_fixed_quantity_of_parts_adds_up_to_that_of_the_month(wh: int, days: list[int]) -> None:
     """Split anywhere, as a change of book does: the point gets its quantity, not a kWh more."""

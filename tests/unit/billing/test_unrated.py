@@ -13,7 +13,6 @@ from services.billing.agreement import (
     AccountComponent,
     AgreementTerms,
     ExternalLine,
-    LineLoss,
     PrepaidTerms,
 )
 from services.billing.bill import Bill
@@ -55,11 +54,6 @@ def gaps(bill: Bill) -> list[tuple[str, str, bool]]:
         (terms(prepaid=SIGNED, payment_mode="prepaid_remote"), ("prepaid_remote", "", True)),
         (terms(feed_in_price_list="sold"), ("feed_in_price_list", "", False)),
         (terms(point_terms(price_list="sold")), ("feed_in_list", "P1", True)),
-        (terms(point_terms(loss_table="S11")), ("transformer_loss", "P1", True)),
-        (
-            terms(point_terms(line_loss=LineLoss(kind="percent", percent="1.5"))),
-            ("line_loss", "P1", True),
-        ),
         (terms(components=(EXTRA,)), ("account_component", "P1", True)),
         (terms(external_lines=(SETTLED,)), ("external_line", "", True)),
     ],
