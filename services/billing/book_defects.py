@@ -296,7 +296,9 @@ def _loss_table(field: str, table: LossTable) -> Defects:
 
 def _loss_rule(rule: LossRule) -> Defects:
     yield from _one_of("loss_rule.name", rule.name, LOSS_RULES)
-    yield from _decimal("loss_rule.copper_factor", rule.copper_factor, PRICE_SCALE)
+    field = "loss_rule.copper_factor"
+    wrong = list(_decimal(field, rule.copper_factor, PRICE_SCALE))
+    yield from wrong or _above_zero(field, parse_scaled(rule.copper_factor, PRICE_SCALE, field))
     for voltage_class, volts in rule.nominal_v.items():
         yield from _above_zero(f"loss_rule.nominal_v.{voltage_class}", volts)
 
