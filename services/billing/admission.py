@@ -29,7 +29,7 @@ from services.billing.point_relations import (
     measured,
     two_part_lists,
 )
-from services.billing.price_book import DemandRule, PriceList, TwoPartRule
+from services.billing.price_book import PriceList, TwoPartRule
 
 
 def findings(given: InForce) -> tuple[Finding, ...]:
@@ -219,14 +219,14 @@ def _basic_charge(given: InForce) -> Iterator[Finding]:
         text = f"the price list {price_list.code} has no price per {unit}"
         yield _finding("price_missing", "", text)
     if mode != "capacity":
-        yield from _demand(given, price_list, rule.demand_rule)
+        yield from _demand(given, price_list)
     has_floor = mode == "contract_demand" and rule.contract_floor_percent
     if mode == "capacity" or has_floor or rule.demand_rule.load_hours_kwh_per_kva:
         yield from _capacity(given)
     yield from _transformers(given, rule)
 
 
-def _demand(given: InForce, price_list: PriceList, rule: DemandRule) -> Iterator[Finding]:
+def _demand(given: InForce, price_list: PriceList) -> Iterator[Finding]:
     terms = given.part.terms
     if terms.basic_charge == "contract_demand" and not terms.contract_demand_w:
         yield _finding("contract_demand_missing", "", "the agreement has no contract demand")
@@ -236,13 +236,6 @@ def _demand(given: InForce, price_list: PriceList, rule: DemandRule) -> Iterator
         if usage.point in billed and is_main and usage.demand_w is None:
             text = "the usage has no maximum demand"
             yield _finding("demand_missing", usage.point, text)
-    demands = {each.point: each.demand_w for each in given.part.usage.points}
-    for point in given.priced:
-        if given.relations.get(point.point, MAIN).kind != "transferred":
-            continue
-        if demands[point.point] is None and point.category not in rule.transferred_kwh_per_kw:
-            text = f"no maximum demand, and no energy per kW of {point.category} in the book"
-            yield _finding("demand_missing", point.point, text)
 
 
 def _capacity(given: InForce) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ def measured_demand(
     points_by_part: Sequence[Sequence[BilledPoint]], rule: DemandRule, rounding: Rounding
 ) -> tuple[MeasuredDemand, list[Finding]]:
     """The demand of the main two-part points over the cycle, rounded; a finding where more was
-    transferred than a meter showed."""
+    transferred than a meter showed, or nothing says how much."""
     mains: dict[str, _Meter] = {}
     taken: dict[str, _Meter] = {}
     reading_ids: set[str] = set()
@@ -67,9 +67,15 @@ def measured_demand(
                 taken.setdefault(terms.point, _Meter("", terms.category)).add(sub)
                 main.behind.add(terms.point)
                 reading_ids.update(sub.usage.reading_ids)
-    taken_w = {name: _demand_w(meter, rule) for name, meter in taken.items()}
     feeders: dict[str, list[int]] = {}
     findings: list[Finding] = []
+    taken_w: dict[str, int] = {}
+    for name, sub_meter in taken.items():
+        found_w = _transferred_w(sub_meter, rule)
+        taken_w[name] = found_w or 0
+        if found_w is None:
+            text = f"no maximum demand, and no energy per kW of {sub_meter.category} in the book"
+            findings.append(Finding(rule="demand_missing", point=name, text=text))
     for name, main in mains.items():
         own_w = (main.demand_w or 0) - sum(taken_w[sub] for sub in main.behind)
         if own_w < 0:
@@ -85,7 +91,8 @@ def measured_demand(
     return MeasuredDemand(demand_w, sum(taken_w.values()), ids), findings
 
 
-def _demand_w(meter: _Meter, rule: DemandRule) -> int:
-    if meter.demand_w is not None:
-        return meter.demand_w
-    return demand_of_energy_w(meter.energy_wh, meter.category, rule)
+def _transferred_w(meter: _Meter, rule: DemandRule) -> int | None:
+    """What its register showed, else what its energy stands for, None where nothing says that."""
+    if meter.demand_w is None and meter.category in rule.transferred_kwh_per_kw:
+        return demand_of_energy_w(meter.energy_wh, meter.category, rule)
+    return meter.demand_w
