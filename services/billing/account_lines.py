@@ -9,15 +9,15 @@ kVA, kW or month by the days in which it holds. It is no base of the power-facto
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from libs.events.quantities import ROUNDING, WH_PER_KWH
 from services.billing.agreement import AccountComponent
-from services.billing.basic_charge import CapacitySpan, capacity_spans
 from services.billing.bill import AMOUNT_DENOMINATOR, BillLine, Charge, Finding, RatingPart
 from services.billing.calendar import Share, overlap
-from services.billing.point_relations import BilledPoint
-from services.billing.price_book import UNITS, price_e6
+from services.billing.capacity import CapacitySpan, capacity_spans
+from services.billing.point_relations import BilledPoint, two_part_lists
+from services.billing.price_book import UNITS, default_state_percents, price_e6
 from services.billing.stage import Rating, part_shares, shares_of
 
 LINE_UNITS = {"kWh": "Wh", "kVA": "VA", "kW": "W", "month": "month"}
@@ -28,7 +28,7 @@ def account_line_stage(rating: Rating) -> None:
     parts = rating.parts
     if not any(part.terms.components for part in parts):
         return
-    capacities = capacity_by_part(parts)
+    capacities = capacity_by_part(rating)
     for number, (part, share) in enumerate(zip(parts, part_shares(parts), strict=True)):
         seen: set[tuple[str, str]] = set()
         for each in sorted(_in_force(part), key=lambda found: (found.code, found.point)):
@@ -55,11 +55,18 @@ def account_line_stage(rating: Rating) -> None:
             ]
 
 
-def capacity_by_part(parts: Sequence[RatingPart]) -> list[list[tuple[CapacitySpan, Share]]]:
-    """The spans of each part's capacity with what part of a month each of them bears."""
-    spans = [capacity_spans(part.terms, part.usage.from_on, part.usage.until_on) for part in parts]
+def capacity_by_part(rating: Rating) -> list[list[tuple[CapacitySpan, Share]]]:
+    """The spans of each part's capacity with what part of a month each of them bears; what a
+    resting transformer counts for is said by the price list, by default where it has no rule."""
+    spans = []
+    for given in rating.given:
+        usage = given.part.usage
+        states = next(
+            (rule.state_percents for _, rule in two_part_lists(given)), default_state_percents()
+        )
+        spans.append(capacity_spans(given.part.terms, usage.from_on, usage.until_on, states))
     days = [(span.from_on, span.until_on) for part_spans in spans for span in part_spans]
-    shares = iter(shares_of(parts, days))
+    shares = iter(shares_of(rating.parts, days))
     return [[(span, next(shares)) for span in part_spans] for part_spans in spans]
 
 

@@ -16,7 +16,7 @@ from datetime import date
 from itertools import pairwise
 
 from libs.events.errors import BadInput
-from libs.events.quantities import ROUNDING, parse_price, parse_scaled
+from libs.events.quantities import PRICE_SCALE, ROUNDING, parse_price, parse_scaled
 from libs.tou_calendar import DAY_TYPES, PERIODS, TouCalendar, slots_of
 from services.billing.agreement import TRANSFORMER_STATES
 from services.billing.calendar import DAY_BASES
@@ -25,9 +25,11 @@ from services.billing.late_fee import LATE_FEE_RULES
 from services.billing.power_factor import PERCENT_SCALE
 from services.billing.price_book import (
     ACTIVE_OF,
+    LOSS_RULES,
     MINIMUM_PER,
     PRICE_LIST_KINDS,
     UNITS,
+    LossRule,
     LossTable,
     PriceBook,
     PriceComponent,
@@ -38,6 +40,7 @@ from services.billing.price_book import (
 from services.billing.tiers import TIER_SPANS
 
 LEVELS = ("contract", "limit")
+WITHIN_FEEDER = ("sum", "highest")
 QUADRANTS = ("1", "2", "3", "4")
 
 
@@ -62,7 +65,12 @@ def defects(book: PriceBook) -> tuple[BookDefect, ...]:
         found += _price_list(f"price_lists.{code}", price_list, book)
     for model, table in book.loss_tables.items():
         found += _loss_table(f"loss_tables.{model}", table)
-    return (*found, *_household_rules(book), *_power_factor(book))
+    return (
+        *found,
+        *_loss_rule(book.loss_rule),
+        *_household_rules(book),
+        *_power_factor(book),
+    )
 
 
 def _defect(field: str, problem: str, fix: str) -> BookDefect:
@@ -228,6 +236,10 @@ def _two_part(field: str, rule: TwoPartRule, price_list: PriceList) -> Defects:
     yield from _one_of(f"{field}.demand_rule.base_above", demand.base_above, LEVELS)
     yield from _one_of(f"{field}.demand_rule.excess_over", demand.excess_over, LEVELS)
     yield from _above_zero(f"{field}.demand_rule.excess_factor", demand.excess_factor)
+    yield from _one_of(f"{field}.demand_rule.within_feeder", demand.within_feeder, WITHIN_FEEDER)
+    for category, energy_kwh in demand.transferred_kwh_per_kw.items():
+        place = f"{field}.demand_rule.transferred_kwh_per_kw.{category}"
+        yield from _above_zero(place, energy_kwh)
     if not 0 <= rule.contract_floor_percent <= 100:
         problem = f"{rule.contract_floor_percent} is no percentage of the capacity"
         yield _defect(f"{field}.contract_floor_percent", problem, "use 0 to 100")
@@ -261,6 +273,15 @@ def _loss_table(field: str, table: LossTable) -> Defects:
         yield _defect(field, f"the loads {loads} Wh do not rise", "order the rows by above_kwh")
     if any(min(row.above_wh, row.loss_wh, row.loss_varh) < 0 for row in table.rows):
         yield _defect(field, "a load or a loss is below zero", "give what is lost as it is")
+
+
+def _loss_rule(rule: LossRule) -> Defects:
+    yield from _one_of("loss_rule.name", rule.name, LOSS_RULES)
+    field = "loss_rule.copper_factor"
+    wrong = list(_decimal(field, rule.copper_factor, PRICE_SCALE))
+    yield from wrong or _above_zero(field, parse_scaled(rule.copper_factor, PRICE_SCALE, field))
+    for voltage_class, volts in rule.nominal_v.items():
+        yield from _above_zero(f"loss_rule.nominal_v.{voltage_class}", volts)
 
 
 def _power_factor(book: PriceBook) -> Defects:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from libs.events.quantities import ROUNDING, WH_PER_KWH
 from services.billing.account_lines import capacity_by_part
-from services.billing.basic_charge import CapacitySpan
 from services.billing.bill import (
     AMOUNT_DENOMINATOR,
     BillLine,
@@ -22,6 +21,7 @@ from services.billing.bill import (
     rule_id,
 )
 from services.billing.calendar import Share
+from services.billing.capacity import CapacitySpan
 from services.billing.price_book import PriceList, price_e6
 from services.billing.stage import Rating, part_shares
 
@@ -33,7 +33,7 @@ def minimum_charge_stage(rating: Rating) -> None:
     wanted = [_lists(rating, number) for number in range(len(rating.parts))]
     if not any(wanted):
         return
-    capacities = capacity_by_part(rating.parts)
+    capacities = capacity_by_part(rating)
     shares = part_shares(rating.parts)
     for number, part in enumerate(rating.parts):
         for price_list in wanted[number]:

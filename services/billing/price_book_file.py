@@ -34,6 +34,7 @@ from services.billing.price_book_models import (
     CalendarModel,
     ComponentModel,
     HouseholdRuleModel,
+    LossRuleModel,
     LossTableModel,
     PowerFactorModel,
     PowerFactorTableModel,
@@ -110,6 +111,7 @@ def _book(model: BookModel, power_factor: pure.PowerFactorRule | None) -> pure.P
             "late_fee",
             "household_rules",
             "loss_tables",
+            "loss_rule",
             "price_lists",
         }
     )
@@ -121,6 +123,7 @@ def _book(model: BookModel, power_factor: pure.PowerFactorRule | None) -> pure.P
         late_fee=pure.LateFeeRule(**model.late_fee.model_dump()),
         household_rules=_household_rules(model.household_rules),
         loss_tables={name: _loss_table(name, each) for name, each in model.loss_tables.items()},
+        loss_rule=_loss_rule(model.loss_rule) if model.loss_rule else pure.LossRule(),
         price_lists={code: _price_list(code, each) for code, each in model.price_lists.items()},
     )
     return replace(book, content_hash=pure.content_hash(book))
@@ -188,6 +191,11 @@ def _loss_table(name: str, model: LossTableModel) -> pure.LossTable:
             )
         )
     return pure.LossTable(rows=tuple(rows), source=model.source, unconfirmed=model.unconfirmed)
+
+
+def _loss_rule(model: LossRuleModel) -> pure.LossRule:
+    voltages = {**pure.LossRule().nominal_v, **model.nominal_v}
+    return pure.LossRule(**{**model.model_dump(), "nominal_v": voltages})
 
 
 def _component(field: str, model: ComponentModel) -> pure.PriceComponent:

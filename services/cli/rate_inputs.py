@@ -25,7 +25,6 @@ from services.billing.point_relations import REST_PERIODS
 from services.billing.price_book import PriceBook, PriceList
 from services.billing.rating import rate_parts
 from services.billing.tiers import TierPosition, tier_key
-from services.billing.unrated import CUT
 from services.billing.usage import AccountUsage, split_usage
 from services.billing.usage_file import UsageEntry
 
@@ -189,8 +188,7 @@ def _relation_days(terms: AgreementTerms, from_on: str, until_on: str) -> Iterat
     """The days cut where a relation begins or ends, as billing cuts a month."""
     cuts = {from_on, until_on}
     for each in terms.relations:
-        if each.kind in CUT:
-            cuts |= {on for on in (each.from_on, each.until_on) if from_on < on < until_on}
+        cuts |= {on for on in (each.from_on, each.until_on) if from_on < on < until_on}
     return pairwise(sorted(cuts))
 
 

@@ -16,6 +16,7 @@ from services.billing.price_book import (
     HouseholdRule,
     LateFeeRule,
     LossRow,
+    LossRule,
     LossTable,
     PriceBook,
     Rounding,
@@ -351,6 +352,24 @@ def industry(**changes: Any) -> PriceBook:
         (
             industry(two_part=two_part(excess_factor=0)),
             "price_lists.list.two_part.demand_rule.excess_factor",
+            "not above 0",
+        ),
+        (
+            industry(two_part=two_part(within_feeder="x")),
+            "price_lists.list.two_part.demand_rule.within_feeder",
+            "unknown",
+        ),
+        (
+            industry(two_part=two_part(transferred_kwh_per_kw={"residential": 0})),
+            "price_lists.list.two_part.demand_rule.transferred_kwh_per_kw.residential",
+            "not above 0",
+        ),
+        (book(loss_rule=LossRule(name="x")), "loss_rule.name", "unknown"),
+        (book(loss_rule=LossRule(copper_factor="x")), "loss_rule.copper_factor", "no decimal"),
+        (book(loss_rule=LossRule(copper_factor="0")), "loss_rule.copper_factor", "not above 0"),
+        (
+            book(loss_rule=LossRule(nominal_v={"lt1kv": 0})),
+            "loss_rule.nominal_v.lt1kv",
             "not above 0",
         ),
         (
