@@ -26,6 +26,9 @@ PURE_MODULES: tuple[str, ...] = (
     "services.control.interlocks_people",
     "services.control.interlocks_point",
     "services.control.interlocks_time",
+    "services.control.permit_events",
+    "services.control.permit_requests",
+    "services.control.permits",
     "services.control.policy",
     "services.control.reactions",
     "services.control.state",
@@ -36,6 +39,7 @@ PURE_MODULES: tuple[str, ...] = (
 WRITTEN: tuple[str, ...] = (
     "control.clearances",
     "control.commands",
+    "control.permit_requests",
     "control.reconnections",
 )
 """Topics besides its own that control writes to."""
@@ -51,6 +55,7 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
             "control.requests",
             "payments.events",
             "ingest.switching",
+            "control.permit_answers",
             "customers.agreements",
             "calendar",
         ),

@@ -31,6 +31,7 @@ from services.control.interlocks_point import (
     no_other_case,
     nobody_locked,
     not_cut_already,
+    permit_reserved,
     point_matches,
     switching_method_remote,
 )
@@ -67,6 +68,7 @@ BEFORE_CLEARANCE: tuple[Interlock, ...] = (
 )
 BEFORE_COMMAND: tuple[Interlock, ...] = (
     *BEFORE_CLEARANCE,
+    permit_reserved,
     clearance_fresh,
     switching_method_remote,
 )

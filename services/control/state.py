@@ -37,11 +37,13 @@ from services.control.events import (
     SwitchingNoted,
     TermsNoted,
 )
+from services.control.permit_events import OverCapApproved, PermitAsked, PermitEnded, PermitNoted
 
 REQUESTS_KEPT = 64
 """A request id is recognised as repeated among so many later ones of its account."""
 
 OPEN = "open"
+RESERVED, REFUSED = "reserved", "refused"
 UNFINISHED = ("", "unknown")
 """Outcomes of a command that is under way: nothing heard yet, or nothing certain."""
 
@@ -129,8 +131,26 @@ class Clearance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """The last permit of a case, for the hour from hour_at on. answer: "" asked, reserved, refused
+    (for `reason`), used, returned."""
+
+    permit_id: str
+    area: str
+    answer: str = ""
+    hour_at: str = ""
+    reason: str = ""
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the limit stage counts it, or may do so when it reads what was asked."""
+        return self.answer in ("", RESERVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A disconnection for arrears under way. noticed: what the written notice names."""
+    """A disconnection for arrears under way. noticed: what the written notice names; over_cap_by:
+    who approved it above the cap of its area."""
 
     case_id: str
     usage_point: str
@@ -152,6 +172,9 @@ class Case:
     approved_at: str = ""
     clearance: Clearance | None = None
     clearance_count: int = 0
+    permit: Permit | None = None
+    permit_count: int = 0
+    over_cap_by: str = ""
     denied_by: tuple[str, ...] = ()
 
     @property
@@ -225,6 +248,8 @@ def evolve(state: Account | None, event: Any) -> Account:
             return replace(account, cases=left)
         case NoticeIssued() | NoticeServed() | ApprovalGiven() | ClearanceAsked():
             return _with_case(account, _evolve_case(account.cases[event.case_id], event))
+        case PermitAsked() | PermitNoted() | PermitEnded() | OverCapApproved():
+            return _with_case(account, _evolve_permit(account.cases[event.case_id], event))
         case _:
             return _evolve_closed_or_open(account, event)
 
@@ -408,6 +433,24 @@ def _evolve_case(
         case _:
             denied = tuple(verdict.name for verdict in event.verdicts if not verdict.allows)
             return replace(case, denied_by=denied)
+
+
+def _evolve_permit(
+    case: Case, event: PermitAsked | PermitNoted | PermitEnded | OverCapApproved
+) -> Case:
+    if isinstance(event, PermitAsked):
+        asked = Permit(permit_id=event.permit_id, area=event.area)
+        return replace(case, permit=asked, permit_count=case.permit_count + 1)
+    if isinstance(event, OverCapApproved):
+        # What was refused does not stand any more: the case asks again as an approved one.
+        return replace(case, permit=None, over_cap_by=event.person)
+    known = case.permit
+    assert known is not None, event
+    assert known.permit_id == event.permit_id, event
+    if isinstance(event, PermitEnded):
+        return replace(case, permit=replace(known, answer=event.how))
+    told = replace(known, answer=event.answer, hour_at=event.hour_at, reason=event.reason)
+    return replace(case, permit=told)
 
 
 def _note_clearance(case: Case, event: ClearanceNoted) -> Case:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from simulators.city import mass_cut, voltages
 from simulators.city import report_lab as laboratory
 from simulators.city import report_meters as meters
-from simulators.city import voltages
 from simulators.city.facts import Check, Expectation, Facts, expect
 from simulators.city.people import MONTHS
 from simulators.city.plan import COPIES
@@ -277,6 +277,7 @@ CHECKS: tuple[Check, ...] = (
     meters.concentrator,
     meters.recovered_profile,
     *voltages.CHECKS,
+    *mass_cut.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 
