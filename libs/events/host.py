@@ -241,6 +241,7 @@ def _run_until(loop: Loop, stopping: threading.Event) -> None:
         while not stopping.is_set():
             loop.step()
         loop.stop()
+        loop.telemetry.tracing.close()
     except BaseException as reason:
         text = f"{type(reason).__name__}: {reason}"
         logger(loop.core.name).error("a loop in a thread ended", reason=text)
