@@ -414,7 +414,7 @@ def _money_releases(draft: Draft, hold: Hold) -> bool:
 
 
 def recheck(draft: Draft) -> None:
-    """The agreement changed: a command that would not be issued now must not be sent either."""
+    """Facts changed: a command that would not be issued now must not be sent either."""
     for case in draft.cases():
         point = draft.point(case.usage_point)
         command = point.under_way

@@ -13,6 +13,8 @@ from services.control.state import Account, Shared, evolve
 
 PURE_MODULES: tuple[str, ...] = (
     "services.control.cases",
+    "services.control.correction_events",
+    "services.control.corrections",
     "services.control.decide",
     "services.control.draft",
     "services.control.events",
@@ -22,6 +24,7 @@ PURE_MODULES: tuple[str, ...] = (
     "services.control.instant",
     "services.control.interlocks",
     "services.control.interlocks_debt",
+    "services.control.interlocks_disputes",
     "services.control.interlocks_notice",
     "services.control.interlocks_people",
     "services.control.interlocks_point",
@@ -56,6 +59,7 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
             "payments.events",
             "ingest.switching",
             "control.permit_answers",
+            "metrology.findings",
             "customers.agreements",
             "calendar",
         ),

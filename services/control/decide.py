@@ -4,6 +4,7 @@
     payments.events      money, debts, clearances   -> commands, cancellations, released holds
     ingest.switching     what relays did            -> ends of commands and cases, tickets
     control.permit_answers  the limit stage answers -> clearances asked
+    metrology.findings   corrections                -> what the interlocks look at
     customers.agreements terms, points, openings    -> what the interlocks look at
     calendar             time                       -> clearances asked, expired cases
 
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
 from services.control import cases, holds, permits
+from services.control.corrections import CorrectionDecided, CorrectionProposed, on_correction
 from services.control.draft import Draft
 from services.control.events import RequestMade, RequestRejected, RequestTaken
 from services.control.instant import plus
@@ -84,6 +86,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             cases.on_captured(draft)
         case SwitchingReported():
             on_report(draft, item.body)
+        case CorrectionProposed() | CorrectionDecided():
+            on_correction(draft, item.body)
         case AgreementPublished():
             _on_agreement(draft, item.body)
         case AccountOpened():

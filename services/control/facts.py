@@ -62,6 +62,7 @@ class Facts:
     under_way: str = UNKNOWN
     clearance: Clearance | None = None
     permit: Permit | None = None
+    corrections: tuple[str, ...] = (UNKNOWN,)
 
 
 Finding = tuple[str, str]

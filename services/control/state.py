@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from services.control.correction_events import PROPOSED, CorrectionNoted
 from services.control.events import (
     AccountNoted,
     ApprovalGiven,
@@ -185,7 +186,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account. arrears_known: payments said something about it."""
+    """One account. arrears_known: payments said something about it; corrections: cases of metrology
+    that wait for their decision."""
 
     version: int = 0
     terms: tuple[TermsNoted, ...] = ()
@@ -198,6 +200,7 @@ class Account:
     requests: tuple[str, ...] = ()
     openings: tuple[str, ...] = ()
     ticket_count: int = 0
+    corrections: tuple[str, ...] = ()
 
     def point(self, usage_point: str) -> Point:
         """A point, an empty one when nothing is known of it."""
@@ -226,6 +229,10 @@ def evolve(state: Account | None, event: Any) -> Account:
             return replace(account, requests=kept)
         case AccountNoted():
             return _note_account(account, event)
+        case CorrectionNoted():
+            left = tuple(name for name in account.corrections if name != event.case_id)
+            opened = (event.case_id,) if event.state == PROPOSED else ()
+            return replace(account, corrections=(*left, *opened))
         case OpeningNoted():
             return replace(account, openings=(*account.openings, event.opening_id))
         case ArrearsNoted():
@@ -244,8 +251,8 @@ def evolve(state: Account | None, event: Any) -> Account:
         case CaseOpened():
             return _with_case(account, _open_case(event))
         case CaseClosed():
-            left = {name: case for name, case in account.cases.items() if name != event.case_id}
-            return replace(account, cases=left)
+            cases = {name: case for name, case in account.cases.items() if name != event.case_id}
+            return replace(account, cases=cases)
         case NoticeIssued() | NoticeServed() | ApprovalGiven() | ClearanceAsked():
             return _with_case(account, _evolve_case(account.cases[event.case_id], event))
         case PermitAsked() | PermitNoted() | PermitEnded() | OverCapApproved():

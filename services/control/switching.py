@@ -56,6 +56,7 @@ def facts_of_point(draft: Draft, point: Point) -> Facts:
         cut=point.cut,
         holds=tuple(f"{hold.reason} of {hold.owner}" for hold in point.holds),
         locks=point.locks,
+        corrections=account.corrections,
         under_way=command.command_id if command is not None else "",
     )
 

@@ -26,7 +26,7 @@ from services.payments.reactions import InvoiceIssued
 from simulators.gateways.callbacks import Payment, Twist, build
 from simulators.gateways.keys import generate_keys, load_keys
 from tests.integration.town import INSTALLED_AT, Town, opened_town, own_kafka
-from tests.simulation.test_control import published
+from tests.simulation.told import published
 from tests.unit.control.samples import FINAL, IN_WINDOW, SERVED, START, WINDOW_FROM, service
 
 __all__ = ["own_kafka"]

@@ -31,8 +31,8 @@ from services.payments.core import WRITTEN as PAYMENTS_WRITTEN
 from services.payments.core import make_core as make_payments
 from services.payments.reactions import InvoiceIssued
 from services.wiring import on_table
-from tests.simulation.test_control import published
 from tests.simulation.test_payments import outside
+from tests.simulation.told import published
 from tests.unit.control.samples import (
     FINAL,
     IN_WINDOW,

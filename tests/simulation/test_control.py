@@ -22,6 +22,7 @@ from libs.events.testing.driver import Simulation
 from libs.events.testing.laws import check
 from services.control import events as control
 from services.control.core import WRITTEN, make_core
+from services.control.corrections import CorrectionDecided, CorrectionProposed
 from services.control.instant import plus
 from services.control.limits.core import WRITTEN as LIMITS_WRITTEN
 from services.control.limits.core import make_core as make_limits
@@ -29,22 +30,16 @@ from services.control.limits.policy import LimitPolicy
 from services.control.reactions import (
     AccountOpened,
     AccountOverdue,
-    AgreementPublished,
     BalanceChanged,
     ClearanceGranted,
     ClearanceRefused,
     ClearanceWithdrawn,
     OpenDebt,
-    Opening,
-    OpeningHold,
-    OpeningReceivable,
     PaymentCaptured,
-    PointTerms,
     SwitchingReported,
-    SwitchPoint,
-    Terms,
 )
 from services.wiring import on_table
+from tests.simulation.told import opening, published
 from tests.unit.control.relay_law import RelayLaw
 from tests.unit.control.samples import FINAL, IN_WINDOW, PAID_LATER, SERVED, START, WINDOW_FROM
 
@@ -67,7 +62,8 @@ class Story:
 
     opens, closes: what ingest reports of open and close commands, one after the other; acts: what
     people do besides the chain, by phase; clears: how payments answer the first clearance;
-    quietly: a credit settles the debt, nothing is captured.
+    quietly: a credit settles the debt, nothing is captured; corrected_at: metrology proposes a
+    correction in this phase, which is refused in the next.
     """
 
     name: str
@@ -82,6 +78,7 @@ class Story:
     opening: tuple[str, ...] = ()
     found_at: int = -1
     quietly: bool = False
+    corrected_at: int = -1
 
 
 WORKS = {"reason": "works", "unit": "works"}
@@ -129,6 +126,8 @@ STORIES = (
         acts={7: (("place_hold", "server", WORKS),), 9: (("release_hold", "server", WORKS),)},
     ),
     Story("brought along", 7, skips=("request_disconnect",), opening=("arrears", "vacated")),
+    Story("in doubt", corrected_at=4),
+    Story("in doubt while it is cut", corrected_at=5),
     Story("found open", skips=("request_disconnect",), found_at=5),
 )
 
@@ -200,7 +199,11 @@ class Town:
 
     def tell(self, account: str, body: Any) -> None:
         """A fact of another service, in the fields that control reads."""
-        topic = {"customers": "customers.agreements", "ingest": "ingest.switching"}
+        topic = {
+            "customers": "customers.agreements",
+            "ingest": "ingest.switching",
+            "metrology": "metrology.findings",
+        }
         owner = self.codec.catalogue.type_of(body).name.split(".")[0]
         self.feed(self.codec.catalogue, topic.get(owner, "payments.events"), account, body)
 
@@ -376,8 +379,16 @@ class Town:
             yield lambda a=action, r=role, d=details: self.ask(account, a, r, d)  # type: ignore[misc]
         if phase == story.pays_at:
             yield lambda: self.pay(account, OWED_FEN)
+        if phase in (story.corrected_at, story.corrected_at + 1) and story.corrected_at >= 0:
+            yield lambda: self.correct(account, decided=phase > story.corrected_at)
         if phase == story.found_at:
             yield lambda: self.find(account)
+
+    def correct(self, account: str, *, decided: bool) -> None:
+        """Metrology doubts the usage of an account; then a person refuses the correction."""
+        case = {"case_id": f"r/P{account}", "account_no": account, "usage_point": f"P{account}"}
+        known = CorrectionDecided(decision="refused", **case) if decided else None
+        self.tell(account, known or CorrectionProposed(**case))
 
     def find(self, account: str) -> None:
         """A relay stands open, and nobody said so."""
@@ -410,45 +421,6 @@ class Town:
 
     def body(self, record: Record) -> Any:
         return self.codec.decode(envelope_of(record.headers).type, record.value)
-
-
-def published(account: str, changes: dict[str, str]) -> AgreementPublished:
-    """An agreement as customers publish it."""
-    terms = Terms(
-        valid_from_on="2025-01-01",
-        category="residential",
-        payment_mode="postpaid",
-        protected=changes.get("protected", ""),
-        moved_out_on="",
-    )
-    point = PointTerms(
-        usage_point=f"P{account}", category="residential", from_on="2025-01-01", to_on=""
-    )
-    switch = SwitchPoint(
-        usage_point=f"P{account}",
-        meter_no="M1",
-        address="000000000042",
-        installed_from_at="2025-01-01T00:00:00Z",
-        switching_method=changes.get("method", "meter_relay"),
-        voltage_class=changes.get("voltage", "lt1kv"),
-        area=changes.get("area", f"A{account}"),
-    )
-    return AgreementPublished(
-        account_no=account, version=1, terms=(terms,), points=(point,), switch_points=(switch,)
-    )
-
-
-def opening(account: str, reasons: tuple[str, ...]) -> Opening:
-    """An opening position with holds."""
-    return Opening(
-        opening_id=f"o{account}",
-        account_no=account,
-        receivables=(OpeningReceivable(invoice_no="INV1"),),
-        holds=tuple(
-            OpeningHold(usage_point=f"P{account}", reason=reason, since_on="2026-02-01")
-            for reason in reasons
-        ),
-    )
 
 
 def obey_the_law(town: Town) -> None:

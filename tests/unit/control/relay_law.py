@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from services.control import correction_events as c
 from services.control import events as e
 from services.control import permit_events as p
 
@@ -39,6 +40,7 @@ MUST_BE_JUDGED = {
     "not_cut_already",
     "no_case_unknown",
     "permit_reserved",
+    "no_correction_open",
     "clearance_fresh",
     "switching_method_remote",
 }
@@ -103,6 +105,7 @@ class RelayLaw:
         self.clearances: dict[str, e.ClearanceNoted] = {}
         self.asked: dict[str, e.ClearanceAsked] = {}
         self.permits: dict[str, PermitRecord] = {}
+        self.corrections: set[str] = set()
         self.unused: e.CommandIssued | None = None
         self.previous: Any = None
         self.released: list[e.HoldReleased] = []
@@ -117,6 +120,10 @@ class RelayLaw:
             case e.ArrearsNoted():
                 rows = zip(event.invoice_nos, event.open_fen, event.due_on, strict=True)
                 self.debts = {number: (fen, due) for number, fen, due in rows}
+            case c.CorrectionNoted(state="proposed"):
+                self.corrections.add(event.case_id)
+            case c.CorrectionNoted():
+                self.corrections.remove(event.case_id)
             case e.CaseOpened():
                 assert event.case_id not in self.cases
                 self.cases[event.case_id] = CaseRecord(event)
@@ -275,6 +282,7 @@ class RelayLaw:
         case = self.cases[command.case_id]
         now = instant(command.issued_at)
         assert not case.closed, "its case was closed"
+        assert not self.corrections, "a correction is open"
         assert command.usage_point == case.opened.usage_point
         assert self.judged is not None
         assert self.judged.stage == "before_command"

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from libs.events.core import Core, Item, Tick
 from libs.events.fold import Fold
 from services.control.core import make_core
+from services.control.corrections import CorrectionDecided, CorrectionProposed
 from services.control.events import CommandIssued, RequestMade
 from services.control.instant import hour_of
 from services.control.permit_events import (
@@ -58,6 +59,8 @@ TOPICS = {
     SwitchingReported: "ingest.switching",
     AgreementPublished: "customers.agreements",
     PermitReserved: "control.permit_answers",
+    CorrectionProposed: "metrology.findings",
+    CorrectionDecided: "metrology.findings",
     PermitRefused: "control.permit_answers",
 }
 PERMITS = (PermitAsked, PermitNoted, PermitEnded)
@@ -371,6 +374,14 @@ def reserved(permit_id: str, hour_at: str, count: int = 1) -> PermitReserved:
         cap=3,
         count=count,
     )
+
+
+def corrected(decision: str = "", case_id: str = "r7/P1") -> CorrectionProposed | CorrectionDecided:
+    """Metrology proposes to correct the account's usage, or says what a person decided."""
+    told = {"case_id": case_id, "account_no": ACCOUNT, "usage_point": POINT}
+    if decision:
+        return CorrectionDecided(decision=decision, **told)
+    return CorrectionProposed(**told)
 
 
 def capped(permit_id: str, hour_at: str) -> PermitRefused:

@@ -65,6 +65,7 @@ GOOD = Facts(
     under_way="",
     clearance=GRANT,
     permit=PERMIT,
+    corrections=(),
 )
 NAMED: dict[str, Interlock] = {each.name: each for stage in STAGES.values() for each in stage}
 ALL = sorted(NAMED)
@@ -245,6 +246,7 @@ def test_the_border_allows(name: str, changes: dict[str, Any]) -> None:
         ("permit_reserved", {"point": None}, "not of the area"),
         ("permit_reserved", {"now_at": "2026-03-12T03:00:00Z"}, "not for this hour"),
         ("permit_reserved", {"now_at": "2026-03-12T01:59:59Z"}, "not for this hour"),
+        ("no_correction_open", {"corrections": ("r1/P1",)}, "not decided"),
         ("no_hold_left", {"holds": ("works",)}, "holds are in force"),
         ("nobody_locked", {"locks": ("wu",)}, "locked"),
     ],
@@ -279,5 +281,5 @@ def test_a_stage_allows_only_with_every_verdict_it_needs() -> None:
 
 def test_all_interlocks_of_a_stage_are_judged() -> None:
     said = judge(STAGES["before_command"], Facts(now_at=NOW), DEFAULT_POLICY)
-    assert len(said) == 17
-    assert len({each.name for each in said}) == 17
+    assert len(said) == 18
+    assert len({each.name for each in said}) == 18

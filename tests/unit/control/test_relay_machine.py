@@ -42,6 +42,7 @@ from tests.unit.control.samples import (
     balance,
     capped,
     captured,
+    corrected,
     granted,
     overdue,
     refused,
@@ -154,6 +155,10 @@ class RelayMachine(RuleBasedStateMachine):
         hour_at = hour_of(plus(self.desk.fold.as_of, hours * 3600))
         answer = reserved if self.desk.cap else capped
         self.give(answer(permit_id, hour_at))
+
+    @rule(decision=st.sampled_from(["", "approved", "approved", "refused"]))
+    def metrology_finds(self, decision: str) -> None:
+        self.give(corrected(decision))
 
     # -- people -----------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ def test_it_turns_while_the_block_runs_and_then_leaves_in_order() -> None:
     assert [loop.stopped_in for loop in loops] == ["a", "b"]
 
 
-def test_one_that_fails_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_fails_ends_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     monkeypatch.setattr(host.os, "_exit", ended.append)
     loop = Turning(fault=ValueError("broken"))
