@@ -26,6 +26,7 @@ CORES: dict[str, str] = {
     "billing": "services.billing.core",
     "payments": "services.payments.core",
     "control": "services.control.core",
+    "control.limits": "services.control.limits.core",
     "metrology": "services.metrology.core",
 }
 

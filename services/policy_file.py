@@ -28,6 +28,7 @@ from libs.events.errors import BadInput
 P = TypeVar("P")
 SECTIONS = (
     "control",
+    "control.limits",
     "payments",
     "billing",
     "ingest",

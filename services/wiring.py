@@ -6,8 +6,9 @@ def run(settings: Settings, ordinal: int) -> int:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from libs.events.checkpoint import CheckpointStore, open_engine
@@ -15,7 +16,7 @@ from libs.events.core import Core
 from libs.events.edge import EdgeProducer
 from libs.events.effects import EffectCore, EffectLoop, Perform
 from libs.events.errors import BadInput
-from libs.events.host import Runtime, run_loop
+from libs.events.host import Runtime, run_loop, running
 from libs.events.kafka import KafkaLog, KafkaProducerPort
 from libs.events.loop import Loop
 from libs.events.registry import Catalogue
@@ -68,12 +69,30 @@ def _make_loop(
     )
 
 
-def run_core(core: Core, settings: Settings, ordinal: int) -> int:
-    """Run one member of a core until it is told to stop."""
+def run_core(core: Core, settings: Settings, ordinal: int, beside: Sequence[Core] = ()) -> int:
+    """Run one member of a core until it is told to stop; those `beside` it in threads of their own,
+    for cores with little to do. They have their own groups and checkpoints, and no health port."""
     runtime = runtime_of(settings, core.name)
-    member = f"{core.name.replace('.', '-')}-{ordinal}"
+    loop = _member_of(core, settings, ordinal)
+    companions = [_member_of(other, settings, ordinal) for other in beside]
+    with running(companions):
+        heartbeats = [partial(_heartbeat, other) for other in companions]
+        return run_loop(loop, runtime, _name(core, ordinal), *heartbeats)
+
+
+def _name(core: Core, ordinal: int) -> str:
+    return f"{core.name.replace('.', '-')}-{ordinal}"
+
+
+def _member_of(core: Core, settings: Settings, ordinal: int) -> Loop:
     tracing = tracing_of(settings, core.name)
-    return run_loop(_make_loop(Loop, core, runtime, member, tracing), runtime, member)
+    runtime = runtime_of(settings, core.name)
+    loop: Loop = _make_loop(Loop, core, runtime, _name(core, ordinal), tracing)
+    return loop
+
+
+def _heartbeat(loop: Loop) -> float:
+    return loop.telemetry.heartbeat
 
 
 def make_effect_loop(

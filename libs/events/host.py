@@ -209,6 +209,45 @@ def watched(
             server.server_close()
 
 
+@contextmanager
+def running(loops: Iterable[Loop]) -> Iterator[None]:
+    """Run loops in threads of their own while the block runs, then stop them in order.
+
+    One that fails takes the whole process with it: recovery at the next start is the one path.
+    """
+    stopping = threading.Event()
+    threads = [
+        threading.Thread(target=_run_until, args=(loop, stopping), name=loop.core.name, daemon=True)
+        for loop in loops
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join(LEAVE_S)
+
+
+LEAVE_S = 30.0
+"""How long a loop in a thread may take to leave in order."""
+FAILED = 70
+"""The exit status of a process that ended itself because a loop in a thread failed."""
+
+
+def _run_until(loop: Loop, stopping: threading.Event) -> None:
+    try:
+        while not stopping.is_set():
+            loop.step()
+        loop.stop()
+        loop.telemetry.tracing.close()
+    except BaseException as reason:
+        text = f"{type(reason).__name__}: {reason}"
+        logger(loop.core.name).error("a loop in a thread ended", reason=text)
+        os._exit(FAILED)
+
+
 def run_loop(loop: Loop, runtime: Runtime, name: str, *others: Heartbeat) -> int:
     """Run a loop as this process until it is told to stop; the exit status.
 

@@ -6,7 +6,7 @@ control's events. An Idempotency-Key makes a repeated request the same one.
 
     POST /cases                        {"account_no", "usage_point", "window_from_at", "invoices"}
     POST /cases/{id}/notice-served     {"channel", "recipient", "served_at", "evidence"}
-    POST /cases/{id}/final-notice-served, /approve, /refuse, /cancel
+    POST /cases/{id}/final-notice-served, /approve, /approve-over-cap, /refuse, /cancel
     POST /holds, /holds/release, /locks, /locks/release
     GET  /healthz
 
@@ -287,6 +287,18 @@ def approve(
 ) -> Accepted:
     """Approve as the reviewer or the head of the unit that you are."""
     return edge.accept_case(staff, "approve", case_id, {}, idempotency_key)
+
+
+@router.post("/cases/{case_id}/approve-over-cap", status_code=202)
+def approve_over_cap(
+    case_id: CaseId,
+    body: Because,
+    staff: Annotated[Staff, Depends(May("approve_over_cap"))],
+    edge: TheEdge,
+    idempotency_key: Key = None,
+) -> Accepted:
+    """Let a case of other people be cut above the cap of its area."""
+    return edge.accept_case(staff, "approve_over_cap", case_id, body.model_dump(), idempotency_key)
 
 
 @router.post("/cases/{case_id}/refuse", status_code=202)

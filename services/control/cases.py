@@ -1,10 +1,10 @@
-"""The chain of one case: request, notice, approvals, final notice, clearance, command.
+"""The chain of one case: request, notice, approvals, final notice, permit, clearance, command.
 
 Each function is one step. What a person asks for and cannot have raises BadInput, which becomes a
 rejected request; what an interlock denies becomes a recorded verdict.
 
     requested -> notice_issued -> served -> approved by two others -> final notice served
-              -> in the window: interlocks -> clearance -> interlocks -> hold and command
+              -> in the window: interlocks -> permit -> clearance -> interlocks -> hold and command
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from services.control.facts import Facts
 from services.control.identifiers import case_id_of, clearance_id_of, identity
 from services.control.instant import days_between, parse_instant, plus, seconds_between
 from services.control.interlocks import AFTER_A_CHANGE, STAGES, allows, judge
+from services.control.permit_requests import NEVER, is_held, next_at, seek
 from services.control.policy import Policy
 from services.control.state import OPEN, Case, Hold
 from services.control.switching import (
@@ -41,7 +42,6 @@ from services.control.switching import (
 )
 
 CLEARANCES = "control.clearances"
-NEVER = "9999-12-31T00:00:00Z"
 
 
 # -- asked for by people --------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def request_disconnect(draft: Draft, request: RequestMade) -> str:
     window_to_at ("" for the default length).
     """
     invoice_nos = _named_debts(draft, request.details.get("invoices", ""))
-    window_from_at = _detail(request, "window_from_at")
+    window_from_at = detail(request, "window_from_at")
     parse_instant(window_from_at, "window_from_at")
     window_to_at = request.details.get("window_to_at", "") or plus(
         window_from_at, draft.policy.window_s_default
@@ -129,7 +129,7 @@ def serve_notice(draft: Draft, request: RequestMade) -> str:
 
     A notice served too late or too early can never lead to a cut: the case ends at once.
     """
-    case = _open_case(draft, request)
+    case = open_case(draft, request)
     if case.served_at:
         raise BadInput("case_id", f"the notice was served at {case.served_at}", "approve the case")
     draft.note(_served(draft, request, case, final=False))
@@ -143,7 +143,7 @@ def serve_notice(draft: Draft, request: RequestMade) -> str:
 
 def serve_final_notice(draft: Draft, request: RequestMade) -> str:
     """The final notice was served, after everybody approved; a later one replaces it."""
-    case = _open_case(draft, request)
+    case = open_case(draft, request)
     if not (case.served_at and case.reviewer and case.unit_head):
         raise BadInput(
             "case_id", "it is not approved yet", "serve the notice, have it reviewed and approved"
@@ -153,7 +153,7 @@ def serve_final_notice(draft: Draft, request: RequestMade) -> str:
 
 
 def _served(draft: Draft, request: RequestMade, case: Case, *, final: bool) -> NoticeServed:
-    served_at = _detail(request, "served_at")
+    served_at = detail(request, "served_at")
     ahead_s = seconds_between(draft.at, served_at, "served_at")
     if ahead_s > draft.policy.clock_s:
         raise BadInput("served_at", f"{served_at} is in the future", "report it when it is done")
@@ -167,10 +167,10 @@ def _served(draft: Draft, request: RequestMade, case: Case, *, final: bool) -> N
         case_id=case.case_id,
         account_no=draft.key,
         final=final,
-        channel=_detail(request, "channel"),
-        recipient=_detail(request, "recipient"),
+        channel=detail(request, "channel"),
+        recipient=detail(request, "recipient"),
         served_at=served_at,
-        evidence=_detail(request, "evidence"),
+        evidence=detail(request, "evidence"),
         served_by=request.person,
         counts_from_at=_counts_from(draft, case, served_at) if final else "",
     )
@@ -184,7 +184,7 @@ def _counts_from(draft: Draft, case: Case, served_at: str) -> str:
 
 def approve(draft: Draft, request: RequestMade) -> str:
     """A reviewer or the head of the unit approves a case whose notice was served."""
-    case = _open_case(draft, request)
+    case = open_case(draft, request)
     if not case.served_at:
         raise BadInput("case_id", "its notice is not served yet", "report that it was served")
     known = case.reviewer if request.role == "reviewer" else case.unit_head
@@ -220,8 +220,8 @@ def cancel(draft: Draft, request: RequestMade) -> str:
 
 
 def _stop(draft: Draft, request: RequestMade, outcome: str) -> str:
-    case = _open_case(draft, request)
-    reason = _detail(request, "reason")
+    case = open_case(draft, request)
+    reason = detail(request, "reason")
     command = draft.point(case.usage_point).under_way
     if command is None or command.case_id != case.case_id:
         draft.close_case(case.case_id, case.usage_point, outcome, reason)
@@ -232,7 +232,8 @@ def _stop(draft: Draft, request: RequestMade, outcome: str) -> str:
     return ""
 
 
-def _open_case(draft: Draft, request: RequestMade) -> Case:
+def open_case(draft: Draft, request: RequestMade) -> Case:
+    """The open case that a request is about; BadInput when there is none."""
     case = draft.account.cases.get(request.case_id)
     if case is None:
         problem = f"account {draft.key} has no open case {request.case_id!r}"
@@ -242,7 +243,8 @@ def _open_case(draft: Draft, request: RequestMade) -> Case:
     return case
 
 
-def _detail(request: RequestMade, name: str) -> str:
+def detail(request: RequestMade, name: str) -> str:
+    """A detail that a request cannot do without; BadInput when it is missing."""
     text = request.details.get(name, "").strip()
     if not text:
         raise BadInput(name, "it is missing", f"give {name} in the details of {request.action}")
@@ -253,10 +255,10 @@ def _detail(request: RequestMade, name: str) -> str:
 
 
 def ready_at(case: Case, policy: Policy) -> str:
-    """From when on clearance may be asked for a case; NEVER while a step is missing."""
+    """From when on a case goes on to permit and clearance; NEVER while a step is missing."""
     if not (case.served_at and case.reviewer and case.unit_head and case.final_served_at):
         return NEVER
-    since_at = max(case.window_from_at, case.final_counts_at)
+    since_at = max(case.window_from_at, case.final_counts_at, next_at(case.permit))
     if case.clearance is None:
         return since_at
     return max(since_at, plus(case.clearance.asked_at, policy.clearance_retry_s))
@@ -270,15 +272,19 @@ def on_time(draft: Draft, case: Case) -> None:
     if draft.at >= case.ends_at:
         draft.close_case(case.case_id, case.usage_point, "expired", f"at {case.ends_at}")
     elif draft.at >= ready_at(case, draft.policy):
-        _ask_clearance(draft, case)
+        _go_on(draft, case)
 
 
-def _ask_clearance(draft: Draft, case: Case) -> None:
-    """Judge, and ask payments; the same denial is recorded once, not at every tick."""
+def _go_on(draft: Draft, case: Case) -> None:
+    """Judge, and ask for a permit, then payments; the same denial is recorded once, not at every
+    tick."""
     facts = facts_of_case(draft, case)
     judged = _judged(draft, "before_clearance", case.case_id, case.usage_point, facts)
     denied_by = _denied_by(judged)
     if denied_by and denied_by == case.denied_by:
+        return
+    if judged.allowed and not is_held(draft, case):
+        seek(draft, case)
         return
     draft.note(judged)
     if not judged.allowed:
@@ -408,7 +414,7 @@ def _money_releases(draft: Draft, hold: Hold) -> bool:
 
 
 def recheck(draft: Draft) -> None:
-    """The agreement changed: a command that would not be issued now must not be sent either."""
+    """Facts changed: a command that would not be issued now must not be sent either."""
     for case in draft.cases():
         point = draft.point(case.usage_point)
         command = point.under_way

@@ -13,6 +13,8 @@ from services.control.state import Account, Shared, evolve
 
 PURE_MODULES: tuple[str, ...] = (
     "services.control.cases",
+    "services.control.correction_events",
+    "services.control.corrections",
     "services.control.decide",
     "services.control.draft",
     "services.control.events",
@@ -22,10 +24,14 @@ PURE_MODULES: tuple[str, ...] = (
     "services.control.instant",
     "services.control.interlocks",
     "services.control.interlocks_debt",
+    "services.control.interlocks_disputes",
     "services.control.interlocks_notice",
     "services.control.interlocks_people",
     "services.control.interlocks_point",
     "services.control.interlocks_time",
+    "services.control.permit_events",
+    "services.control.permit_requests",
+    "services.control.permits",
     "services.control.policy",
     "services.control.reactions",
     "services.control.state",
@@ -36,6 +42,7 @@ PURE_MODULES: tuple[str, ...] = (
 WRITTEN: tuple[str, ...] = (
     "control.clearances",
     "control.commands",
+    "control.permit_requests",
     "control.reconnections",
 )
 """Topics besides its own that control writes to."""
@@ -51,6 +58,8 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
             "control.requests",
             "payments.events",
             "ingest.switching",
+            "control.permit_answers",
+            "metrology.findings",
             "customers.agreements",
             "calendar",
         ),

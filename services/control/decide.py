@@ -3,6 +3,8 @@
     control.requests     people ask                 -> cases, notices, approvals, holds, locks
     payments.events      money, debts, clearances   -> commands, cancellations, released holds
     ingest.switching     what relays did            -> ends of commands and cases, tickets
+    control.permit_answers  the limit stage answers -> clearances asked
+    metrology.findings   corrections                -> what the interlocks look at
     customers.agreements terms, points, openings    -> what the interlocks look at
     calendar             time                       -> clearances asked, expired cases
 
@@ -16,10 +18,12 @@ from collections.abc import Callable, Sequence
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
-from services.control import cases, holds
+from services.control import cases, holds, permits
+from services.control.corrections import CorrectionDecided, CorrectionProposed, on_correction
 from services.control.draft import Draft
 from services.control.events import RequestMade, RequestRejected, RequestTaken
 from services.control.instant import plus
+from services.control.permit_events import PermitRefused, PermitReserved
 from services.control.policy import DEFAULT_POLICY, Policy
 from services.control.reactions import (
     AccountOpened,
@@ -45,6 +49,7 @@ ACTIONS: dict[str, tuple[Step, tuple[str, ...]]] = {
     "serve_notice": (cases.serve_notice, ("server",)),
     "serve_final_notice": (cases.serve_final_notice, ("server",)),
     "approve": (cases.approve, ("reviewer", "unit_head")),
+    "approve_over_cap": (permits.approve_over_cap, permits.OVER_CAP_ROLES),
     "refuse": (cases.refuse, ("reviewer", "unit_head")),
     "cancel": (cases.cancel, ("requester", "reviewer", "unit_head")),
     "place_hold": (holds.place_hold, ("requester", "reviewer", "unit_head", "server")),
@@ -75,10 +80,14 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             cases.on_refused(draft, refused.clearance_id, refused.fence_offset, refused.open_fen)
         case ClearanceWithdrawn():
             cases.on_withdrawn(draft, item.body.clearance_id)
+        case PermitReserved() | PermitRefused():
+            permits.on_answered(draft, item.body)
         case PaymentCaptured():
             cases.on_captured(draft)
         case SwitchingReported():
             on_report(draft, item.body)
+        case CorrectionProposed() | CorrectionDecided():
+            on_correction(draft, item.body)
         case AgreementPublished():
             _on_agreement(draft, item.body)
         case AccountOpened():

@@ -14,9 +14,11 @@ from libs.events.core import Emit
 from services.control.events import CaseClosed, FieldTicketOpened, HoldReleased
 from services.control.identifiers import ticket_id_of
 from services.control.instant import local_day
+from services.control.permit_events import PermitEnded
 from services.control.policy import Policy
 from services.control.state import Account, Case, Hold, Point, evolve
 
+PERMIT_REQUESTS = "control.permit_requests"
 MONEY_REASONS = ("arrears", "prepaid_balance")
 """Holds that money releases."""
 
@@ -90,7 +92,10 @@ class Draft:
         )
 
     def close_case(self, case_id: str, usage_point: str, outcome: str, reason: str) -> None:
-        """A case ends, or says how it went on."""
+        """A case ends, or says how it went on. A permit that it did not use goes back."""
+        case = self.account.cases.get(case_id)
+        if case is not None and case.permit is not None and case.permit.is_out:
+            self.end_permit(case, "returned")
         self.note(
             CaseClosed(
                 case_id=case_id,
@@ -101,6 +106,21 @@ class Draft:
                 reason=reason,
             )
         )
+
+    def end_permit(self, case: Case, how: str, command_id: str = "") -> None:
+        """The permit of a case is used, or returned; the limit stage is told."""
+        permit = case.permit
+        assert permit is not None, case
+        ended = PermitEnded(
+            permit_id=permit.permit_id,
+            area=permit.area,
+            account_no=self.key,
+            case_id=case.case_id,
+            how=how,
+            command_id=command_id,
+            ended_at=self.at,
+        )
+        self.send(ended, PERMIT_REQUESTS, permit.area)
 
     def cases(self) -> list[Case]:
         """The open cases in a fixed order."""

@@ -32,12 +32,12 @@ HOLD_REASONS = (
 class RequestMade:
     """A person asks for something (control.requests, by account).
 
-    action: request_disconnect, serve_notice, serve_final_notice, approve, refuse, place_hold,
-    release_hold, cancel, lock_point, unlock_point; role: as authenticated by the edge (requester,
-    reviewer, unit_head, server); case_id: of an open case, "" for a new one; details: what the
-    action needs (channel, recipient, evidence, served_at, invoices, reason, window_from_at, ...);
-    unit: the person's organisational unit as authenticated ("" none), which owns the holds that
-    person places.
+    action: request_disconnect, serve_notice, serve_final_notice, approve, approve_over_cap,
+    refuse, place_hold, release_hold, cancel, lock_point, unlock_point; role: as authenticated by
+    the edge (requester, reviewer, unit_head, server); case_id: of an open case, "" for a new one;
+    details: what the action needs (channel, recipient, evidence, served_at, invoices, reason,
+    window_from_at, ...); unit: the person's organisational unit as authenticated ("" none), which
+    owns the holds that person places.
     """
 
     request_id: str

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from libs.events.errors import BadInput
 from services.control.events import InterlockVerdict, PointNoted
 from services.control.policy import TERMS, Policy
-from services.control.state import Clearance, Debt
+from services.control.state import Clearance, Debt, Permit
 
 UNKNOWN = "unknown"
 
@@ -61,6 +61,8 @@ class Facts:
     locks: tuple[str, ...] = (UNKNOWN,)
     under_way: str = UNKNOWN
     clearance: Clearance | None = None
+    permit: Permit | None = None
+    corrections: tuple[str, ...] = (UNKNOWN,)
 
 
 Finding = tuple[str, str]

@@ -43,6 +43,11 @@ def clearance_id_of(case_id: str, number: int) -> str:
     return f"{case_id}.clearance{number}"
 
 
+def permit_id_of(case_id: str, number: int) -> str:
+    """The id of the `number`-th permit asked for a case."""
+    return f"{case_id}.permit{number}"
+
+
 def ticket_id_of(account_no: str, number: int) -> str:
     """The id of the `number`-th field ticket of an account."""
     return f"{account_no}.ticket{number}"

@@ -50,6 +50,11 @@ def plus(at: str, seconds: int) -> str:
     return later.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def hour_of(at: str) -> str:
+    """The instant at which the hour of the clock began (UTC)."""
+    return parse_instant(at, "at").strftime("%Y-%m-%dT%H:00:00Z")
+
+
 def seconds_between(from_at: str, to_at: str, field: str = "at") -> int:
     """Whole seconds from one instant to another, negative when `to_at` is earlier."""
     return (parse_instant(to_at, field) - parse_instant(from_at, field)) // _SECOND

@@ -3,7 +3,8 @@
 Default deny: what is not known, not parseable or not positively right does not allow. Each verdict
 names what it looked at, so that the record proves itself. All interlocks of a stage are judged even
 when one denies, and a stage allows only when every one of them does. The interlocks stand by their
-subject in interlocks_debt, _notice, _time, _people and _point; what they look at in facts.py.
+subject in interlocks_debt, _disputes, _notice, _time, _people and _point; what they look at is in
+facts.py.
 
     judge(BEFORE_COMMAND, facts, policy)    (InterlockVerdict(name="debt_still_open", ...), ...)
 """
@@ -18,6 +19,7 @@ from services.control.interlocks_debt import (
     debt_old_enough,
     debt_still_open,
 )
+from services.control.interlocks_disputes import no_correction_open
 from services.control.interlocks_notice import (
     final_notice,
     notice_not_expired,
@@ -31,6 +33,7 @@ from services.control.interlocks_point import (
     no_other_case,
     nobody_locked,
     not_cut_already,
+    permit_reserved,
     point_matches,
     switching_method_remote,
 )
@@ -40,6 +43,7 @@ from services.control.policy import Policy
 REQUEST: tuple[Interlock, ...] = (
     debt_still_open,
     debt_old_enough,
+    no_correction_open,
     not_protected,
     point_matches,
     not_cut_already,
@@ -53,6 +57,7 @@ BEFORE_CLEARANCE: tuple[Interlock, ...] = (
     debt_still_open,
     debt_old_enough,
     debt_is_the_noticed_one,
+    no_correction_open,
     notice_served,
     notice_period,
     notice_not_expired,
@@ -67,6 +72,7 @@ BEFORE_CLEARANCE: tuple[Interlock, ...] = (
 )
 BEFORE_COMMAND: tuple[Interlock, ...] = (
     *BEFORE_CLEARANCE,
+    permit_reserved,
     clearance_fresh,
     switching_method_remote,
 )
@@ -86,8 +92,8 @@ STAGES: dict[str, tuple[Interlock, ...]] = {
 }
 """Which interlocks are judged when. Nothing is switched on any other list."""
 
-AFTER_A_CHANGE: tuple[Interlock, ...] = (not_protected, point_matches)
-"""What is judged once more when the agreement changes while a command is under way."""
+AFTER_A_CHANGE: tuple[Interlock, ...] = (not_protected, point_matches, no_correction_open)
+"""What is judged once more when these facts change while a command is under way."""
 
 
 def judge(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from services.control.facts import Facts, Finding, interlock, listed
-from services.control.instant import local_day
+from services.control.instant import hour_of, local_day
 from services.control.policy import Policy
+from services.control.state import RESERVED
 
 
 @interlock(
@@ -53,6 +54,32 @@ def switching_method_remote(facts: Facts, policy: Policy) -> Finding:
     allowed = policy.methods_of(point.voltage_class)
     looked_at = f"{point.switching_method} at {point.voltage_class}, allowed {listed(allowed)}"
     problem = "" if point.switching_method in allowed else "no remote method"
+    return looked_at, problem
+
+
+@interlock(
+    reads=("now_at", "point", "permit"),
+    rule="DESIGN 4: the cap on cut-offs per hour and area",
+    zh="台区本小时停电名额已取得",
+    en="the area lets one more be cut this hour",
+)
+def permit_reserved(facts: Facts, policy: Policy) -> Finding:
+    """The limit stage reserved a permit of the point's area for this hour of the clock."""
+    area = facts.point.area if facts.point is not None else ""
+    permit = facts.permit
+    if permit is None:
+        return f"area {area or 'unknown'}: no permit", "no permit was asked for"
+    looked_at = (
+        f"area {area or 'unknown'}: permit {permit.permit_id} of {permit.area or 'no area'}, "
+        f"{permit.answer or 'asked'}, hour {permit.hour_at or '?'}, now {facts.now_at}"
+    )
+    problem = ""
+    if permit.answer != RESERVED:
+        problem = f"the permit is not reserved: {permit.reason or permit.answer or 'no answer'}"
+    elif not area or permit.area != area:
+        problem = "the permit is not of the area where the point is"
+    elif permit.hour_at != hour_of(facts.now_at):
+        problem = "the permit is not for this hour"
     return looked_at, problem
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from services.control.correction_events import PROPOSED, CorrectionNoted
 from services.control.events import (
     AccountNoted,
     ApprovalGiven,
@@ -37,11 +38,13 @@ from services.control.events import (
     SwitchingNoted,
     TermsNoted,
 )
+from services.control.permit_events import OverCapApproved, PermitAsked, PermitEnded, PermitNoted
 
 REQUESTS_KEPT = 64
 """A request id is recognised as repeated among so many later ones of its account."""
 
 OPEN = "open"
+RESERVED, REFUSED = "reserved", "refused"
 UNFINISHED = ("", "unknown")
 """Outcomes of a command that is under way: nothing heard yet, or nothing certain."""
 
@@ -129,8 +132,26 @@ class Clearance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """The last permit of a case, for the hour from hour_at on. answer: "" asked, reserved, refused
+    (for `reason`), used, returned."""
+
+    permit_id: str
+    area: str
+    answer: str = ""
+    hour_at: str = ""
+    reason: str = ""
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the limit stage counts it, or may do so when it reads what was asked."""
+        return self.answer in ("", RESERVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A disconnection for arrears under way. noticed: what the written notice names."""
+    """A disconnection for arrears under way. noticed: what the written notice names; over_cap_by:
+    who approved it above the cap of its area."""
 
     case_id: str
     usage_point: str
@@ -152,6 +173,9 @@ class Case:
     approved_at: str = ""
     clearance: Clearance | None = None
     clearance_count: int = 0
+    permit: Permit | None = None
+    permit_count: int = 0
+    over_cap_by: str = ""
     denied_by: tuple[str, ...] = ()
 
     @property
@@ -162,7 +186,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account. arrears_known: payments said something about it."""
+    """One account. arrears_known: payments said something about it; corrections: cases of metrology
+    that wait for their decision."""
 
     version: int = 0
     terms: tuple[TermsNoted, ...] = ()
@@ -175,6 +200,7 @@ class Account:
     requests: tuple[str, ...] = ()
     openings: tuple[str, ...] = ()
     ticket_count: int = 0
+    corrections: tuple[str, ...] = ()
 
     def point(self, usage_point: str) -> Point:
         """A point, an empty one when nothing is known of it."""
@@ -203,6 +229,10 @@ def evolve(state: Account | None, event: Any) -> Account:
             return replace(account, requests=kept)
         case AccountNoted():
             return _note_account(account, event)
+        case CorrectionNoted():
+            left = tuple(name for name in account.corrections if name != event.case_id)
+            opened = (event.case_id,) if event.state == PROPOSED else ()
+            return replace(account, corrections=(*left, *opened))
         case OpeningNoted():
             return replace(account, openings=(*account.openings, event.opening_id))
         case ArrearsNoted():
@@ -221,10 +251,12 @@ def evolve(state: Account | None, event: Any) -> Account:
         case CaseOpened():
             return _with_case(account, _open_case(event))
         case CaseClosed():
-            left = {name: case for name, case in account.cases.items() if name != event.case_id}
-            return replace(account, cases=left)
+            cases = {name: case for name, case in account.cases.items() if name != event.case_id}
+            return replace(account, cases=cases)
         case NoticeIssued() | NoticeServed() | ApprovalGiven() | ClearanceAsked():
             return _with_case(account, _evolve_case(account.cases[event.case_id], event))
+        case PermitAsked() | PermitNoted() | PermitEnded() | OverCapApproved():
+            return _with_case(account, _evolve_permit(account.cases[event.case_id], event))
         case _:
             return _evolve_closed_or_open(account, event)
 
@@ -408,6 +440,24 @@ def _evolve_case(
         case _:
             denied = tuple(verdict.name for verdict in event.verdicts if not verdict.allows)
             return replace(case, denied_by=denied)
+
+
+def _evolve_permit(
+    case: Case, event: PermitAsked | PermitNoted | PermitEnded | OverCapApproved
+) -> Case:
+    if isinstance(event, PermitAsked):
+        asked = Permit(permit_id=event.permit_id, area=event.area)
+        return replace(case, permit=asked, permit_count=case.permit_count + 1)
+    if isinstance(event, OverCapApproved):
+        # What was refused does not stand any more: the case asks again as an approved one.
+        return replace(case, permit=None, over_cap_by=event.person)
+    known = case.permit
+    assert known is not None, event
+    assert known.permit_id == event.permit_id, event
+    if isinstance(event, PermitEnded):
+        return replace(case, permit=replace(known, answer=event.how))
+    told = replace(known, answer=event.answer, hour_at=event.hour_at, reason=event.reason)
+    return replace(case, permit=told)
 
 
 def _note_clearance(case: Case, event: ClearanceNoted) -> Case:

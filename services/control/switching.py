@@ -26,7 +26,7 @@ from services.control.instant import epoch_seconds, plus
 from services.control.interlocks import BEFORE_COMMAND, RECONNECT, allows, judge
 from services.control.policy import CLOSE_ACTIONS
 from services.control.reactions import SwitchingReported
-from services.control.state import OPEN, Case, Clearance, Command, Point
+from services.control.state import OPEN, RESERVED, Case, Clearance, Command, Point
 
 COMMANDS, RECONNECTIONS = "control.commands", "control.reconnections"
 """A close goes on a topic of its own, where the executor takes it before all that waits."""
@@ -56,6 +56,7 @@ def facts_of_point(draft: Draft, point: Point) -> Facts:
         cut=point.cut,
         holds=tuple(f"{hold.reason} of {hold.owner}" for hold in point.holds),
         locks=point.locks,
+        corrections=account.corrections,
         under_way=command.command_id if command is not None else "",
     )
 
@@ -78,6 +79,7 @@ def facts_of_case(draft: Draft, case: Case) -> Facts:
         case_meter_no=case.meter_no,
         case_installed_at=case.installed_from_at,
         clearance=case.clearance,
+        permit=case.permit,
     )
 
 
@@ -120,6 +122,7 @@ def issue_open(draft: Draft, case: Case, judged: InterlocksJudged) -> None:
         priority=OPEN_PRIORITY,
     )
     draft.send(command, COMMANDS, case.usage_point)
+    draft.end_permit(case, "used", command.command_id)
 
 
 def _assert_chain(case: Case, judged: InterlocksJudged) -> Clearance:
@@ -132,6 +135,8 @@ def _assert_chain(case: Case, judged: InterlocksJudged) -> Clearance:
     assert len(people - {""}) == 3, case
     assert case.served_at, case
     assert case.final_served_at, case
+    assert case.permit is not None, case
+    assert case.permit.answer == RESERVED, case
     clearance = case.clearance
     assert clearance is not None, case
     assert clearance.answer == "granted", case

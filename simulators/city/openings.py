@@ -1,4 +1,4 @@
-"""The opening positions of the four who owe: an old debt each, with matching control totals."""
+"""The opening positions of those who owe: an old debt each, with matching control totals."""
 
 from __future__ import annotations
 

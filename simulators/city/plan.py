@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab, late_fees, voltages
+from simulators.city import behind, edits, lab, late_fees, mass_cut, voltages
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -433,6 +433,7 @@ STORIES: tuple[Callable[[Plan, date], None], ...] = (
     voltages.on_day,
     Plan.on_desk,
     Plan.on_switching,
+    mass_cut.on_day,
     Plan.on_lab,
     Plan.on_payers,
     Plan.on_kills,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from simulators.city import mass_cut
 from simulators.city.people import (
     FIRST_ON,
     IMPORT_RATES,
@@ -319,6 +320,7 @@ RESIDENTS: tuple[tuple[int, Settle], ...] = (
     (6, _add_shop),
     (4, _add_factory),
     (1, _add_sdm630),
+    (len(mass_cut.ROLES), mass_cut.settle),
 )
 """How many of each kind, in the order of their account numbers. Who comes later is added at the
 end: numbers and loads of the others then stay."""

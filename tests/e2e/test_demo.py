@@ -45,6 +45,7 @@ SETTLED = frozenset(
         "SIGKILLs",
         "concentrator",
         "recovered profile",
+        "mass cut-off",
     }
 )
 """What must be settled by the last day of the short form."""
@@ -68,6 +69,7 @@ POISONED = (
     "payments.notices",
     "control.requests",
     "control.commands",
+    "control.permit_requests",
     "metrology.bench",
 )
 """One input of every core gets bytes that are no event."""

@@ -26,7 +26,7 @@ from services.payments.reactions import InvoiceIssued
 from simulators.gateways.callbacks import Payment, Twist, build
 from simulators.gateways.keys import generate_keys, load_keys
 from tests.integration.town import INSTALLED_AT, Town, opened_town, own_kafka
-from tests.simulation.test_control import published
+from tests.simulation.told import published
 from tests.unit.control.samples import FINAL, IN_WINDOW, SERVED, START, WINDOW_FROM, service
 
 __all__ = ["own_kafka"]
@@ -35,7 +35,7 @@ PAYER, NEIGHBOUR = "1000000042", "1000000043"
 METERS = {PAYER: "000000000042", NEIGHBOUR: "000000000043"}
 OWED_FEN = 12_000
 PAID_AT = "2026-03-03T02:00:00Z"
-CORES = ("control", "payments", "ingest.effect")
+CORES = ("control", "control.limits", "payments", "ingest.effect")
 RETRY_S = 360
 """Longer than control waits before it asks for a clearance again."""
 
@@ -184,7 +184,7 @@ def ask_in_vain(office: Office) -> None:
     office.ask("serve_final_notice", "server", **service(FINAL))
     for number, at in enumerate((IN_WINDOW, plus(IN_WINDOW, RETRY_S)), start=1):
         office.tick(at)
-        town.settle("control", "ingest.effect")
+        town.settle("control", "control.limits", "ingest.effect")
         for account in METERS:
             assert len(office.told("clearance_asked", account)) == number
     assert office.decided("payment_captured", PAYER) == []
@@ -198,12 +198,12 @@ def ask_in_vain(office: Office) -> None:
 def cut_the_neighbour(office: Office) -> None:
     """Without a payment the same case reaches clearance, command and an open relay."""
     town = office.town
-    town.settle("payments", "control")
+    town.settle("payments", "control", "control.limits")
     while not office.told("command_issued", NEIGHBOUR):
         # The answers may have come when their minutes were over: control asks again.
         office.tick(plus(office.now_at, RETRY_S))
         assert office.now_at < plus(IN_WINDOW, 3 * 3600), "the window ends"
-        town.settle("payments", "control")
+        town.settle("payments", "control", "control.limits")
     (command,) = office.told("command_issued", NEIGHBOUR)
     granted = {body["clearance_id"] for body in office.decided("clearance_granted", NEIGHBOUR)}
     assert command["clearance_id"] in granted

@@ -23,14 +23,16 @@ from services.control import events as control
 from services.control.core import WRITTEN as CONTROL_WRITTEN
 from services.control.core import make_core as make_control
 from services.control.instant import plus
+from services.control.limits.core import WRITTEN as LIMITS_WRITTEN
+from services.control.limits.core import make_core as make_limits
 from services.control.reactions import SwitchingReported
 from services.payments import events as payments
 from services.payments.core import WRITTEN as PAYMENTS_WRITTEN
 from services.payments.core import make_core as make_payments
 from services.payments.reactions import InvoiceIssued
 from services.wiring import on_table
-from tests.simulation.test_control import published
 from tests.simulation.test_payments import outside
+from tests.simulation.told import published
 from tests.unit.control.samples import (
     FINAL,
     IN_WINDOW,
@@ -52,8 +54,12 @@ SLEEPS = ("poll.after", "commit.before", "commit.appended", "commit.offsets", "c
 """Where the payments worker that becomes a zombie stops."""
 SEEN: Counter[str] = Counter()
 """How often what happened, over all histories."""
-COMMANDS = tuple(topic for topic in CONTROL_WRITTEN if topic != "control.clearances")
-WRITTEN = {"payments": PAYMENTS_WRITTEN, "control": CONTROL_WRITTEN}
+COMMANDS = ("control.commands", "control.reconnections")
+WRITTEN = {
+    "payments": PAYMENTS_WRITTEN,
+    "control": CONTROL_WRITTEN,
+    "control.limits": LIMITS_WRITTEN,
+}
 
 
 class Town:
@@ -63,8 +69,9 @@ class Town:
         self.cores: dict[str, Core] = {
             "payments": on_table(make_payments("sim"), PARTITIONS),
             "control": on_table(make_control("sim"), PARTITIONS),
+            "control.limits": on_table(make_limits("sim"), PARTITIONS),
         }
-        topics = {*PAYMENTS_WRITTEN, *CONTROL_WRITTEN}
+        topics = {*PAYMENTS_WRITTEN, *CONTROL_WRITTEN, *LIMITS_WRITTEN}
         self.sim = Simulation(
             seed, tuple(self.cores.values()), partitions=PARTITIONS, topics=tuple(topics)
         )

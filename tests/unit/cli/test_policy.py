@@ -33,6 +33,7 @@ OTHER = {
     "ingest.effect": "clock_margin_min: 1",
     "validation": "grace_min: 600",
     "metrology": "notice_days: 45",
+    "control.limits": "opens_per_hour: 5",
     "validation.areas": "rules: {area_most_e2_pct: 900}",
 }
 """A policy for each core that is not its default."""
@@ -183,7 +184,7 @@ RULES = "validation: {rule_book: {id: east, rules: {"
             "validation: {rule_book: {rules: {spike: {severity: warn}}}}",
             "validation.rule_book.id: these are other rules than default.v1 (give your rule set",
         ),
-        ("- control", "it has no sections (begin with a section: one of control, payments"),
+        ("- control", "it has no sections (begin with a section: one of control, control.limits"),
         ("control: {overdue_days: 3, overdue_days: 4}", "'overdue_days' is given twice"),
         ("a: &a {}\ncontrol: *a", "aliases are not used here"),
         ("? [a]\n: 1", "a name must be a word"),

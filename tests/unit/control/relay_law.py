@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from services.control import correction_events as c
 from services.control import events as e
+from services.control import permit_events as p
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -37,6 +39,8 @@ MUST_BE_JUDGED = {
     "point_matches",
     "not_cut_already",
     "no_case_unknown",
+    "permit_reserved",
+    "no_correction_open",
     "clearance_fresh",
     "switching_method_remote",
 }
@@ -75,6 +79,20 @@ class CaseRecord:
     closed: str = ""
 
 
+@dataclass
+class PermitRecord:
+    """What the record says about a permit."""
+
+    asked: p.PermitAsked
+    noted: p.PermitNoted | None = None
+    ended: str = ""
+
+    def is_out(self, case_id: str) -> bool:
+        """Whether it is a case's, and neither refused nor ended."""
+        refused = self.noted is not None and self.noted.answer == "refused"
+        return self.asked.case_id == case_id and not refused and not self.ended
+
+
 class RelayLaw:
     """The record of one account, and the law it must obey."""
 
@@ -86,6 +104,9 @@ class RelayLaw:
         self.judged: e.InterlocksJudged | None = None
         self.clearances: dict[str, e.ClearanceNoted] = {}
         self.asked: dict[str, e.ClearanceAsked] = {}
+        self.permits: dict[str, PermitRecord] = {}
+        self.corrections: set[str] = set()
+        self.unused: e.CommandIssued | None = None
         self.previous: Any = None
         self.released: list[e.HoldReleased] = []
         self.opened_count = 0
@@ -99,6 +120,10 @@ class RelayLaw:
             case e.ArrearsNoted():
                 rows = zip(event.invoice_nos, event.open_fen, event.due_on, strict=True)
                 self.debts = {number: (fen, due) for number, fen, due in rows}
+            case c.CorrectionNoted(state="proposed"):
+                self.corrections.add(event.case_id)
+            case c.CorrectionNoted():
+                self.corrections.remove(event.case_id)
             case e.CaseOpened():
                 assert event.case_id not in self.cases
                 self.cases[event.case_id] = CaseRecord(event)
@@ -121,9 +146,43 @@ class RelayLaw:
                 self._clearance(event)
             case e.CaseClosed():
                 self.cases[event.case_id].closed = event.outcome
+            case p.PermitAsked() | p.PermitNoted() | p.PermitEnded() | p.OverCapApproved():
+                self._permit(event)
             case _:
                 self._point_event(event)
+        assert self.unused is None or event is self.unused, "a command on no permit"
         self.previous = event
+
+    def _permit(self, event: Any) -> None:
+        """Asked for once, answered once, ended once; used for the command just issued."""
+        if isinstance(event, p.OverCapApproved):
+            case = self.cases[event.case_id]
+            people = {case.opened.requested_by, *(a.person for a in case.approvals.values())}
+            known = {person.strip().lower() for person in people}
+            assert event.person.strip().lower() not in known, "one of the case's people"
+            return
+        if isinstance(event, p.PermitAsked):
+            assert event.permit_id not in self.permits
+            assert not [each for each in self.permits.values() if each.is_out(event.case_id)]
+            self.permits[event.permit_id] = PermitRecord(event)
+            return
+        permit = self.permits[event.permit_id]
+        assert not permit.ended, "ended twice"
+        if isinstance(event, p.PermitNoted):
+            assert permit.noted is None, "answered twice"
+            permit.noted = event
+            assert event.answer == "refused" or permit.asked.area
+            return
+        permit.ended = event.how
+        assert event.area == permit.asked.area
+        if event.how == "used":
+            assert self.unused is not None, "used for nothing"
+            assert permit.noted is not None, "used without an answer"
+            assert permit.noted.answer == "reserved"
+            assert permit.noted.hour_at[:13] == self.unused.issued_at[:13], "another hour"
+            assert event.command_id == self.unused.command_id
+            assert event.case_id == self.unused.case_id
+            self.unused = None
 
     def _served(self, event: e.NoticeServed) -> None:
         case = self.cases[event.case_id]
@@ -223,6 +282,7 @@ class RelayLaw:
         case = self.cases[command.case_id]
         now = instant(command.issued_at)
         assert not case.closed, "its case was closed"
+        assert not self.corrections, "a correction is open"
         assert command.usage_point == case.opened.usage_point
         assert self.judged is not None
         assert self.judged.stage == "before_command"
@@ -237,6 +297,7 @@ class RelayLaw:
         self._debt(case, now)
         self._notices(case, command, category, now)
         self._grant(case, command)
+        self.unused = command
 
     def _people(self, case: CaseRecord, command: e.CommandIssued) -> None:
         people = [

@@ -13,7 +13,16 @@ from typing import Any, TypeVar
 from libs.events.core import Core, Item, Tick
 from libs.events.fold import Fold
 from services.control.core import make_core
+from services.control.corrections import CorrectionDecided, CorrectionProposed
 from services.control.events import CommandIssued, RequestMade
+from services.control.instant import hour_of
+from services.control.permit_events import (
+    PermitAsked,
+    PermitEnded,
+    PermitNoted,
+    PermitRefused,
+    PermitReserved,
+)
 from services.control.reactions import (
     AccountOverdue,
     AgreementPublished,
@@ -49,7 +58,12 @@ TOPICS = {
     Tick: "calendar",
     SwitchingReported: "ingest.switching",
     AgreementPublished: "customers.agreements",
+    PermitReserved: "control.permit_answers",
+    CorrectionProposed: "metrology.findings",
+    CorrectionDecided: "metrology.findings",
+    PermitRefused: "control.permit_answers",
 }
+PERMITS = (PermitAsked, PermitNoted, PermitEnded)
 
 
 def agreement(**changes: Any) -> AgreementPublished:
@@ -171,9 +185,15 @@ def captured() -> PaymentCaptured:
 
 
 class Desk:
-    """One account at one core: give it inputs, look at what was decided."""
+    """One account at one core: give it inputs, look at what was decided.
 
-    def __init__(self, core: Core | None = None, at: str = START) -> None:
+    The limit stage is played here: it gives every permit at once, unless `cap` is False. What is
+    said to it and by it is in `permits`, and not in `outgoing` or what `names` lists.
+    """
+
+    def __init__(self, core: Core | None = None, at: str = START, *, cap: bool = True) -> None:
+        self.cap = cap
+        self.permits: list[PermitAsked | PermitEnded] = []
         self.core = core or make_core()
         self.fold = Fold(self.core, 0)
         self.fold.as_of = at
@@ -191,6 +211,15 @@ class Desk:
     def give(self, body: Any) -> list[Any]:
         """Decide one input; the own events that follow."""
         self.last = body
+        said = len(self.permits)
+        noted = self._decide(body)
+        if self.cap:
+            for asked in self.permits[said:]:
+                if isinstance(asked, PermitAsked):
+                    noted += self._decide(reserved(asked.permit_id, hour_of(self.fold.as_of)))
+        return noted
+
+    def _decide(self, body: Any) -> list[Any]:
         if isinstance(body, Tick):
             self.fold.as_of = max(self.fold.as_of, body.at)
         topic = TOPICS.get(type(body), "payments.events")
@@ -199,7 +228,9 @@ class Desk:
         noted: list[Any] = []
         for key in self.core.concerned(self.fold, item):
             for emit in self.core.decide(self.fold, key, item):
-                if emit.topic:
+                if emit.topic == "control.permit_requests":
+                    self.permits.append(emit.body)
+                elif emit.topic:
                     self.outgoing.append((emit.topic, emit.key, emit.body))
                 else:
                     self.fold.apply(key, emit.body)
@@ -329,5 +360,37 @@ def service(served_at: str) -> dict[str, str]:
 
 
 def names(events: list[Any]) -> list[str]:
-    """The kinds of events, in order."""
-    return [type(event).__name__ for event in events]
+    """The kinds of events, in order, without those about permits."""
+    return [type(event).__name__ for event in events if not isinstance(event, PERMITS)]
+
+
+def reserved(permit_id: str, hour_at: str, count: int = 1) -> PermitReserved:
+    """The limit stage gives a permit."""
+    return PermitReserved(
+        permit_id=permit_id,
+        account_no=ACCOUNT,
+        case_id=permit_id.rpartition(".")[0],
+        hour_at=hour_at,
+        cap=3,
+        count=count,
+    )
+
+
+def corrected(decision: str = "", case_id: str = "r7/P1") -> CorrectionProposed | CorrectionDecided:
+    """Metrology proposes to correct the account's usage, or says what a person decided."""
+    told = {"case_id": case_id, "account_no": ACCOUNT, "usage_point": POINT}
+    if decision:
+        return CorrectionDecided(decision=decision, **told)
+    return CorrectionProposed(**told)
+
+
+def capped(permit_id: str, hour_at: str) -> PermitRefused:
+    """The limit stage refuses a permit: the area has three in this hour."""
+    return PermitRefused(
+        permit_id=permit_id,
+        account_no=ACCOUNT,
+        case_id=permit_id.rpartition(".")[0],
+        hour_at=hour_at,
+        cap=3,
+        count=3,
+    )

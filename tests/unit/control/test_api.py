@@ -153,6 +153,7 @@ def test_a_case_is_asked_for(office: Office) -> None:
         ("chen", "final-notice-served", SERVED, "serve_final_notice"),
         ("li", "approve", None, "approve"),
         ("zhao", "approve", None, "approve"),
+        ("zhao", "approve-over-cap", {"reason": "a dangerous line"}, "approve_over_cap"),
         ("li", "refuse", {"reason": "no"}, "refuse"),
         ("wang", "cancel", {"reason": "paid"}, "cancel"),
     ],
@@ -190,6 +191,7 @@ ROUTES = {
     f"/cases/{CASE}/notice-served": (SERVED, {"chen"}),
     f"/cases/{CASE}/final-notice-served": (SERVED, {"chen"}),
     f"/cases/{CASE}/approve": (None, {"li", "zhao"}),
+    f"/cases/{CASE}/approve-over-cap": ({"reason": "no"}, {"zhao"}),
     f"/cases/{CASE}/refuse": ({"reason": "no"}, {"li", "zhao"}),
     f"/cases/{CASE}/cancel": ({"reason": "no"}, {"wang", "li", "zhao"}),
     "/holds": (

@@ -1,8 +1,8 @@
 """The relay opens in one corner only: wrong inputs in any mixture, decided by the core itself.
 
-Sixteen inputs, one for each interlock of an open command, each right or wrong. Every mixture of the
-fourteen that no other input contains, 16,384 in all, and each of the sixteen alone and in pairs, is
-decided at the moment when payments grant; only the one with everything right may command. Each
+Eighteen inputs, one for each interlock of an open command, each right or wrong. Every mixture of
+fourteen that no other input contains, 16,384 in all, and each of the eighteen alone and in pairs,
+is decided at the moment when payments grant; only the one with everything right may command. Each
 wrong input alone is also said by the interlock that is meant to catch it. The product of all that
 the interlocks look at is in test_interlock_corners.py.
 """
@@ -75,6 +75,11 @@ WRONG: dict[str, Change] = {
 WRONG_TOO: dict[str, Change] = {
     "notice_period": lambda a: with_case(a, served_at="2026-03-05T02:00:01Z"),
     "no_case_unknown": lambda a: with_point(a, command=UNDER_WAY),
+    "no_correction_open": lambda a: replace(a, corrections=("r1/P1",)),
+    "permit_reserved": lambda a: with_case(
+        a,
+        permit=replace(case_of(a).permit, hour_at="2026-03-12T01:00:00Z"),  # type: ignore[type-var]
+    ),
 }
 UNDER_WAY = Command(
     command_id="P1.1",
@@ -144,7 +149,7 @@ def test_no_pair_of_wrong_inputs_opens(desk: Desk) -> None:
         for account in (other(one(desk.account)), one(other(desk.account))):
             bodies = decided(account, desk.clearance_id)
             assert not any(isinstance(body, CommandIssued) for body in bodies)
-    assert len(pairs) == 120
+    assert len(pairs) == 153
 
 
 @pytest.mark.parametrize("name", WRONG | WRONG_TOO)

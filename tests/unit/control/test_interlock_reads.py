@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from services.control.facts import Facts, Interlock
 from services.control.policy import DAY_S, DEFAULT_POLICY, TERMS, Policy
 from services.control.state import Debt
-from tests.unit.control.test_interlocks import DEBT, GOOD, GRANT, NAMED, NOW, PLACE
+from tests.unit.control.test_interlocks import DEBT, GOOD, GRANT, NAMED, NOW, PERMIT, PLACE
 
 INTERLOCKS = sorted(NAMED.values(), key=lambda each: each.name)
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -53,6 +53,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
         replace(PLACE, voltage_class="10kv"),
         replace(PLACE, agreement_version=2),
         replace(PLACE, to_on="2026-03-12"),
+        replace(PLACE, area=""),
     ),
     "case_meter_no": ("M1", "M0", ""),
     "case_installed_at": ("2025-01-01T00:00:00Z", "2024-01-01T00:00:00Z", ""),
@@ -69,6 +70,15 @@ VALUES: dict[str, tuple[Any, ...]] = {
         replace(GRANT, invoice_nos=("INV9",)),
         replace(GRANT, valid_until_at=NOW),
     ),
+    "permit": (
+        PERMIT,
+        None,
+        replace(PERMIT, answer="refused", reason="cap"),
+        replace(PERMIT, area="A2"),
+        replace(PERMIT, area=""),
+        replace(PERMIT, hour_at="2026-03-12T01:00:00Z"),
+    ),
+    "corrections": ((), ("r1/P1",), ("unknown",)),
 }
 """Values of each field that are right, wrong in every way that is told apart, and unreadable."""
 

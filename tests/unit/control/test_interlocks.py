@@ -11,7 +11,7 @@ from services.control.events import PointNoted
 from services.control.facts import Facts, Interlock
 from services.control.interlocks import STAGES, allows, judge
 from services.control.policy import DEFAULT_POLICY, Policy
-from services.control.state import Clearance, Debt
+from services.control.state import Clearance, Debt, Permit
 
 NOW = "2026-03-12T02:10:00Z"  # Thursday 10:10 in Shanghai
 DEBT = Debt(invoice_no="INV1", open_fen=12_000, due_on="2026-01-15")
@@ -24,6 +24,7 @@ PLACE = PointNoted(
     agreement_version=3,
     installed_from_at="2025-01-01T00:00:00Z",
     from_on="2025-01-01",
+    area="A1",
 )
 GRANT = Clearance(
     clearance_id="c1",
@@ -32,6 +33,9 @@ GRANT = Clearance(
     answer="granted",
     fence_offset=0,
     valid_until_at="2026-03-12T02:11:00Z",
+)
+PERMIT = Permit(
+    permit_id="c1.permit1", area="A1", answer="reserved", hour_at="2026-03-12T02:00:00Z"
 )
 GOOD = Facts(
     now_at=NOW,
@@ -60,6 +64,8 @@ GOOD = Facts(
     locks=(),
     under_way="",
     clearance=GRANT,
+    permit=PERMIT,
+    corrections=(),
 )
 NAMED: dict[str, Interlock] = {each.name: each for stage in STAGES.values() for each in stage}
 ALL = sorted(NAMED)
@@ -111,6 +117,8 @@ def test_what_is_right_allows(name: str) -> None:
         ("point_matches", {"moved_out_on": "2026-03-13"}),
         ("point_matches", {"case_meter_no": "", "case_installed_at": ""}),
         ("clearance_fresh", {"clearance": replace(GRANT, valid_until_at="2026-03-12T02:10:01Z")}),
+        ("permit_reserved", {"now_at": "2026-03-12T02:00:00Z"}),
+        ("permit_reserved", {"now_at": "2026-03-12T02:59:59Z"}),
         # planned exactly 7 (3) days ahead, and 60
         ("window_plannable", {"now_at": "2026-03-05T02:00:00Z"}),
         ("window_plannable", SHOP | {"now_at": "2026-03-09T02:00:00Z"}),
@@ -221,6 +229,24 @@ def test_the_border_allows(name: str, changes: dict[str, Any]) -> None:
         ("clearance_fresh", {"clearance": replace(GRANT, invoice_nos=())}, "another debt"),
         ("clearance_fresh", {"clearance": replace(GRANT, valid_until_at=NOW)}, "not valid"),
         ("clearance_fresh", {"clearance": replace(GRANT, valid_until_at="")}, "valid_until_at"),
+        ("permit_reserved", {"permit": None}, "no permit was asked"),
+        ("permit_reserved", {"permit": replace(PERMIT, answer="")}, "not reserved: no answer"),
+        (
+            "permit_reserved",
+            {"permit": replace(PERMIT, answer="refused", reason="cap")},
+            "not reserved: cap",
+        ),
+        ("permit_reserved", {"permit": replace(PERMIT, answer="used")}, "not reserved: used"),
+        ("permit_reserved", {"permit": replace(PERMIT, area="A2")}, "not of the area"),
+        (
+            "permit_reserved",
+            {"permit": replace(PERMIT, area=""), "point": replace(PLACE, area="")},
+            "not of the area",
+        ),
+        ("permit_reserved", {"point": None}, "not of the area"),
+        ("permit_reserved", {"now_at": "2026-03-12T03:00:00Z"}, "not for this hour"),
+        ("permit_reserved", {"now_at": "2026-03-12T01:59:59Z"}, "not for this hour"),
+        ("no_correction_open", {"corrections": ("r1/P1",)}, "not decided"),
         ("no_hold_left", {"holds": ("works",)}, "holds are in force"),
         ("nobody_locked", {"locks": ("wu",)}, "locked"),
     ],
@@ -255,5 +281,5 @@ def test_a_stage_allows_only_with_every_verdict_it_needs() -> None:
 
 def test_all_interlocks_of_a_stage_are_judged() -> None:
     said = judge(STAGES["before_command"], Facts(now_at=NOW), DEFAULT_POLICY)
-    assert len(said) == 16
-    assert len({each.name for each in said}) == 16
+    assert len(said) == 18
+    assert len({each.name for each in said}) == 18

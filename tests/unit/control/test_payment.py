@@ -338,7 +338,12 @@ def test_a_relay_that_does_not_move_is_a_ticket_and_ends_the_case(outcome: str) 
 def test_the_core_names_its_modules_and_topics() -> None:
     core = make_core("hash")
     assert core.decider == "hash"
-    assert WRITTEN == ("control.clearances", "control.commands", "control.reconnections")
+    assert WRITTEN == (
+        "control.clearances",
+        "control.commands",
+        "control.permit_requests",
+        "control.reconnections",
+    )
     assert "services.control.interlocks" in PURE_MODULES
     assert core.inputs[0] == "control.requests"
     assert due(Account()) == ""

@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 from libs.events.core import Tick
 from services.control.decide import due
 from services.control.events import CommandIssued
-from services.control.instant import plus
+from services.control.instant import hour_of, plus
+from services.control.permit_events import PermitAsked
 from services.control.state import Account, evolve
 from tests.unit.control.relay_law import RelayLaw
 from tests.unit.control.samples import (
@@ -39,10 +40,13 @@ from tests.unit.control.samples import (
     Desk,
     agreement,
     balance,
+    capped,
     captured,
+    corrected,
     granted,
     overdue,
     refused,
+    reserved,
     service,
     withdrawn,
 )
@@ -139,10 +143,29 @@ class RelayMachine(RuleBasedStateMachine):
         self.debts = {name: row for name, row in self.debts.items() if row[0]}
         self.tell_balance()
 
+    @rule(cap=st.booleans())
+    def the_limit_stage_is_quick_or_slow(self, cap: bool) -> None:
+        self.desk.cap = cap
+
+    @precondition(lambda self: self.desk.permits)
+    @rule(back=st.integers(min_value=0, max_value=2), hours=st.sampled_from([-1, 0, 0, 1]))
+    def the_limit_stage_answers(self, back: int, hours: int) -> None:
+        asked = [body for body in self.desk.permits if isinstance(body, PermitAsked)]
+        permit_id = asked[-1 - min(back, len(asked) - 1)].permit_id
+        hour_at = hour_of(plus(self.desk.fold.as_of, hours * 3600))
+        answer = reserved if self.desk.cap else capped
+        self.give(answer(permit_id, hour_at))
+
+    @rule(decision=st.sampled_from(["", "approved", "approved", "refused"]))
+    def metrology_finds(self, decision: str) -> None:
+        self.give(corrected(decision))
+
     # -- people -----------------------------------------------------------------------------
 
     @rule(
-        action=st.sampled_from(["approve", "refuse", "cancel", "serve_final_notice"]),
+        action=st.sampled_from(
+            ["approve", "approve_over_cap", "refuse", "cancel", "serve_final_notice"]
+        ),
         role=ROLES,
         person=PERSONS,
         unit=UNITS,
@@ -340,6 +363,8 @@ NEEDED = (
     "NoticeIssued",
     "NoticeServed",
     "ApprovalGiven",
+    "PermitAsked",
+    "PermitNoted",
     "ClearanceAsked",
     "ClearanceNoted",
     "HoldPlaced",
@@ -370,6 +395,9 @@ CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ApprovalGiven", {"person": "wang"}),
     ("ClearanceNoted", {"answer": "refused"}),
     ("ClearanceNoted", {"valid_until_at": "2026-03-12T02:10:59Z"}),
+    ("PermitNoted", {"answer": "refused"}),
+    ("PermitNoted", {"hour_at": "2026-03-12T01:00:00Z"}),
+    ("PermitEnded", {"command_id": ""}),
     ("CommandIssued", {"seq": 0}),
     ("CommandIssued", {"meter_no": "M2"}),
     ("CommandIssued", {"agreement_version": 9}),
