@@ -29,6 +29,7 @@ P = TypeVar("P")
 SECTIONS = (
     "control",
     "payments",
+    "payments.settlement",
     "billing",
     "ingest",
     "ingest.effect",

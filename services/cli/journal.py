@@ -27,7 +27,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,8 +53,9 @@ from services.payments.ledger_chain import (
     check_entries,
     line_findings,
 )
+from services.payments.settlement.core import make_core as make_settlement
 
-TOPIC = "payments.events"
+TOPICS = ("payments.events", "payments.settlement")
 NEEDED = (
     "number",
     "posted_on",
@@ -204,10 +205,11 @@ def ledger(file: File, chart: Chart = None, as_json: AsJson = False) -> None:
 
 
 def logged_entries(reader: Reader, partitions: int) -> Iterator[ExportedEntry]:
-    """The entries in the events of payments, as the core wrote them."""
-    codec = Codec(make_core().catalogue)
-    for partition in range(partitions):
-        for record in scan(reader, TOPIC, partition):
+    """The entries in the events of payments and of settlement, as the cores wrote them."""
+    codecs = (Codec(make_core().catalogue), Codec(make_settlement().catalogue))
+    places = product(zip(TOPICS, codecs, strict=True), range(partitions))
+    for (topic, codec), partition in places:
+        for record in scan(reader, topic, partition):
             envelope = envelope_of(record.headers)
             body = codec.decode(envelope.type, record.value) if codec.knows(envelope.type) else None
             entry = getattr(body, "journal", None)

@@ -133,6 +133,13 @@ def on_reversal(draft: Draft, order: ReversalOrdered) -> None:
             reversed_at=draft.at,
         )
     )
+    draft.booked(
+        f"{order.payment_id}/{draft.key}",
+        order.clearing,
+        order.amount_fen,
+        payment_id=order.payment_id,
+        is_taken_back=True,
+    )
     draft.moved("payment_reversed", order.payment_id)
 
 
@@ -160,6 +167,17 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
             clearing=clearing,
             bank_type=notice.references.get("bank_type", ""),
         )
+    )
+    draft.booked(
+        f"{payment_id}/{draft.key}",
+        clearing,
+        notice.amount_fen,
+        payment_id=payment_id,
+        at=notice.occurred_at,
+        source=received.source,
+        order_no=notice.out_trade_no,
+        rrn=notice.references.get("rrn", ""),
+        account_no=draft.key,
     )
     draft.moved("payment_captured", payment_id)
     claim = PaymentClaimed(

@@ -1,6 +1,6 @@
 """What payments decides: one function per input type, all pure.
 
-payments.notices     callbacks and rows      -> captured, repeated, conflicted, suspended, noted
+payments.notices     callbacks, found rows   -> captured, repeated, conflicted, suspended, noted
                      bindings of people      -> suspense bound, transfers; or rejected
                      claims (own)            -> whose a transaction is; suspense cancelled
                      fences (own)            -> clearance granted or refused
@@ -30,6 +30,7 @@ from services.payments.events import (
     ReversalOrdered,
     TransferMade,
 )
+from services.payments.found_rows import opened
 from services.payments.notices import NoticeReceived
 from services.payments.order_number import is_account_no
 from services.payments.policy import DEFAULT_POLICY, Policy
@@ -44,6 +45,7 @@ from services.payments.state import Entry
 
 def concerned(view: View, item: Item) -> Iterable[str]:
     """The accounts that are due, the page of a transaction, or the account an input names."""
+    item = opened(item)
     match item.body:
         case Tick():
             return view.keys_due(item.body.at)
@@ -57,6 +59,7 @@ def concerned(view: View, item: Item) -> Iterable[str]:
 def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) -> Sequence[Emit]:
     """What follows from an input for one account or page."""
     draft = Draft(view.get(key), key, item.at, policy)
+    item = opened(item)
     match item.body:
         case Tick():
             receivables.on_tick(draft)

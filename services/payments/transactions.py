@@ -77,6 +77,15 @@ def on_orderless(draft: Draft, money: PaymentForwarded) -> None:
             bank_type=money.bank_type,
         )
     )
+    draft.booked(
+        f"{money.payment_id}/suspense",
+        money.clearing,
+        money.amount_fen,
+        payment_id=money.payment_id,
+        at=money.occurred_at,
+        source=money.source,
+        order_no=money.out_trade_no,
+    )
 
 
 def on_claim(draft: Draft, claim: PaymentClaimed) -> None:
@@ -187,6 +196,13 @@ def _cancel_suspense(draft: Draft, claim: PaymentClaimed) -> None:
                 parts=_amounts(suspense.parts),
             ),
         )
+    )
+    draft.booked(
+        f"{claim.payment_id}/suspense",
+        suspense.clearing,
+        suspense.amount_fen,
+        payment_id=claim.payment_id,
+        is_taken_back=True,
     )
     for part in suspense.parts:
         transfer_id = _transfer_id(claim.payment_id, part.account_no)

@@ -49,6 +49,7 @@ MEMBERS = (
     "validation-areas",
     "billing",
     "payments",
+    "payments-settlement",
     "payments-edge",
     "control",
     "control-edge",

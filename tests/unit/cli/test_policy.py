@@ -34,6 +34,7 @@ OTHER = {
     "validation": "grace_min: 600",
     "metrology": "notice_days: 45",
     "validation.areas": "rules: {area_most_e2_pct: 900}",
+    "payments.settlement": "holidays: [2026-02-16]",
 }
 """A policy for each core that is not its default."""
 
