@@ -168,17 +168,6 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
             bank_type=notice.references.get("bank_type", ""),
         )
     )
-    draft.booked(
-        f"{payment_id}/{draft.key}",
-        clearing,
-        notice.amount_fen,
-        payment_id=payment_id,
-        at=notice.occurred_at,
-        source=received.source,
-        order_no=notice.out_trade_no,
-        rrn=notice.references.get("rrn", ""),
-        account_no=draft.key,
-    )
     draft.moved("payment_captured", payment_id)
     claim = PaymentClaimed(
         payment_id=payment_id,
@@ -191,6 +180,17 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
         captured_at=draft.at,
     )
     draft.send(claim, NOTICES, payment_id)
+    draft.booked(
+        f"{payment_id}/{draft.key}",
+        clearing,
+        notice.amount_fen,
+        payment_id=payment_id,
+        at=notice.occurred_at,
+        source=received.source,
+        order_no=notice.out_trade_no,
+        rrn=notice.references.get("rrn", ""),
+        account_no=draft.key,
+    )
 
 
 def _forward(draft: Draft, received: NoticeReceived, notice: PaymentNotice, reason: str) -> None:

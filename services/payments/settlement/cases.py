@@ -107,16 +107,17 @@ def _of_payouts(
     found: Iterable[Payout], book: Book, owner: str, opened_on: str
 ) -> Iterator[Finding]:
     for payout in found:
-        days = tuple(day.day_on for day in payout.days)
-        if not payout.is_open or (days and book.closed.keys() >= set(days)):
+        owed_days = tuple(day.day_on for day in payout.days)
+        days = owed_days or (payout.due_on,)
+        if not payout.is_open or book.closed.keys() >= set(days):
             continue
         parts = payout.paid_by_day()
         left = {day.day_on: day.owed_fen - parts.get(day.day_on, 0) for day in payout.days}
-        if not payout.days:
+        if not owed_days:
             left = {payout.due_on: -payout.paid_fen}
         yield Finding(
             found=DiscrepancyFound(
-                case_id=case_id_of("payout", payout.due_on, 0 if days else payout.paid_fen),
+                case_id=case_id_of("payout", payout.due_on, 0 if owed_days else payout.paid_fen),
                 revision=1,
                 outcome=payout.outcome,
                 cause=payout.outcome,
@@ -124,7 +125,7 @@ def _of_payouts(
                 owner=owner,
                 opened_on=opened_on,
                 day_on=payout.due_on,
-                days=days or (payout.due_on,),
+                days=days,
                 transaction="",
                 order_no="",
                 refund_no="",

@@ -20,8 +20,8 @@ AWAITED = "payout_awaited"
 NOT_YET = "not_in_file_yet"
 
 
-def days_done(book: Book, settlement: Settlement) -> list[str]:
-    """The days that can be closed now, in their order."""
+def days_done(book: Book, settlement: Settlement, as_of: str) -> list[str]:
+    """The days that can be closed on a day, in their order; none before its payout is due."""
     blocked = {day for case in book.cases.values() if not case.settled for day in case.found.days}
     links: list[set[str]] = []
     for match in settlement.matches:
@@ -32,7 +32,7 @@ def days_done(book: Book, settlement: Settlement) -> list[str]:
             links.append(days)
     for _, payout in settlement.payouts:
         days = {day.day_on for day in payout.days}
-        if payout.outcome == AWAITED:
+        if payout.outcome == AWAITED or payout.due_on > as_of:
             blocked |= days
         links.append(days)
     done = {day_on for day_on in book.trade_days if day_on not in blocked}

@@ -63,12 +63,13 @@ def judge(book: Book, key: str, as_of: str, policy: SettlementPolicy) -> Sequenc
     findings = findings_of(settlement, book, policy.owner, as_of)
     _drop_cases(draft, findings)
     _tell_cases(draft, findings)
-    for day in settlement.days:
+    days = _days(draft, settlement)
+    for day in days:
         _book_fees(draft, day)
         _book_payout(draft, day, settlement)
-    for day in settlement.days:
+    for day in days:
         _state(draft, day)
-    for day_on in days_done(draft.book, settlement):
+    for day_on in days_done(draft.book, settlement, as_of):
         _close(draft, day_on, settlement)
     draft.note(Judged(as_of=as_of, keep_from_on=add_days(as_of, -policy.keep_days)))
     return draft.emits
@@ -84,6 +85,24 @@ def _settled(draft: Judging) -> Settlement:
         *(_summary(draft, day_on, 0) for day_on in book.trade_days),
     ]
     return settle(ours, theirs, tuple(book.rows_of(BANK)), draft.policy.rules, draft.as_of)
+
+
+def _days(draft: Judging, settlement: Settlement) -> list[ClearingDay]:
+    """The days of the settlement, and those that it had before and has no more: nothing of them is
+    left, and what was booked must go."""
+    found = {day.day_on: day for day in settlement.days}
+    for day_on in draft.book.days.keys() - found.keys():
+        found[day_on] = ClearingDay(
+            channel=draft.channel,
+            merchant=draft.merchant,
+            day_on=day_on,
+            ours_fen=0,
+            channel_fen=0,
+            fee_fen=0,
+            paid_fen=0,
+            causes={},
+        )
+    return [found[day_on] for day_on in sorted(found)]
 
 
 def _summary(draft: Judging, day_on: str, fee_fen: int) -> SettlementRow:
@@ -196,7 +215,7 @@ def _book_payout(draft: Judging, day: ClearingDay, settlement: Settlement) -> No
 
 def _state(draft: Judging, day: ClearingDay) -> None:
     """A day with a file or money: what is left of it and why, when that changed."""
-    is_there = draft.book.sheet(TRADE, day.day_on) is not None or day.paid_fen
+    is_there = day.day_on in draft.book.days or draft.book.sheet(TRADE, day.day_on) is not None
     if day.day_on in draft.book.closed or not is_there:
         return
     causes = dict(_causes(draft.book, day))

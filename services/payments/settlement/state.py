@@ -3,7 +3,7 @@
 A day holds its lines until it is closed: about 700 bytes a line and side, so 20,000 payments a day
 cost 28 MB a day, and as many days as a payout takes (10 over the longest holiday). A closed day is
 100 bytes and stays `keep_days` after its payout, as the bank's statements do; an open case is 1 KB.
-What grows for ever is only what nobody decides.
+What grows for ever is only what nobody decides, and payouts of nobody on days without trade.
 """
 
 from __future__ import annotations
@@ -255,6 +255,8 @@ def _payout(book: Book, event: PayoutBooked) -> Book:
 
 def _stated(book: Book, event: DayStated) -> Book:
     day = replace(book.days.get(event.day_on, Day()), stated=event)
+    if not day.paid_fen and slot_of(TRADE, event.day_on) not in book.sheets:
+        return replace(book, days=_without(book.days, event.day_on))  # a payout found its days
     return replace(book, days={**book.days, event.day_on: day})
 
 

@@ -170,6 +170,8 @@ def settle_payment_of_nobody(action: str) -> Desk:
     assert (found.outcome, found.cause) == ("ours_only", "not_at_channel")
     desk.decide(found.case_id, action)
     desk.tick(NEXT)
+    assert desk.told(DayClosed) == []  # not before its payout is due
+    desk.tick(MONDAY)
     return desk
 
 
@@ -285,6 +287,27 @@ def test_payouts_late_missing_and_unknown() -> None:
     desk.tick("2026-02-10")
     unknown = next(each for each in desk.told(DiscrepancyFound) if each.outcome == "payout_unknown")
     assert unknown.left_fen == {"2026-02-10": -777}
+    desk.bill("2026-02-09", row("T9", 777, day_on="2026-02-09", order=ORDER))
+    desk.book("T9", 777, day_on="2026-02-09")
+    desk.tick("2026-02-11")
+    assert desk.own_clearing()["2026-02-09"] == -777  # it found its day
+    assert desk.state is not None
+    assert "2026-02-10" not in desk.own_clearing().keys() | desk.state.days.keys()
+
+
+def test_a_payout_of_nobody_that_was_settled_stays_settled() -> None:
+    desk = Desk()
+    desk.bank(MONDAY, 777)
+    desk.tick(MONDAY)
+    (unknown,) = desk.told(DiscrepancyFound)
+    desk.decide(unknown.case_id, "claim")
+    desk.bill(MONDAY)
+    for day_on in (MONDAY, "2026-02-03", "2026-02-04"):
+        desk.tick(day_on)
+    (closed,) = desk.told(DayClosed)
+    assert (closed.day_on, closed.clearing_fen) == (MONDAY, 0)
+    assert desk.told(DiscrepancyFound) == [unknown]
+    assert desk.own_clearing() == {}
 
 
 def test_payouts_over_the_spring_holiday_come_together() -> None:
@@ -375,7 +398,7 @@ def test_long_ago_is_forgotten() -> None:
     desk.bank(MONDAY, 9940)
     desk.tick(MONDAY)
     desk.bill("2026-06-01")
-    desk.tick("2026-06-01")
+    desk.tick("2026-06-02")
     assert desk.state is not None
     assert list(desk.state.closed) == ["2026-06-01"]
     assert list(desk.state.sheets) == []
