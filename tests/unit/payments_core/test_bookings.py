@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from services.payments.bookings import BookingNoted, place_of, settlement_key
+from services.payments.draft import Draft
 from services.payments.events import (
     NoticeNoted,
     NoticeRepeated,
@@ -16,9 +17,10 @@ from services.payments.events import (
 )
 from services.payments.found_rows import RowFound
 from services.payments.journal import clearing_of, sub_balances
+from services.payments.policy import DEFAULT_POLICY
 from services.payments.settlement.rows import REFUND, SettlementRow
 from tests.unit.payments_core.settling import ORDER, row
-from tests.unit.payments_core.world import CLEARING, A, B, World, order_of, received
+from tests.unit.payments_core.world import CLEARING, START, A, B, World, order_of, received
 
 DAY = "2026-03-01"
 
@@ -134,3 +136,9 @@ def test_a_found_row_without_an_order_is_suspense_and_a_refund_is_noted() -> Non
         "file",
     )
     assert noted.refund_outcome == "succeeded"
+
+
+def test_what_stands_on_no_clearing_account_is_not_told() -> None:
+    draft = Draft(None, A, START, DEFAULT_POLICY)
+    draft.booked("wechat:T1/suspense", "", 500, payment_id="wechat:T1", is_taken_back=True)
+    assert draft.emits == []

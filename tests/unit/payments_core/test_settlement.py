@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from libs.events.errors import BadInput
 from services.payments.settlement import decide as decisions
 from services.payments.settlement.events import (
     DayClosed,
@@ -21,7 +22,7 @@ from services.payments.settlement.events import (
     PayoutBooked,
     RowFound,
 )
-from services.payments.settlement.policy import DEFAULT_POLICY
+from services.payments.settlement.policy import DEFAULT_POLICY, SettlementPolicy
 from services.payments.settlement.requests import FileRefused, RowsSubmitted
 from services.payments.settlement.rows import REFUND
 from services.payments.settlement.state import Book
@@ -457,3 +458,24 @@ def test_a_file_that_was_refused_is_an_event_with_its_row_and_reason() -> None:
     )
     (told,) = desk.take(refused, KEY)
     assert (told.cause, told.line, told.field) == ("file_summary_mismatch", 9, "总交易额")
+
+
+def test_lines_that_look_alike_are_cases_of_their_own() -> None:
+    desk = Desk()
+    same = row("", 100, order="PAY-1")
+    desk.bill(DAY, same, same, same)
+    desk.tick(DAY)
+    found = desk.told(DiscrepancyFound)
+    assert sorted(each.outcome for each in found) == ["channel_only", *["duplicate_in_file"] * 2]
+    assert len({each.case_id for each in found}) == 3
+    assert len({each.case_id.partition("-")[0] for each in found}) == 1
+    (sent,) = desk.sent
+    assert sent.key == f"wechat:{sent.body.evidence_id}"
+
+
+@pytest.mark.parametrize("name", ["holidays", "workdays"])
+@pytest.mark.parametrize("text", ["spring", "20260216"])
+def test_a_holiday_is_a_day(name: str, text: str) -> None:
+    with pytest.raises(BadInput) as wrong:
+        SettlementPolicy(**{name: (text,)})  # type: ignore[arg-type]
+    assert wrong.value.field == name
