@@ -72,7 +72,7 @@ class Town:
 
     def __init__(self, seed: int) -> None:
         self.core = on_table(make_core("test"), PARTITIONS)
-        self.sim = Simulation(seed, (self.core,), partitions=PARTITIONS)
+        self.sim = Simulation(seed, (self.core,), partitions=PARTITIONS, topics=WRITTEN[2:])
         self.random = self.sim.random
         self.number = 0
         self.minute = 0
