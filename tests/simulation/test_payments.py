@@ -318,6 +318,8 @@ def no_grant_outlives_its_debt(own: list[Any]) -> None:
             at = getattr(later, "captured_at", getattr(later, "taken_at", ""))
             if at > body.valid_until_at and later.account_no == body.account_no:
                 break
+            if getattr(later, "clearance_id", "") == body.clearance_id:
+                break  # withdrawn, by an opening prepayment perhaps
             if (
                 isinstance(later, payments.BalanceChanged)
                 and later.account_no == body.account_no
