@@ -25,6 +25,7 @@ CORES: dict[str, str] = {
     "validation.areas": "services.validation.areas.core",
     "billing": "services.billing.core",
     "payments": "services.payments.core",
+    "payments.settlement": "services.payments.settlement.core",
     "control": "services.control.core",
     "control.limits": "services.control.limits.core",
     "metrology": "services.metrology.core",
@@ -37,6 +38,7 @@ EDGES: dict[str, str] = {
     "validation.edge": "services.validation.edit_events:edge_catalogue",
     "billing.edge": "services.billing.events:edge_catalogue",
     "payments.edge": "services.payments.events:edge_catalogue",
+    "payments.files": "services.payments.settlement.requests:files_catalogue",
     "control.edge": "services.control.events:edge_catalogue",
     "metrology.edge": "services.metrology.events:edge_catalogue",
 }

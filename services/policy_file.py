@@ -30,6 +30,7 @@ SECTIONS = (
     "control",
     "control.limits",
     "payments",
+    "payments.settlement",
     "billing",
     "ingest",
     "ingest.effect",

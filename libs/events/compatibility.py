@@ -17,6 +17,7 @@ from libs.events.topics import EVERY, TopicTable, dead_letters_of
 
 SHARED_TOPICS: Mapping[str, str] = {
     "payments.notices": "the core writes its fences into the stream of notices (docs/adr/0008)",
+    "payments.postings": "books and files of one channel meet in one stream (docs/adr/0018)",
 }
 """Topics with two writers, and why. Everything else has one."""
 

@@ -25,9 +25,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +39,7 @@ from libs.events.documents import read_json
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
 from services.audit.files import FileReader
+from services.audit.manifest import file_name
 from services.cli.row_file import STANDARD_INPUT, Row, read_rows
 from services.cli.row_values import fixed_line
 from services.cli.watched import watched
@@ -53,8 +54,9 @@ from services.payments.ledger_chain import (
     check_entries,
     line_findings,
 )
+from services.payments.settlement.core import make_core as make_settlement
 
-TOPIC = "payments.events"
+PAYMENTS, SETTLEMENT = "payments.events", "payments.settlement"
 NEEDED = (
     "number",
     "posted_on",
@@ -100,8 +102,11 @@ def export(
     One entry a line. The same log gives the same bytes.
     """
     reader = FileReader(from_files)
+    # An older release had no settlement.
+    has_settlement = file_name(SETTLEMENT, 0) in reader.manifest.files
+    topics = (PAYMENTS, SETTLEMENT) if has_settlement else (PAYMENTS,)
     found = sorted(
-        logged_entries(reader, reader.partition_count),
+        logged_entries(reader, reader.partition_count, topics),
         key=lambda each: (each.posted_on, each.posted_at, each.event_id),
     )
     for entry in chained(found):
@@ -203,11 +208,17 @@ def ledger(file: File, chart: Chart = None, as_json: AsJson = False) -> None:
 # -- input ----------------------------------------------------------------------------------------
 
 
-def logged_entries(reader: Reader, partitions: int) -> Iterator[ExportedEntry]:
-    """The entries in the events of payments, as the core wrote them."""
-    codec = Codec(make_core().catalogue)
-    for partition in range(partitions):
-        for record in scan(reader, TOPIC, partition):
+def logged_entries(
+    reader: Reader, partitions: int, topics: Sequence[str] = (PAYMENTS, SETTLEMENT)
+) -> Iterator[ExportedEntry]:
+    """The entries in the events of payments and of settlement, as the cores wrote them."""
+    codecs = {
+        PAYMENTS: Codec(make_core().catalogue),
+        SETTLEMENT: Codec(make_settlement().catalogue),
+    }
+    for topic, partition in product(topics, range(partitions)):
+        codec = codecs[topic]
+        for record in scan(reader, topic, partition):
             envelope = envelope_of(record.headers)
             body = codec.decode(envelope.type, record.value) if codec.knows(envelope.type) else None
             entry = getattr(body, "journal", None)

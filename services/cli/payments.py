@@ -17,6 +17,8 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
+from services.cli.payments_cases import books, cases, days, decide
+from services.cli.payments_import import import_file
 from services.cli.payments_iso8583 import iso8583
 from services.cli.payments_match import match
 from services.cli.payments_parse import parse
@@ -73,6 +75,17 @@ app.command(
 )(rebind)
 app.command(epilog="Example: gridledger payments work-items --json")(work_items)
 app.command(epilog="Example: gridledger payments iso8583 sign-on.hex --json")(iso8583)
+app.command(
+    "import",
+    epilog="Example: gridledger payments import --channel wechat --by wang 2026-01-31.csv",
+)(import_file)
+app.command(epilog="Example: gridledger payments cases --from-files export --json")(cases)
+app.command(
+    epilog="Example: gridledger payments decide 0a1b2c3d4e5f6071 --action write_off --by wang "
+    "--reason 'the channel never had it' --evidence 'letter 7'"
+)(decide)
+app.command(epilog="Example: gridledger payments days --from-files export")(days)
+app.command(epilog="Example: gridledger payments books --from-files export > ours.jsonl")(books)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 

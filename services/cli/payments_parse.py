@@ -61,6 +61,16 @@ ROW_HEADER = ("line", "day", "kind", "transaction", "yuan")
 Total = tuple[str, str, str, str]
 
 
+class RefusedFile(BadInput):
+    """A file of which nothing may be taken: where and why, apart from the line for people."""
+
+    def __init__(
+        self, place: str, problem: str, fix: str, *, cause: str, line: int, column: str, reason: str
+    ) -> None:
+        self.cause, self.line, self.column, self.reason = cause, line, column, reason
+        super().__init__(place, problem, fix)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """How a file is read."""
@@ -84,13 +94,25 @@ class Reading:
                 found = alipay_bill.bill_rows(lines, self.merchant, self.day_on)
             for row in found:
                 if row.at > latest_at:
-                    place = f"{source.name} line {row.line}"
-                    raise BadInput(place, f"{row.at} is in the future", "fetch it again")
+                    reason = f"{row.at} is in the future"
+                    raise RefusedFile(
+                        *(f"{source.name} line {row.line}", reason, "fetch it again"),
+                        cause="malformed",
+                        line=row.line,
+                        column="at",
+                        reason=reason,
+                    )
                 yield row
         except FileRefusedError as refused:
             place = f"{source.name} line {refused.line}" if refused.line else source.name
             problem = f"{refused.problem} [{refused.cause}]"
-            raise BadInput(f"{place} {refused.field}", problem, refused.fix) from None
+            raise RefusedFile(
+                *(f"{place} {refused.field}", problem, refused.fix),
+                cause=refused.cause,
+                line=refused.line,
+                column=refused.field,
+                reason=refused.problem,
+            ) from None
 
 
 def parse(
@@ -174,9 +196,7 @@ def declared_hash(text: str) -> str:
 def facts_of(source: SourceFile, reading: Reading, sha1: str) -> dict[str, Any]:
     """The whole file read once, with every check: what `--json` prints about it."""
     sha256, found_sha1 = source.hashes()
-    if sha1 and sha1 != found_sha1:
-        problem = f"SHA-1 is {found_sha1}, not {sha1} [file_hash_mismatch]"
-        raise BadInput(source.name, problem, "fetch it again; take none of it")
+    require_hash(source, sha1, found_sha1)
     totals: dict[Total, list[int]] = {}
     count = 0
     for row in watched(reading.rows(source), "rows"):
@@ -208,6 +228,19 @@ def facts_of(source: SourceFile, reading: Reading, sha1: str) -> dict[str, Any]:
         ],
         "previous": None,
     }
+
+
+def require_hash(source: SourceFile, declared: str, found: str) -> None:
+    """RefusedFile when the file is not what the channel declared; "" declares nothing."""
+    if declared and declared != found:
+        reason = f"SHA-1 is {found}, not {declared}"
+        raise RefusedFile(
+            *(source.name, f"{reason} [file_hash_mismatch]", "fetch it again; take none of it"),
+            cause="file_hash_mismatch",
+            line=0,
+            column="sha1",
+            reason=reason,
+        )
 
 
 def compared(

@@ -22,7 +22,7 @@ from services.audit.files import FileReader
 from services.settings import Settings, load_settings
 from services.wiring import require_partitions
 
-OWNED = ("validation.losses",)
+OWNED = ("validation.losses", "payments.settlement")
 """Own topics of cores whose names do not say so."""
 
 

@@ -27,6 +27,7 @@ SERVICES: dict[str, str] = {
     "validation-areas": "services.validation.areas.main:run",
     "billing": "services.billing.main:run",
     "payments": "services.payments.main:run",
+    "payments-settlement": "services.payments.settlement.main:run",
     "payments-edge": "services.payments.edge_main:run",
     "control": "services.control.main:run",
     "control-edge": "services.control.edge_main:run",

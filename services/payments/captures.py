@@ -145,6 +145,13 @@ def on_reversal(draft: Draft, order: ReversalOrdered) -> None:
     )
     if gone_fen:
         returns.pass_on(draft, order, gone_fen)
+    draft.booked(
+        f"{order.payment_id}/{draft.key}",
+        order.clearing,
+        order.amount_fen,
+        payment_id=order.payment_id,
+        is_taken_back=True,
+    )
     draft.moved("payment_reversed", order.payment_id)
 
 
@@ -212,6 +219,17 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
     )
     draft.send(claim, NOTICES, payment_id)
     returns.on_captured(draft, payment_id)
+    draft.booked(
+        f"{payment_id}/{draft.key}",
+        clearing,
+        notice.amount_fen,
+        payment_id=payment_id,
+        at=notice.occurred_at,
+        source=received.source,
+        order_no=notice.out_trade_no,
+        rrn=notice.references.get("rrn", ""),
+        account_no=draft.key,
+    )
 
 
 def _forward(draft: Draft, received: NoticeReceived, notice: PaymentNotice, reason: str) -> None:

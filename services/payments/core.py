@@ -7,6 +7,7 @@ from functools import partial
 from libs.events.core import Core
 from libs.events.policy import decider_under
 from services.payments import decide as decisions
+from services.payments.bookings import POSTINGS
 from services.payments.draft import NOTICES, TRANSFERS
 from services.payments.events import catalogue
 from services.payments.policy import DEFAULT_POLICY, Policy
@@ -14,6 +15,7 @@ from services.payments.state import Entry, Shared, evolve
 
 PURE_MODULES: tuple[str, ...] = (
     "services.payments.allocation",
+    "services.payments.bookings",
     "services.payments.captures",
     "services.payments.clearance",
     "services.payments.days",
@@ -21,6 +23,7 @@ PURE_MODULES: tuple[str, ...] = (
     "services.payments.draft",
     "services.payments.entries",
     "services.payments.events",
+    "services.payments.found_rows",
     "services.payments.journal",
     "services.payments.money_back",
     "services.payments.notices",
@@ -38,6 +41,7 @@ PURE_MODULES: tuple[str, ...] = (
     "services.payments.refunds",
     "services.payments.returns",
     "services.payments.seen",
+    "services.payments.settlement.rows",
     "services.payments.state",
     "services.payments.transactions",
 )
@@ -48,20 +52,14 @@ CALCULATIONS = tuple(
     for name in (
         "ledger_chain",
         "settlement.alipay_bill",
-        "settlement.clearing",
         "settlement.mapping",
-        "settlement.matching",
-        "settlement.payouts",
-        "settlement.rows",
-        "settlement.versions",
         "settlement.wechat_bills",
-        "settlement.work_days",
     )
 )
 """Pure as well, and not decided by: what the commands calculate on files."""
 
-WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS)
-"""Topics besides its own that payments writes to; it reads both, too."""
+WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS, POSTINGS)
+"""Topics besides its own that payments writes to; it reads the first two, too."""
 
 
 def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:

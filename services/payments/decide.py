@@ -1,6 +1,6 @@
 """What payments decides: one function per input type, all pure.
 
-payments.notices     callbacks and rows      -> captured, repeated, conflicted, suspended, noted
+payments.notices     callbacks, found rows   -> captured, repeated, conflicted, suspended, noted
                      money that went back    -> returned, awaited, forwarded; refunds succeed
                      bindings of people      -> suspense bound, transfers; or rejected
                      refunds of people       -> opened, approved and ordered, ended; or refused
@@ -41,6 +41,7 @@ from services.payments.events import (
     ReversalOrdered,
     TransferMade,
 )
+from services.payments.found_rows import opened
 from services.payments.money_back import MoneyBackForwarded
 from services.payments.notices import MONEY_BACK, NoticeReceived
 from services.payments.order_number import is_account_no
@@ -59,6 +60,7 @@ from services.payments.state import Entry
 
 def concerned(view: View, item: Item) -> Iterable[str]:
     """The accounts that are due, the page of a transaction, or the account an input names."""
+    item = opened(item)
     match item.body:
         case Tick():
             return view.keys_due(item.body.at)
@@ -74,6 +76,7 @@ def concerned(view: View, item: Item) -> Iterable[str]:
 def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) -> Sequence[Emit]:
     """What follows from an input for one account or page."""
     draft = Draft(view.get(key), key, item.at, policy)
+    item = opened(item)
     match item.body:
         case Tick():
             receivables.on_tick(draft)

@@ -13,10 +13,12 @@ from typing import Any
 
 from libs.events.core import Emit
 from services.payments.allocation import Spread, spread
+from services.payments.bookings import POSTINGS, BookingNoted, place_of, settlement_key
 from services.payments.days import day_of
 from services.payments.events import BalanceChanged, ClearanceWithdrawn
 from services.payments.policy import Policy
 from services.payments.seen import Seen, find
+from services.payments.settlement.rows import CAPTURE, SettlementRow
 from services.payments.state import Account, Entry, Page, evolve
 
 NOTICES = "payments.notices"
@@ -56,6 +58,43 @@ class Draft:
     def send(self, event: Any, topic: str, key: str) -> None:
         """An event for another key."""
         self.emits.append(Emit(event, topic=topic, key=key))
+
+    def booked(
+        self,
+        booking_id: str,
+        clearing: str,
+        amount_fen: int,
+        *,
+        payment_id: str,
+        kind: str = CAPTURE,
+        at: str = "",
+        source: str = "",
+        is_taken_back: bool = False,
+        **known: str,
+    ) -> None:
+        """A booking on a clearing account, told to the settlement stage; without one, nothing.
+
+        payment_id: `channel:transaction`; at: the channel's time; known: what else the row has
+        (order_no, refund_no, refund_id, rrn, account_no).
+        """
+        if not clearing:
+            return
+        channel, merchant, day_on = place_of(clearing)
+        row = SettlementRow(
+            channel=channel,
+            merchant=merchant,
+            day_on=day_on,
+            kind=kind,
+            transaction=payment_id.partition(":")[2],
+            amount_fen=amount_fen,
+            settled_fen=amount_fen,
+            at=at,
+            **known,  # type: ignore[arg-type]
+        )
+        booking = BookingNoted(
+            booking_id=booking_id, row=row, source=source, is_taken_back=is_taken_back
+        )
+        self.send(booking, POSTINGS, settlement_key(channel, merchant))
 
     def taken(self, kind: str, name: str) -> Seen | None:
         """What the account took already under this id."""

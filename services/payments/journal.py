@@ -373,6 +373,16 @@ def channel_fee(*, clearing: str, fee_fen: int) -> JournalEntry:
     )
 
 
+def difference_settled(*, role: str, parts: Mapping[str, int]) -> JournalEntry:
+    """What is left on clearing accounts and nobody waits for: Dr write_off or channel_claim / Cr
+    channel_clearing; below 0 the other way round. `parts` is fen by clearing sub-account."""
+    return _entry(
+        "difference_settled",
+        *((role, clearing, parts[clearing]) for clearing in sorted(parts)),
+        *(("channel_clearing", clearing, -parts[clearing]) for clearing in sorted(parts)),
+    )
+
+
 def reversal(entry: JournalEntry) -> JournalEntry:
     """The same entry with sides swapped (a POS reversal after its sale, a refund that failed)."""
     return _entry(

@@ -80,6 +80,15 @@ def on_orderless(draft: Draft, money: PaymentForwarded) -> None:
         )
     )
     page_returns.on_known(draft, money.payment_id)
+    draft.booked(
+        f"{money.payment_id}/suspense",
+        money.clearing,
+        money.amount_fen,
+        payment_id=money.payment_id,
+        at=money.occurred_at,
+        source=money.source,
+        order_no=money.out_trade_no,
+    )
 
 
 def on_claim(draft: Draft, claim: PaymentClaimed) -> None:
@@ -195,6 +204,13 @@ def _cancel_suspense(draft: Draft, claim: PaymentClaimed) -> None:
             ),
             returned_fen=sum(returned.values()),
         )
+    )
+    draft.booked(
+        f"{claim.payment_id}/suspense",
+        suspense.clearing,
+        suspense.amount_fen,
+        payment_id=claim.payment_id,
+        is_taken_back=True,
     )
     for part in suspense.parts:
         transfer_id = transfer_id_of(claim.payment_id, part)

@@ -50,6 +50,7 @@ MEMBERS = (
     "validation-areas",
     "billing",
     "payments",
+    "payments-settlement",
     "payments-edge",
     "control",
     "control-edge",

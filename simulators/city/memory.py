@@ -20,7 +20,7 @@ from simulators.city.stage import insist
 SKIPPED = ("ingest.readings",)
 """Frames are looked at only when somebody asks for them."""
 
-OWN = ("ingest.results", "validation.losses", "control.permits")
+OWN = ("ingest.results", "validation.losses", "control.permits", "payments.settlement")
 """Own topics of cores whose names do not say so."""
 
 

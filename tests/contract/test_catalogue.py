@@ -325,7 +325,7 @@ def test_the_unit_of_a_key() -> None:
     assert key_unit(table, "payments.notices") == key_unit(table, "payments.events") == "account"
     assert key_unit(table, "customers.supply") == "usage point"
     assert key_unit(table, "calendar") == "every"
-    assert set(SHARED_TOPICS) == {"payments.notices"}
+    assert set(SHARED_TOPICS) == {"payments.notices", "payments.postings"}
 
 
 def test_yaml_has_no_anchors_and_keeps_its_order() -> None:

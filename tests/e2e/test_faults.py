@@ -33,6 +33,7 @@ KILLABLE = (
     "validation-areas",
     "billing",
     "payments",
+    "payments-settlement",
     "payments-edge",
     "control",
     "metrology",

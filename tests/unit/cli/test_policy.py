@@ -35,6 +35,7 @@ OTHER = {
     "metrology": "notice_days: 45",
     "control.limits": "opens_per_hour: 5",
     "validation.areas": "rules: {area_most_e2_pct: 900}",
+    "payments.settlement": "holidays: [2026-02-16]",
 }
 """A policy for each core that is not its default."""
 

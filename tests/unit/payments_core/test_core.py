@@ -22,6 +22,7 @@ from services.payments.core import PURE_MODULES, WRITTEN, make_core
 from services.payments.events import NoticeRepeated, PaymentCaptured, edge_catalogue
 from services.payments.notices import NoticeReceived
 from services.payments.policy import Policy, policy_digest
+from services.payments.settlement import events as settlement
 from services.payments.webhooks import make_app
 from simulators.gateways.keys import MCHID, KeySet
 from tests.unit.payments.signing import NOW, wechat_content, wechat_request
@@ -64,9 +65,10 @@ def test_what_is_read_of_others_are_fields_they_have() -> None:
         **customers.catalogue.by_name,
         **control.catalogue.by_name,
         **edge_catalogue.by_name,
+        **settlement.catalogue.by_name,
     }
     foreign = [kind for kind in make_core().catalogue.by_name.values() if kind.foreign]
-    assert len(foreign) == 11
+    assert len(foreign) == 13
     for kind in foreign:
         owner = owners.get(kind.name)
         if owner is None:
