@@ -72,7 +72,8 @@ def _book(draft: Draft, back: MoneyBack) -> None:
         _return(draft, back, suspense)
     elif known is not None and known.holder != NOBODY:
         forward(draft, back, account_held(known.holder))
-    elif PAYMENT["created", fact_of(back.kind, None, 0, back.amount_fen)].action == "await":
+    else:
+        assert PAYMENT["created", fact_of(back.kind, None, 0, back.amount_fen)].action == "await"
         draft.note(MoneyBackAwaited(back=back, awaited_at=draft.at))
 
 

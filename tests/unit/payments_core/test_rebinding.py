@@ -17,6 +17,7 @@ from services.payments.events import (
 )
 from services.payments.money_back import MoneyReturned
 from services.payments.rebinding_events import RebindingMade, RebindingRequested
+from services.payments.refund_events import RefundRejected, RefundRequested
 from tests.unit.payments_core.world import CLEARING, A, B, C, World, order_of, received
 
 T = "wechat:T1"
@@ -187,6 +188,93 @@ def test_nothing_known_and_money_in_suspense_cannot_be_bound_again() -> None:
     rebind(world, A, {B: 1}, request_id="again-2")
     world.run()
     assert len(world.told(BindingRejected)) == 2
+
+
+def test_what_went_back_of_a_suspense_is_told_once_and_as_a_sum() -> None:
+    """Sums of refunds: 20.00, then 50.00; copies, and a sum that comes late, change nothing."""
+    world = World()
+    world.take(received("T1", 10000))
+    for number, total_fen in enumerate((2000, 5000, 5000, 3000)):
+        world.take(
+            received(
+                "T1",
+                10000,
+                evidence_id=f"ev-{number}",
+                kind="refund",
+                original_txn_id="T1",
+                refund_fen=total_fen,
+                refund_total=True,
+                refund_outcome="succeeded",
+            )
+        )
+    world.run()
+    assert [each.amount_fen for each in world.told(MoneyReturned)] == [2000, 3000]
+    assert world.ledger()["suspense"] == {T: 5000}
+    world.bind(T, {A: 3000, B: 2000})
+    world.run()
+    rebind(world, A, {C: 3000})
+    world.run()
+    assert held(world) == {A: 0, B: 2000, C: 3000}
+    world.check()
+
+
+def test_a_refund_cannot_be_asked_for_what_is_anothers_now() -> None:
+    world = World()
+    world.take(received("T1", 10000, order_of(B)))
+    world.run()
+    rebind(world, B, {A: 10000})
+    world.run()
+    request = RefundRequested(
+        refund_no="R1",
+        account_no=B,
+        payment_id=T,
+        out_trade_no=order_of(B),
+        merchant="1900000001",
+        refund_fen=100,
+        kind="channel",
+        requested_by="wang",
+        reason="x",
+    )
+    world.feed("payments.notices", B, request)
+    back = received("X1", 400, order_of(B), kind="reversed", original_txn_id="T1")
+    world.take(back)
+    world.run()
+    assert world.told(RefundRejected)[0].problem == f"{T} is another account's now"
+    assert held(world) == {A: 9600, B: 0}
+    world.check()
+
+
+def test_of_two_parts_of_an_account_the_first_gives(world: World) -> None:
+    rebind(world, A, {B: 6000})
+    rebind(world, B, {C: 1000}, request_id="again-2")
+    world.run()
+    assert held(world) == {A: -5000, B: 9000, C: 1000}
+    assert [(part.round, part.amount_fen) for part in world.page(T).suspenses[T].parts] == [
+        (1, 3000),
+        (2, 6000),
+        (3, 1000),
+    ]
+    world.check()
+
+
+def test_a_reversal_with_and_without_the_order_number_is_one() -> None:
+    world = World()
+    world.take(received("T1", 10000, order_of(A)))
+    for number, order in enumerate((order_of(A), "")):
+        world.run()
+        world.take(
+            received(
+                *("X1", 4000, order),
+                evidence_id=f"ev-{number}",
+                kind="reversed",
+                original_txn_id="T1",
+            )
+        )
+    world.take(received("X2", 0, "", kind="reversed", original_txn_id="T1"))
+    world.run()
+    assert len(world.told(MoneyReturned)) == 1
+    assert held(world) == {A: 6000}
+    world.check()
 
 
 def test_one_transfer_for_37_accounts_one_of_them_wrong() -> None:
