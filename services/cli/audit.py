@@ -104,7 +104,7 @@ def balance_table(document: dict[str, Any]) -> Table:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    for column in ("core", "input", "records", "decided", "waiting", "lost", "doubled"):
+    for column in ("core", "input", "records", "decided", "lag", "lost", "doubled"):
         is_name = column in ("core", "input")
         table.add_column(column, justify="left" if is_name else "right", no_wrap=True)
     for core in document["cores"]:

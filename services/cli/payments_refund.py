@@ -53,8 +53,8 @@ def refund(
 ) -> None:
     """Ask for money to be given back. A second person approves it.
 
-    At most what is left of the payment, or of what is prepaid. Debts that it had settled
-    are owed again.
+    At most what is left of the payment, or of what is prepaid.
+    Debts that it had settled are owed again.
     """
     number = refund_no or f"RF{secrets.token_hex(8)}"
     request = refund_request(payment, order, merchant, account, yuan, kind, by, reason, number)

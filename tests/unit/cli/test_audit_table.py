@@ -18,6 +18,6 @@ def test_whole_topic_names_and_numbers_fit_80_columns() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(balance_table({"cores": [{"core": core, "hops": hops}]}))
     lines = [line.split() for line in out.getvalue().splitlines()]
-    assert ["core", "input", "records", "decided", "waiting", "lost", "doubled"] in lines
+    assert ["core", "input", "records", "decided", "lag", "lost", "doubled"] in lines
     for hop in hops:
         assert [core, hop["topic"], "1,234,567", "1,234,567", "0", "0", "0"] in lines
