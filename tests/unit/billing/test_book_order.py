@@ -13,7 +13,7 @@ from services.billing.book_order import (
     version_defects,
     voltage_order,
 )
-from services.billing.price_book import PriceBook, book_key
+from services.billing.price_book import LossRule, PriceBook, book_key
 from tests.unit.billing.builders import book, component, example, price_list, tiers, two_part
 
 NAMES = (
@@ -177,11 +177,13 @@ def test_versions_are_those_of_one_book() -> None:
 
 
 def test_every_unconfirmed_value_is_listed_with_its_source() -> None:
-    confirmed = book(household_rules=())
+    loss_rule = LossRule(unconfirmed=False)
+    confirmed = book(household_rules=(), loss_rule=loss_rule)
     assert unconfirmed_values(confirmed) == ()
     marked = book(
         price_list(component(unconfirmed=True, source="a page")),
         household_rules=(),
+        loss_rule=loss_rule,
         unconfirmed=True,
         source="another page",
     )
@@ -189,4 +191,4 @@ def test_every_unconfirmed_value_is_listed_with_its_source() -> None:
         ("the book", "another page"),
         ("price_lists.list.components.energy", "a page"),
     )
-    assert len(unconfirmed_values(example("cq_industry_110kv"))) == 15
+    assert len(unconfirmed_values(example("cq_industry_110kv"))) == 16

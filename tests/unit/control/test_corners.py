@@ -117,6 +117,7 @@ def decided(account: Account, clearance_id: str) -> list[object]:
     return [emit.body for emit in decide(Holding(account), ACCOUNT, item)]  # type: ignore[arg-type]
 
 
+@pytest.mark.wide
 def test_only_one_corner_opens(desk: Desk) -> None:
     opened, walked = [], 0
     for wrong, account in corners(desk.account, list(WRONG.items())):

@@ -23,8 +23,8 @@ from services.payments.settlement.events import (
     RowFound,
 )
 from services.payments.settlement.policy import DEFAULT_POLICY, SettlementPolicy
-from services.payments.settlement.requests import FileRefused, RowsSubmitted
-from services.payments.settlement.rows import REFUND
+from services.payments.settlement.requests import BANK, FileRefused, RowsSubmitted
+from services.payments.settlement.rows import FEE, PAYOUT, REFUND
 from services.payments.settlement.state import Book
 from tests.unit.payments_core.settling import DAY, KEY, MERCHANT, ORDER, Desk, row
 from tests.unit.payments_core.world import A
@@ -471,6 +471,12 @@ def test_lines_that_look_alike_are_cases_of_their_own() -> None:
     assert len({each.case_id.partition("-")[0] for each in found}) == 1
     (sent,) = desk.sent
     assert sent.key == f"wechat:{sent.body.evidence_id}"
+
+
+def test_of_a_statement_only_payouts_are_taken() -> None:
+    desk = Desk()
+    desk.bill(DAY, row("", 500, kind=PAYOUT), row("T1", 100, kind=FEE), kind=BANK)
+    assert [(taken.kind, taken.row_count) for taken in desk.told(FileTaken)] == [(BANK, 1)]
 
 
 @pytest.mark.parametrize("name", ["holidays", "workdays"])
