@@ -10,6 +10,7 @@ over one another.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 from libs.events.asyncapi import Party, sources_of
 from libs.events.registry import Document, split_full_name
@@ -152,6 +153,7 @@ def contradictions(table: TopicTable, parties: Sequence[Party]) -> list[str]:
         if party.own_topic:
             problems += _core_problems(table, party)
         problems += _type_problems(table, party, parties)
+    problems += _circles(parties)
     known = {party.name for party in parties}
     for name, topic in table.topics.items():
         if len(topic.writers) > 1 and name not in SHARED_TOPICS:
@@ -167,6 +169,20 @@ def contradictions(table: TopicTable, parties: Sequence[Party]) -> list[str]:
             if not set(sources_of(carried, table, parties)) & set(topic.writers)
         ]
     return problems
+
+
+def _circles(parties: Sequence[Party]) -> Iterator[str]:
+    """Cores that read each other's own topics: every step is recorded there, also one that yields
+    nothing, so each would wake the other for ever. A topic of copies for the reader mends it."""
+    owner = {party.own_topic: party.name for party in parties if party.own_topic}
+    reads = {
+        party.name: [owner[topic] for topic in party.inputs if topic in owner] for party in parties
+    }
+    try:
+        TopologicalSorter(reads).prepare()
+    except CycleError as circle:
+        names = " <- ".join(circle.args[1])
+        yield f"{names}: cores that read each other's own topics never rest"
 
 
 def _core_problems(table: TopicTable, core: Party) -> Iterator[str]:

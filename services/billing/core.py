@@ -95,7 +95,7 @@ def make_core(decider: str = "", policy: BillingPolicy = DEFAULT_POLICY) -> Core
             "calendar",
             "customers.agreements",
             "metrology.findings",
-            "payments.events",
+            "payments.allocations",
             "tariffs",
             "validation.usage",
         ),

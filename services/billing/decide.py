@@ -3,7 +3,7 @@
     customers.agreements, validation.usage -> agreement_noted, opening_noted, usage_noted
     tariffs            -> book_adopted, and book_noted for every account it concerns
     metrology.findings -> case_noted, usage_adjusted
-    payments.events    -> late_fee_charged
+    payments.allocations -> late_fee_charged
     billing.requests   -> bill_released | release_rejected, invoice_issued
     calendar           -> bill_calculated, invoice_issued, price_awaited, correction_issued
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from services.payments import journal, page_returns, refunds, returns
 from services.payments.days import day_number, day_of
-from services.payments.draft import NOTICES, Draft
+from services.payments.draft import ALLOCATIONS, NOTICES, Draft
 from services.payments.events import (
     NoticeConflicted,
     NoticeNoted,
@@ -89,7 +89,8 @@ def on_transfer(draft: Draft, transfer: TransferMade) -> None:
     if draft.taken("transfer", transfer.transfer_id) is not None:
         return
     parts = draft.spread(transfer.amount_fen)
-    draft.note(
+    _tell(
+        draft,
         PaymentCaptured(
             payment_id=transfer.payment_id,
             account_no=draft.key,
@@ -104,7 +105,7 @@ def on_transfer(draft: Draft, transfer: TransferMade) -> None:
             evidence_id=transfer.evidence_id,
             transfer_id=transfer.transfer_id,
             captured_at=draft.at,
-        )
+        ),
     )
     draft.moved("payment_captured", transfer.payment_id)
 
@@ -121,7 +122,8 @@ def on_reversal(draft: Draft, order: ReversalOrdered) -> None:
     name = order.transfer_id or order.payment_id
     rest_fen = order.amount_fen - gone_fen
     prepaid_fen, debts = returns.taken_from(draft, name, order.reversal_id, rest_fen)
-    draft.note(
+    _tell(
+        draft,
         PaymentReversed(
             reversal_id=order.reversal_id,
             payment_id=order.payment_id,
@@ -141,7 +143,7 @@ def on_reversal(draft: Draft, order: ReversalOrdered) -> None:
             ),
             reversed_at=draft.at,
             gone_fen=gone_fen,
-        )
+        ),
     )
     if gone_fen:
         returns.pass_on(draft, order, gone_fen)
@@ -186,7 +188,8 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
     clearing = journal.clearing_of(notice.channel, notice.merchant, notice.bill_on)
     evidence_id = received.evidence.evidence_id
     parts = draft.spread(notice.amount_fen)
-    draft.note(
+    _tell(
+        draft,
         PaymentCaptured(
             payment_id=payment_id,
             account_no=draft.key,
@@ -204,7 +207,7 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
             merchant=notice.merchant,
             clearing=clearing,
             bank_type=notice.references.get("bank_type", ""),
-        )
+        ),
     )
     draft.moved("payment_captured", payment_id)
     claim = PaymentClaimed(
@@ -308,3 +311,9 @@ def _compare(draft: Draft, received: NoticeReceived, notice: PaymentNotice, know
 
 def _age_days(draft: Draft, notice: PaymentNotice) -> int:
     return day_number(draft.today_on) - day_number(day_of(notice.occurred_at))
+
+
+def _tell(draft: Draft, event: PaymentCaptured | PaymentReversed) -> None:
+    """An own event, and the same for billing: it must not read our own topic, for we read its."""
+    draft.note(event)
+    draft.send(event, ALLOCATIONS, draft.key)

@@ -8,7 +8,7 @@ from libs.events.core import Core
 from libs.events.policy import decider_under
 from services.payments import decide as decisions
 from services.payments.bookings import POSTINGS
-from services.payments.draft import NOTICES, TRANSFERS
+from services.payments.draft import ALLOCATIONS, NOTICES, TRANSFERS
 from services.payments.events import catalogue
 from services.payments.policy import DEFAULT_POLICY, Policy
 from services.payments.state import Entry, Shared, evolve
@@ -58,7 +58,7 @@ CALCULATIONS = tuple(
 )
 """Pure as well, and not decided by: what the commands calculate on files."""
 
-WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS, POSTINGS)
+WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS, POSTINGS, ALLOCATIONS)
 """Topics besides its own that payments writes to; it reads the first two, too."""
 
 

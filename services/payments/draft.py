@@ -16,13 +16,15 @@ from services.payments.allocation import Spread, spread
 from services.payments.bookings import POSTINGS, BookingNoted, place_of, settlement_key
 from services.payments.days import day_of
 from services.payments.events import BalanceChanged, ClearanceWithdrawn
+from services.payments.money_back import MoneyBack
 from services.payments.policy import Policy
 from services.payments.seen import Seen, find
-from services.payments.settlement.rows import CAPTURE, SettlementRow
+from services.payments.settlement.rows import CAPTURE, REFUND, SettlementRow
 from services.payments.state import Account, Entry, Page, evolve
 
 NOTICES = "payments.notices"
 TRANSFERS = "payments.transfers"
+ALLOCATIONS = "payments.allocations"
 
 
 class Draft:
@@ -95,6 +97,17 @@ class Draft:
             booking_id=booking_id, row=row, source=source, is_taken_back=is_taken_back
         )
         self.send(booking, POSTINGS, settlement_key(channel, merchant))
+
+    def booked_back(self, back: MoneyBack, amount_fen: int) -> None:
+        """What the channel took back, told to the settlement stage: once, wherever it is booked."""
+        self.booked(
+            f"{back.payment_id}/back/{back.back_id}",
+            back.clearing,
+            amount_fen,
+            payment_id=back.payment_id,
+            kind=REFUND,
+            refund_no=back.refund_no,
+        )
 
     def taken(self, kind: str, name: str) -> Seen | None:
         """What the account took already under this id."""

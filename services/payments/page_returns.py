@@ -109,6 +109,7 @@ def _return(draft: Draft, back: MoneyBack, suspense: Suspense) -> None:
             returned_at=draft.at,
         )
     )
+    draft.booked_back(back, amount_fen)
     for part in given:
         transfer_id = transfer_id_of(back.payment_id, part)
         order = ReversalOrdered(

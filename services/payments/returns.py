@@ -169,4 +169,5 @@ def book(draft: Draft, back: MoneyBack) -> None:
             returned_at=draft.at,
         )
     )
+    draft.booked_back(back, amount_fen)
     draft.moved("money_returned", back.payment_id)

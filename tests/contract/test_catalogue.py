@@ -320,6 +320,13 @@ def test_a_core_of_an_unknown_topic_is_named() -> None:
     assert "y: x.nothing is not in topics.yaml" in contradictions(table, parties)
 
 
+def test_cores_that_wake_each_other_for_ever_are_named() -> None:
+    table, parties = small()
+    parties[0] = replace(parties[0], inputs=(*parties[0].inputs, parties[1].own_topic))
+    (problem,) = [text for text in contradictions(table, parties) if "never rest" in text]
+    assert problem.startswith(("x <- y <- x: ", "y <- x <- y: "))
+
+
 def test_the_unit_of_a_key() -> None:
     table = load_topics()
     assert key_unit(table, "payments.notices") == key_unit(table, "payments.events") == "account"

@@ -78,8 +78,8 @@ TOPICS = {
     "CorrectionDecided": "metrology.findings",
     "ReleaseDecided": "billing.requests",
     "BookPublished": "tariffs",
-    "PaymentCaptured": "payments.events",
-    "PaymentReversed": "payments.events",
+    "PaymentCaptured": "payments.allocations",
+    "PaymentReversed": "payments.allocations",
 }
 BASIS = {"fixed_wh", "fixed_ratio", "fixed_quantity_wh", "deducted_wh", "transformer_loss_wh"}
 BASIS |= {"measured_w", "power_factor", "price_percent"}
