@@ -73,6 +73,9 @@ def _book(given: InForce) -> Iterator[Finding]:
         if point.price_list not in book.price_lists:
             text = f"the book has no price list {point.price_list}"
             yield _finding("price_list_missing", point.point, text)
+        elif book.price_lists[point.price_list].kind == "feed_in":
+            text = f"the price list {point.price_list} values what is fed in, not what is drawn"
+            yield _finding("price_list_kind", point.point, text)
 
 
 def _usage_complete(given: InForce) -> Iterator[Finding]:

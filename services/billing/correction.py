@@ -33,6 +33,14 @@ CAUSES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why an issued month must be looked at again: a cause of corrections, and what it was."""
+
+    cause: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RatingInput:
     """What one part of a bill was rated from; `book` is a key such as `cq-residential@1`."""
 
@@ -264,7 +272,7 @@ def _withheld(
 def _correction(
     issued: IssuedBill, inputs: tuple[RatingInput, ...], bill: Bill, number: int
 ) -> BillCorrection:
-    lines = _differences(issued.bill.lines, bill.lines)
+    lines = differences(issued.bill.lines, bill.lines)
     total_fen = sum(each.line.amount_fen for each in lines)
     assert total_fen == bill.total_fen - issued.bill.total_fen, "the differences lost money"
     corrected = IssuedBill(bill_id=issued.bill_id, inputs=inputs, bill=bill, round=number)
@@ -273,7 +281,7 @@ def _correction(
     )
 
 
-def _differences(
+def differences(
     old_lines: Sequence[BillLine], new_lines: Sequence[BillLine]
 ) -> tuple[CorrectionLine, ...]:
     """What turns the old lines into the new ones; lines are matched by what they charge."""

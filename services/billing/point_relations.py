@@ -22,7 +22,9 @@ from services.billing.usage import PointUsage
 REST_PERIODS = ("flat", "peak", "valley", "sharp")
 """Which period is total minus the others: flat, or peak where a meter has only peak and valley."""
 
-PRICED = ("main", "deducted")
+PRICED = ("main", "deducted", "feed_in")
+"""Relations of points that are billed for what they drew, each by its own price list."""
+
 MAIN = PointRelation(point="", kind="main")
 
 

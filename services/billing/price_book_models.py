@@ -211,6 +211,7 @@ class BookModel(Strict):
     unconfirmed: bool = False
     household_rules: tuple[HouseholdRuleModel, ...] | None = None
     loss_tables: dict[str, LossTableModel] = {}
+    netting: str = "none"
     price_lists: dict[str, PriceListModel] = Field(min_length=1)
 
 

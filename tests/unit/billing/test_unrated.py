@@ -41,8 +41,7 @@ LOADED = replace(
     code="loaded",
     two_part=two_part(load_hours_kwh_per_kva=260, price_percent_above=90),
 )
-FEED_IN = price_list(code="sold", kind="feed_in")
-TARIFF = book(price_list(), INDUSTRY, LOADED, FEED_IN)
+TARIFF = book(price_list(), INDUSTRY, LOADED)
 SHARED = Transformer(id="T1", capacity_va=1_000_000, share="0.5", shared_with="1000000009")
 EXTRA = AccountComponent(code="x", name_zh="x", name_en="x", unit="kWh", price="0.1", point="P1")
 SETTLED = ExternalLine(
@@ -67,8 +66,6 @@ def gaps(bill: Bill) -> list[tuple[str, str, bool]]:
     [
         (terms(prepaid=SIGNED), ("prepaid_terms", "", True)),
         (terms(prepaid=SIGNED, payment_mode="prepaid_remote"), ("prepaid_remote", "", True)),
-        (terms(feed_in_price_list="sold"), ("feed_in_price_list", "", False)),
-        (terms(point_terms(price_list="sold")), ("feed_in_list", "P1", True)),
         (terms(point_terms(loss_table="S11")), ("transformer_loss", "P1", True)),
         (
             terms(point_terms(line_loss=LineLoss(kind="percent", percent="1.5"))),
