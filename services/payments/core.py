@@ -23,6 +23,8 @@ PURE_MODULES: tuple[str, ...] = (
     "services.payments.journal",
     "services.payments.notices",
     "services.payments.order_number",
+    "services.payments.payable_events",
+    "services.payments.payables",
     "services.payments.policy",
     "services.payments.reactions",
     "services.payments.receivables",

@@ -3,9 +3,11 @@
 payments.notices     callbacks and rows      -> captured, repeated, conflicted, suspended, noted
                      bindings of people      -> suspense bound, transfers; or rejected
                      claims (own)            -> whose a transaction is; suspense cancelled
+                     payouts of people       -> payables settled; or rejected
                      fences (own)            -> clearance granted or refused
 payments.transfers   bound money (own)       -> captured; reversals
 billing.events       invoices, corrections   -> receivables, credits
+                     statements of feed-in   -> payables
 customers.agreements opening positions       -> receivables, prepayment
 control.clearances   "may we?"               -> clearance opened, fence
 calendar             time                    -> accounts overdue
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from libs.events.core import Emit, Item, Tick, View
-from services.payments import captures, clearance, receivables, transactions
+from services.payments import captures, clearance, payables, receivables, transactions
 from services.payments.days import day_end
 from services.payments.draft import Draft
 from services.payments.events import (
@@ -32,11 +34,14 @@ from services.payments.events import (
 )
 from services.payments.notices import NoticeReceived
 from services.payments.order_number import is_account_no
+from services.payments.payable_events import PayoutRecorded
 from services.payments.policy import DEFAULT_POLICY, Policy
 from services.payments.reactions import (
     AccountOpened,
     ClearanceAsked,
     CorrectionIssued,
+    FeedInCorrected,
+    FeedInStated,
     InvoiceIssued,
 )
 from services.payments.state import Entry
@@ -76,6 +81,12 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             receivables.on_billed(draft, number, amount_fen, due_on)
         case CorrectionIssued(correction_no=number, difference_fen=amount_fen, due_on=due_on):
             receivables.on_billed(draft, number, amount_fen, due_on)
+        case FeedInStated(statement_no=number, amount_fen=amount_fen, due_on=due_on):
+            payables.on_stated(draft, number, amount_fen, due_on, item.body.netting)
+        case FeedInCorrected(correction_no=number, difference_fen=amount_fen, due_on=due_on):
+            payables.on_stated(draft, number, amount_fen, due_on, item.body.netting)
+        case PayoutRecorded():
+            payables.on_payout(draft, item.body)
         case AccountOpened():
             receivables.on_opening(draft, item.body.opening)
         case ClearanceAsked():

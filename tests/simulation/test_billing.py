@@ -26,13 +26,17 @@ from services.billing.core import make_core
 from services.billing.events import (
     BillReleased,
     CorrectionIssued,
+    FeedInCorrected,
+    FeedInStated,
     InvoiceIssued,
     catalogue,
 )
 from services.billing.reactions import AccountOpened, CorrectionDecided
 from services.cli.bill import held_bills
+from tests.unit.billing.builders import book, component, price_list
 from tests.unit.billing_core.office import (
     HOME,
+    IMPORT,
     Office,
     agreement,
     days,
@@ -49,6 +53,7 @@ from tests.unit.billing_core.office import (
 from tests.unit.billing_core.test_bills import AS_SHOP
 
 SEEDS = 60
+EXPORT = "1-0:2.8.0"
 ACCOUNTS = ("A1", "A2", "A3")
 SUPPLY = ("2026-01-27", "2026-02-05")
 TOPICS = {
@@ -68,22 +73,27 @@ Input = tuple[str, Any]
 
 def inputs_of(random: Random, no: str) -> list[Input]:
     """What is told about one account, in whatever order it will come."""
-    rows = [terms(SUPPLY[0], moved_out_on=SUPPLY[1])]
+    is_producer = random.random() < 0.6
+    sold = {"feed_in_price_list": "sold"} if is_producer else {}
+    rows = [terms(SUPPLY[0], moved_out_on=SUPPLY[1], **sold)]
     name = f"P{no[1:]}"
     first = agreement(point(name, SUPPLY[0]), rows=rows, account_no=no)
     told: list[Any] = [first, first]
     for day in days(*SUPPLY):
-        told.append(usage(day, random.choice((9_000, 60_000)), point=name, account_no=no))
+        energy = {IMPORT: random.choice((9_000, 60_000)), **export(random, is_producer)}
+        told.append(usage(day, energy=energy, point=name, account_no=no))
     for day in random.sample(days(*SUPPLY), 3):
         late = {"point": name, "account_no": no}
         told.append(usage(day, 12_000, revision=2, quality="estimated", **late))
-        told.append(usage(day, random.choice((12_000, 12_100, 250_000)), revision=3, **late))
+        energy = {IMPORT: random.choice((12_000, 12_100, 250_000))}
+        energy |= export(random, is_producer)
+        told.append(usage(day, energy=energy, revision=3, **late))
     if random.random() < 0.4:
         cut = "2026-02-03"
         points = point(name, SUPPLY[0], to_on=cut), point(name, cut, **AS_SHOP)
         told.append(agreement(*points, rows=rows, account_no=no, version=2))
     if random.random() < 0.3:
-        gone = [terms(SUPPLY[0], moved_out_on="2026-02-02")]
+        gone = [terms(SUPPLY[0], moved_out_on="2026-02-02", **sold)]
         told.append(agreement(point(name, SUPPLY[0]), rows=gone, account_no=no, version=3))
     if random.random() < 0.5:
         as_of = random.choice(("2025-12-31", "2026-01-28"))
@@ -100,11 +110,21 @@ def inputs_of(random: Random, no: str) -> list[Input]:
     return [(no, body) for body in told]
 
 
+def export(random: Random, is_producer: bool) -> dict[str, int]:
+    """What a producer feeds in on a day."""
+    return {EXPORT: random.choice((0, 1_001, 7_777))} if is_producer else {}
+
+
 def books(random: Random) -> list[Input]:
     """The book, again, a wrong one under its name, and perhaps a dearer version."""
     told = [published(HOME), published(HOME), published(home_book("0.70"), digest="0" * 64)]
     if random.random() < 0.5:
         told.append(published(home_book("0.60", version=2, from_on="2026-01-30")))
+    sold = price_list(component("sold", "0.40"), code="sold", kind="feed_in")
+    told += [published(book(sold, id="sold"))] * 2
+    if random.random() < 0.3:
+        dear = replace(sold, components=(component("sold", "0.45"),))
+        told.append(published(book(dear, id="sold", version=2, from_on="2026-02-02")))
     return [("", body) for body in told]
 
 
@@ -195,8 +215,8 @@ def run_history(seed: int) -> tuple[World, list[Input]]:
     return world, told
 
 
-def undisturbed(told: list[Input], no: str) -> Counter[str]:
-    """What an account's months come to in a core that is told all first."""
+def undisturbed(told: list[Input], no: str) -> list[Any]:
+    """What happens to an account in a core that is told all first."""
     made = Office()
     for account, body in told:
         if account in ("", no) and type(body).__name__ != "ReleaseDecided":
@@ -206,7 +226,7 @@ def undisturbed(told: list[Input], no: str) -> Counter[str]:
         state = made.fold.get(no)
         if state is not None and state.draft is not None:
             made.feed(release(state.draft.bill_id, account_no=no), key=no)
-    return stands([body for _, body in made.log], no)
+    return [body for _, body in made.log]
 
 
 def stands(events: list[Any], no: str) -> Counter[str]:
@@ -221,6 +241,19 @@ def stands(events: list[Any], no: str) -> Counter[str]:
     return Counter({month: total for month, total in totals.items() if total})
 
 
+def fed_in(events: list[Any], no: str) -> Counter[tuple[str, str]]:
+    """Energy and amount of statements with all their rounds, by month; those at zero left out."""
+    totals: Counter[tuple[str, str]] = Counter()
+    for body in events:
+        if isinstance(body, FeedInStated) and body.account_no == no:
+            totals[body.month, "wh"] += body.energy_wh
+            totals[body.month, "fen"] += body.amount_fen
+        elif isinstance(body, FeedInCorrected) and body.account_no == no:
+            totals[body.month, "wh"] += body.energy_difference_wh
+            totals[body.month, "fen"] += body.difference_fen
+    return Counter({name: total for name, total in totals.items() if total})
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_any_history_keeps_the_laws_and_the_bills(seed: int) -> None:
     world, told = run_history(seed)
@@ -228,9 +261,14 @@ def test_any_history_keeps_the_laws_and_the_bills(seed: int) -> None:
     events = world.events()
     occurred.update(catalogue.type_of(body).name for body in events)
     for no in ACCOUNTS:
-        assert stands(events, no) == undisturbed(told, no), f"seed {seed}, {no}"
+        calm = undisturbed(told, no)
+        assert stands(events, no) == stands(calm, no), f"seed {seed}, {no}"
+        assert fed_in(events, no) == fed_in(calm, no), f"seed {seed}, {no}"
     invoices = [body.invoice_no for body in events if isinstance(body, InvoiceIssued)]
     assert len(invoices) == len(set(invoices)), "an invoice was issued twice"
+    numbers = [body.statement_no for body in events if isinstance(body, FeedInStated)]
+    numbers += [body.correction_no for body in events if isinstance(body, FeedInCorrected)]
+    assert len(numbers) == len(set(numbers)), "a statement or a correction was made twice"
     released = [body.bill_id for body in events if isinstance(body, BillReleased)]
     assert sorted(released) == sorted(invoices)
 
