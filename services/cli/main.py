@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("services.cli.audit:app", "Prove that nothing was lost, doubled or altered."),
     "book": ("services.cli.book:app", "Check price books and publish them."),
     "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
+    "feed-in": ("services.cli.feed_in:app", "Statements of what was fed in, from a file."),
     "metrology": ("services.cli.metrology:app", "Verification, seals, due lists, corrections."),
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
     "vee": ("services.cli.vee:app", "Readings: check, estimate, edit; edits by people."),

@@ -18,6 +18,7 @@ from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan, parse_yuan
 from services.cli.payments_match import match
 from services.cli.payments_parse import parse
+from services.cli.payments_payout import offset, payables, payout
 from services.cli.payments_verify import verify
 from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.payments.core import make_core
@@ -45,6 +46,15 @@ app.command(epilog="Example: gridledger payments parse --channel wechat 2026-01-
 app.command(
     epilog="Example: gridledger payments match ours.csv channel.jsonl bank.jsonl --rules rules.json"
 )(match)
+app.command(
+    epilog="Example: gridledger payments payout --statement 1000000001-F2026-01 --amount 49.61 "
+    "--bank icbc --bank-ref 4711 --paid-on 2026-02-20 --evidence slip.pdf --by wang"
+)(payout)
+app.command(
+    epilog="Example: gridledger payments offset --statement 1000000001-F2026-01 --amount 49.61 "
+    "--request-id 17 --by wang --reason 'letter of 3 March'"
+)(offset)
+app.command(epilog="Example: gridledger payments payables --json")(payables)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 

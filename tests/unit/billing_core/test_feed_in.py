@@ -314,6 +314,34 @@ def test_what_is_closed_before_it_was_stated_is_passed_over() -> None:
     assert len(made.of(FeedInStated)) == 25
 
 
+def test_who_is_gone_is_stated_no_more() -> None:
+    made = Office()
+    rows = [terms(feed_in_price_list="sold", moved_out_on="2026-01-11")]
+    made.feed(published(HOME), published(sold_book()), agreement(rows=rows), *fed("2026-01")[:10])
+    made.live("2026-02-02", "2026-02-05")
+    assert [each.energy_wh for each in made.of(FeedInStated)] == [10 * FED_WH]
+    never = [terms(feed_in_price_list="sold", moved_out_on="2026-01-01")]
+    made.feed(agreement(rows=never, version=2), key="A1")
+    made.tick("2026-02-06")
+    assert made.of(FeedInCorrected)[-1].statement.energy_wh == 0
+
+
+def test_a_newer_book_corrects_the_months_in_which_it_is_in_force() -> None:
+    made = producing(*fed("2026-01"), *fed("2026-02"))
+    made.tick("2026-03-03")
+    made.feed(published(sold_book("0.50", version=2, from_on="2026-02-01")))
+    made.tick("2026-03-04")
+    assert [each.month for each in made.of(FeedInCorrected)] == ["2026-02"]
+
+
+def test_another_book_of_the_region_cuts_no_statement() -> None:
+    made = producing(*fed("2026-01"))
+    other = book(price_list(code="other"), id="other", from_on="2026-01-16")
+    made.feed(published(other))
+    made.tick("2026-02-03")
+    assert len(only(made.of(FeedInStated), FeedInStated).inputs) == 1
+
+
 def test_who_never_fed_in_has_no_series() -> None:
     made = Office()
     made.feed(published(HOME), published(sold_book()), agreement(), *fed("2026-01"))
