@@ -76,6 +76,7 @@ def make_core(decider: str = "", policy: BillingPolicy = DEFAULT_POLICY) -> Core
         catalogue=catalogue,
         initial_shared=Shared(),
         state_types=(Shared, Account),
+        fold_version=2,
         decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
         concerned=decisions.concerned,

@@ -69,7 +69,7 @@ class Account:
     is calculated and not issued, the last of `calculations`; issued: bills by month with all rounds
     applied; to_correct: issued months whose inputs changed, stuck: those whose correction could not
     be rated; waiting: the month that cannot be billed as things are; news: something came that
-    concerns the month to bill.
+    concerns the month to bill; feed_in: what it fed in, in statements of their own series.
     """
 
     agreement: AgreementNoted | None = None
