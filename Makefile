@@ -3,8 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-# The long histories wait more than they compute: two workers fit on two cores.
-WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Many tests wait for a broker or a meter: three workers keep two cores busy.
+WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
 # What the modules that decide, and the codecs, are tested by.
 DECIDING := $(addprefix tests/unit/,billing billing_core control customers ingest metrology metrology_core \
 	payments payments_core validation cli/test_encode.py cli/test_decode.py)

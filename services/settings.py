@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     metrology_port: int = Field(
         default=8150, ge=0, le=65_535, description="port of the laboratory API"
     )
+    pos_port: int = Field(
+        default=8180, ge=0, le=65_535, description="TCP port of our card terminals (ISO 8583)"
+    )
     clock_port: int = Field(
         default=8170, ge=0, le=65_535, description="port of the simulated clock"
     )

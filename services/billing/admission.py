@@ -14,18 +14,22 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from libs.tou_calendar import PERIODS
-from services.billing.agreement import BASIC_CHARGES, PointRelation
-from services.billing.basic_charge import capacity_spans
+from services.billing.agreement import BASIC_CHARGES, PointRelation, Transformer
+from services.billing.apportion import read_part
 from services.billing.bill import Finding
 from services.billing.calendar import overlap
+from services.billing.line_loss import line_loss_defect
 from services.billing.point_relations import (
+    BEHIND,
     MAIN,
     PRICED,
     REST_PERIODS,
+    UNMETERED,
     InForce,
+    measured,
     two_part_lists,
 )
-from services.billing.price_book import PriceList
+from services.billing.price_book import PriceList, TwoPartRule
 
 
 def findings(given: InForce) -> tuple[Finding, ...]:
@@ -34,6 +38,7 @@ def findings(given: InForce) -> tuple[Finding, ...]:
     return found or (
         *_allowances(given),
         *_rates(given),
+        *_losses(given),
         *_basic_charge(given),
         *_power_factor(given),
     )
@@ -82,6 +87,7 @@ def _usage_complete(given: InForce) -> Iterator[Finding]:
     usage = given.part.usage
     counts = Counter(each.point for each in usage.points)
     agreed = Counter(each.point for each in given.points)
+    metered = {each.point for each in measured(given)}
     for point in sorted(counts.keys() | agreed.keys()):
         if agreed[point] > 1:
             yield _finding("point_twice", point, "the agreement has the point twice")
@@ -89,7 +95,7 @@ def _usage_complete(given: InForce) -> Iterator[Finding]:
             yield _finding("usage_twice", point, "two usages of the point were given")
         if not agreed[point]:
             yield _finding("point_unknown", point, "the agreement has no such point in these days")
-        elif not counts[point] and given.relations.get(point, MAIN).kind in PRICED:
+        elif not counts[point] and point in metered:
             yield _finding("usage_missing", point, "no usage of the point was given")
     expected = {
         each.point: overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
@@ -107,11 +113,13 @@ def _usage_complete(given: InForce) -> Iterator[Finding]:
 def _relations_sound(given: InForce) -> Iterator[Finding]:
     usage, terms = given.part.usage, given.part.terms
     known = {each.point for each in given.points}
-    billed = {each.point for each in given.priced}
+    others = {each.point for each in terms.points} - known
+    billed = {each.point for each in measured(given)}
     in_force = [
         each
         for each in terms.relations
-        if overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
+        if each.point not in others
+        and overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
     ]
     counts = Counter(each.point for each in in_force)
     for relation in sorted(in_force, key=lambda each: (each.point, each.of)):
@@ -120,9 +128,15 @@ def _relations_sound(given: InForce) -> Iterator[Finding]:
         if relation.kind in PRICED and relation.point not in known:
             text = "the agreement has a relation of the point and not the point"
             yield _finding("relation_unknown", relation.point, text)
-        if relation.kind == "deducted" and relation.of not in billed:
-            text = f"it is deducted of {relation.of}, which is no billed point of the agreement"
+        if relation.kind in (*BEHIND, *UNMETERED) and relation.of not in billed:
+            text = f"it is {relation.kind} of {relation.of}, which has no billed meter"
             yield _finding("relation_unknown", relation.point, text)
+        if relation.kind == "fixed_ratio" and read_part(relation.ratio) is None:
+            text = f"{relation.ratio!r} is no ratio above 0 and up to 1"
+            yield _finding("ratio_invalid", relation.point, text)
+        if relation.kind == "fixed_quantity" and relation.quantity_wh <= 0:
+            numbers = {"quantity_wh": relation.quantity_wh}
+            yield _finding("quantity_invalid", relation.point, "it needs an energy", numbers)
         if _is_in_circle(relation.point, given.relations):
             yield _finding("relation_circle", relation.point, "it is deducted of itself")
 
@@ -131,7 +145,7 @@ def _is_in_circle(point: str, relations: Mapping[str, PointRelation]) -> bool:
     current = point
     for _ in relations:
         relation = relations.get(current, MAIN)
-        if relation.kind != "deducted":
+        if relation.kind not in BEHIND:
             return False
         current = relation.of
         if current == point:
@@ -152,11 +166,17 @@ def _allowances(given: InForce) -> Iterator[Finding]:
 
 def _rates(given: InForce) -> Iterator[Finding]:
     usages = {each.point: each for each in given.part.usage.points}
+    rates = {each.point: each.rate_periods for each in given.points}
     for point in given.priced:
-        usage, periods = usages[point.point], point.rate_periods
+        relation = given.relations.get(point.point, MAIN)
+        metered = relation.of if relation.kind in UNMETERED else point.point
+        periods = rates[metered]
         if given.part.book.price_lists[point.price_list].calendar and not periods:
             text = "the price list has periods, the point says of no rate which period it is"
             yield _finding("periods_missing", point.point, text)
+        if relation.kind in UNMETERED:
+            continue
+        usage = usages[point.point]
         for rate in sorted(rate for rate in periods if periods[rate] not in PERIODS):
             text = f"rate {rate} is given the period {periods[rate]}, which does not exist"
             yield _finding("period_unknown", point.point, text)
@@ -170,6 +190,16 @@ def _rates(given: InForce) -> Iterator[Finding]:
                 text = f"rate {rate} has energy and no period"
                 numbers = {"energy_wh": energy_wh}
                 yield _finding("rate_without_period", point.point, text, numbers)
+
+
+def _losses(given: InForce) -> Iterator[Finding]:
+    for point in given.priced:
+        is_main = given.relations.get(point.point, MAIN).kind == "main"
+        if not is_main and (point.loss_table or point.line_loss):
+            text = "its loss is in what the main meter shows: only main points bear one"
+            yield _finding("loss_of_sub_meter", point.point, text)
+        elif problem := line_loss_defect(point, given.part.book.loss_rule):
+            yield _finding("line_loss_invalid", point.point, problem)
 
 
 def _basic_charge(given: InForce) -> Iterator[Finding]:
@@ -194,8 +224,10 @@ def _basic_charge(given: InForce) -> Iterator[Finding]:
         yield _finding("price_missing", "", text)
     if mode != "capacity":
         yield from _demand(given, price_list)
-    if mode == "capacity" or (mode == "contract_demand" and rule.contract_floor_percent):
+    has_floor = mode == "contract_demand" and rule.contract_floor_percent
+    if mode == "capacity" or has_floor or rule.demand_rule.load_hours_kwh_per_kva:
         yield from _capacity(given)
+    yield from _transformers(given, rule)
 
 
 def _demand(given: InForce, price_list: PriceList) -> Iterator[Finding]:
@@ -211,21 +243,36 @@ def _demand(given: InForce, price_list: PriceList) -> Iterator[Finding]:
 
 
 def _capacity(given: InForce) -> Iterator[Finding]:
-    """Where the capacity counts: it is there, and no transformer is counted twice."""
-    terms, usage = given.part.terms, given.part.usage
-    spans = capacity_spans(terms, usage.from_on, usage.until_on)
-    if not any(each.capacity_va for each in spans):
-        yield _finding("capacity_missing", "", "the agreement has no transformer in use")
+    """Where the capacity counts: there is a transformer, and none is counted twice."""
     days: dict[str, list[tuple[str, str]]] = {}
-    for each in terms.transformers:
-        span = overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
-        if span:
-            days.setdefault(each.id, []).append(span)
+    for each, span in _transformers_in_force(given):
+        days.setdefault(each.id, []).append(span)
+    if not days:
+        yield _finding("capacity_missing", "", "the agreement has no transformer")
     for name, spans_of_one in sorted(days.items()):
         ordered = sorted(spans_of_one)
         if any(later[0] < earlier[1] for earlier, later in pairwise(ordered)):
             text = f"transformer {name} is in two rows on the same day"
             yield _finding("transformer_twice", "", text)
+
+
+def _transformers(given: InForce, rule: TwoPartRule) -> Iterator[Finding]:
+    """Each is in a state that the book knows, and its share is one."""
+    for each, _ in _transformers_in_force(given):
+        if each.state not in rule.state_percents:
+            text = f"transformer {each.id} is {each.state}, which is no state of the book"
+            yield _finding("transformer_state_unknown", "", text)
+        if read_part(each.share) is None:
+            text = f"{each.share!r} of transformer {each.id} is no share above 0 and up to 1"
+            yield _finding("share_invalid", "", text)
+
+
+def _transformers_in_force(given: InForce) -> Iterator[tuple[Transformer, tuple[str, str]]]:
+    usage = given.part.usage
+    for each in given.part.terms.transformers:
+        span = overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)
+        if span:
+            yield each, span
 
 
 def _power_factor(given: InForce) -> Iterator[Finding]:
@@ -235,13 +282,6 @@ def _power_factor(given: InForce) -> Iterator[Finding]:
     if rule is None or standard not in rule.percents:
         text = f"the book has no power-factor table for the standard {standard}"
         yield _finding("power_factor_table_missing", "", text)
-        return
-    usages = {each.point: each for each in given.part.usage.points}
-    for point in _assessed(given):
-        missing = [q for q in rule.reactive_quadrants if q not in usages[point].reactive_varh]
-        if missing:
-            text = f"the usage has no reactive energy of quadrant {', '.join(missing)}"
-            yield _finding("reactive_missing", point, text)
 
 
 def _assessed(given: InForce) -> list[str]:

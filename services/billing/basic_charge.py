@@ -1,7 +1,7 @@
 """The basic charge 基本电费 of two-part customers: by capacity, contract demand or measured demand.
 
 Capacity is charged by the days each sum of transformers was in use (b03: 315 kVA x 18/30 and
-400 kVA x 12/30). A demand is the cycle's maximum, the sum over separate feeders; it is billed
+400 kVA x 12/30). A demand is the cycle's maximum (measured_demand.py); it is billed
 against the contract by the rule version of the book (b22), the contract value not below its floor.
 
     contract 1000 kW at 40 yuan, measured 1100 kW, 2016 rule   ->  40,000 + 50 x 80 = 44,000 yuan
@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import pairwise
 from typing import NamedTuple
 
 from libs.events.quantities import PRICE_SCALE, ROUNDING, ceil_div, format_scaled
-from services.billing.agreement import AgreementTerms
 from services.billing.bill import AMOUNT_DENOMINATOR, BillLine, Charge, RatingPart, rule_id
-from services.billing.calendar import Share, overlap
-from services.billing.point_relations import BilledPoint, two_part_lists
+from services.billing.calendar import Share
+from services.billing.capacity import CapacitySpan, capacity_spans
+from services.billing.load_hours import WHOLE, price_percent
+from services.billing.measured_demand import MeasuredDemand, measured_demand
+from services.billing.point_relations import InForce, two_part_lists
 from services.billing.price_book import (
     DemandRule,
     PriceComponent,
     PriceList,
-    Rounding,
     TwoPartRule,
     price_e6,
 )
@@ -39,30 +39,15 @@ class DemandCharge(NamedTuple):
     excess_w: int
 
 
-class CapacitySpan(NamedTuple):
-    """Days in which the capacity in use did not change."""
-
-    from_on: str
-    until_on: str
-    capacity_va: int
-
-
-class MeasuredDemand(NamedTuple):
-    """The demand of a cycle and the readings behind it."""
-
-    demand_w: int
-    reading_ids: tuple[str, ...]
-
-
 def basic_charge_stage(rating: Rating) -> None:
     """The basic charges of every part; days are shared over the spans of the whole cycle."""
     parts = rating.parts
     if all(part.terms.basic_charge == "none" for part in parts):
         return
-    spans = [capacity_spans(part.terms, part.usage.from_on, part.usage.until_on) for part in parts]
+    spans = [_spans(given) for given in rating.given]
     days = [(span.from_on, span.until_on) for part_spans in spans for span in part_spans]
     shares = iter(shares_of(parts, days))
-    measured = measured_demand(rating.points, parts[0].book.rounding)
+    capacity_va = max(span.capacity_va for part_spans in spans for span in part_spans)
     for number, (part, part_share) in enumerate(zip(parts, part_shares(parts), strict=True)):
         shared = [(span, next(shares)) for span in spans[number]]
         charges: list[Charge] = []
@@ -70,8 +55,42 @@ def basic_charge_stage(rating: Rating) -> None:
             if part.terms.basic_charge == "capacity":
                 charges = capacity_charges(part, price_list, shared)
             else:
-                charges = demand_charges(part, price_list, rule, measured, part_share)
+                measured, found = measured_demand(
+                    rating.points, rule.demand_rule, parts[0].book.rounding
+                )
+                rating.findings += (each for each in found if each not in rating.findings)
+                demand = _Demand(measured, _own_energy_wh(rating), capacity_va, shared, part_share)
+                charges = demand_charges(part, price_list, rule, demand)
         rating.charges[number] += charges
+
+
+class _Demand(NamedTuple):
+    """What a part's demand charge is worked out from; `spans` are those of the part."""
+
+    measured: MeasuredDemand
+    energy_wh: int
+    capacity_va: int
+    spans: list[tuple[CapacitySpan, Share]]
+    share: Share
+
+
+def _spans(given: InForce) -> list[CapacitySpan]:
+    """The capacity of a part's days by the states of its price list; no list, no capacity."""
+    terms, usage = given.part.terms, given.part.usage
+    for _, rule in two_part_lists(given):
+        return capacity_spans(terms, usage.from_on, usage.until_on, rule.state_percents)
+    return [CapacitySpan(usage.from_on, usage.until_on, 0)]
+
+
+def _own_energy_wh(rating: Rating) -> int:
+    """What came through the transformers for the account itself: neither what it passed on, nor
+    what a feed-in point drew, which has a connection of its own."""
+    return sum(
+        each.billed.total_wh
+        for points in rating.points
+        for each in points
+        if each.kind not in ("transferred", "feed_in")
+    )
 
 
 def billed_demand(measured_w: int, contract_w: int, rule: DemandRule) -> DemandCharge:
@@ -95,41 +114,6 @@ def contract_floor_w(contract_w: int, capacity_va: int, floor_percent: int) -> i
     return max(contract_w, ceil_div(capacity_va * floor_percent, 100))
 
 
-def capacity_spans(terms: AgreementTerms, from_on: str, until_on: str) -> list[CapacitySpan]:
-    """The capacity in use over days, cut where it changes; the spans adjoin and are complete."""
-    days = []
-    for each in terms.transformers:
-        span = overlap(from_on, until_on, each.from_on, each.until_on)
-        if each.state == "in_use" and span:
-            days.append((*span, each.capacity_va))
-    cuts = sorted({from_on, until_on} | {on for start, end, _ in days for on in (start, end)})
-    spans: list[CapacitySpan] = []
-    for start, end in pairwise(cuts):
-        total_va = sum(va for first, last, va in days if first <= start and end <= last)
-        if spans and spans[-1].capacity_va == total_va:
-            spans[-1] = spans[-1]._replace(until_on=end)
-        else:
-            spans.append(CapacitySpan(start, end, total_va))
-    return spans
-
-
-def measured_demand(
-    points_by_part: Iterable[Iterable[BilledPoint]], rounding: Rounding
-) -> MeasuredDemand:
-    """The sum over the main two-part points of their maximum demand in the cycle, rounded."""
-    maxima_w: dict[str, int] = {}
-    reading_ids: set[str] = set()
-    for points in points_by_part:
-        for each in points:
-            if each.kind == "main" and each.price_list.two_part:
-                name = each.terms.point
-                maxima_w[name] = max(maxima_w.get(name, 0), each.usage.demand_w or 0)
-                reading_ids.update(each.usage.reading_ids)
-    unit_w = rounding.demand_unit_w
-    demand_w = ROUNDING[rounding.demand](sum(maxima_w.values()), unit_w) * unit_w
-    return MeasuredDemand(demand_w, tuple(sorted(reading_ids)))
-
-
 def capacity_charges(
     part: RatingPart, price_list: PriceList, spans: Iterable[tuple[CapacitySpan, Share]]
 ) -> list[Charge]:
@@ -144,35 +128,42 @@ def capacity_charges(
 
 
 def demand_charges(
-    part: RatingPart,
-    price_list: PriceList,
-    rule: TwoPartRule,
-    measured: MeasuredDemand,
-    share: Share,
+    part: RatingPart, price_list: PriceList, rule: TwoPartRule, given: _Demand
 ) -> list[Charge]:
     """The cycle's maximum demand, by the days of the part; above the limit at a multiple."""
-    terms, usage = part.terms, part.usage
+    terms, usage, measured = part.terms, part.usage, given.measured
     basis = {"measured_w": str(measured.demand_w)}
+    if measured.transferred_w:
+        basis["transferred_w"] = str(measured.transferred_w)
     demand, demand_rule = DemandCharge(measured.demand_w, 0), rule.demand_rule
     if terms.basic_charge == "contract_demand":
         assert terms.contract_demand_w is not None, "admission let a missing contract through"
-        spans = capacity_spans(terms, usage.from_on, usage.until_on)
-        capacity_va = max(span.capacity_va for span in spans)
+        capacity_va = max(span.capacity_va for span, _ in given.spans)
         floor_percent = rule.contract_floor_percent
         contract_w = contract_floor_w(terms.contract_demand_w, capacity_va, floor_percent)
         demand = billed_demand(measured.demand_w, contract_w, demand_rule)
         basis |= {"contract_w": str(contract_w), "demand_rule": demand_rule.name}
+    percent = price_percent(demand_rule, given.energy_wh, given.capacity_va)
+    if percent != WHOLE:
+        basis |= {"price_percent": str(percent), "month_wh": str(given.energy_wh)}
+        basis |= {"capacity_va": str(given.capacity_va)}
     charges = []
-    for component in price_list.components:
-        if component.unit != "kW":
+    span = CapacitySpan(usage.from_on, usage.until_on, demand.base_w)
+    above = span._replace(capacity_va=demand.excess_w)
+    is_unconfirmed = percent != WHOLE and demand_rule.unconfirmed
+    for listed in price_list.components:
+        if listed.unit != "kW":
             continue
-        parts = [(component, demand.base_w)]
+        component = replace(listed, unconfirmed=True) if is_unconfirmed else listed
+        parts = [(component, span)]
         if demand.excess_w:
-            parts.append((_excess(component, demand_rule), demand.excess_w))
-        for priced, demand_w in parts:
-            span = CapacitySpan(usage.from_on, usage.until_on, demand_w)
-            ids = measured.reading_ids
-            charges.append(_charge(part, price_list, priced, span, share, basis=basis, ids=ids))
+            parts.append((_excess(component, demand_rule), above))
+        for priced, charged in parts:
+            charge = _charge(
+                part, price_list, priced, charged, given.share,
+                basis=basis, ids=measured.reading_ids, percent=percent,
+            )  # fmt: skip
+            charges.append(charge)
     return charges
 
 
@@ -196,10 +187,14 @@ def _charge(
     *,
     basis: dict[str, str] | None = None,
     ids: tuple[str, ...] = (),
+    percent: int = WHOLE,
 ) -> Charge:
     days, month_days = share
     quantity = span.capacity_va
-    exact = (quantity * price_e6(component.price) * days, AMOUNT_DENOMINATOR * month_days)
+    exact = (
+        quantity * price_e6(component.price) * days * percent,
+        AMOUNT_DENOMINATOR * month_days * WHOLE,
+    )
     line = BillLine(
         code=component.code,
         name_zh=component.name_zh,

@@ -16,18 +16,21 @@ from datetime import date
 from itertools import pairwise
 
 from libs.events.errors import BadInput
-from libs.events.quantities import ROUNDING, parse_price, parse_scaled
-from libs.tou_calendar import DAY_TYPES, PERIODS, SLOTS_PER_DAY, TouCalendar, slots_of
+from libs.events.quantities import PRICE_SCALE, ROUNDING, parse_price, parse_scaled
+from libs.tou_calendar import DAY_TYPES, PERIODS, TouCalendar, slots_of
 from services.billing.agreement import TRANSFORMER_STATES
 from services.billing.calendar import DAY_BASES
+from services.billing.calendar_defects import wrong_half_hours
 from services.billing.late_fee import LATE_FEE_RULES
 from services.billing.power_factor import PERCENT_SCALE
 from services.billing.price_book import (
     ACTIVE_OF,
+    LOSS_RULES,
     MINIMUM_PER,
     NETTINGS,
     PRICE_LIST_KINDS,
     UNITS,
+    LossRule,
     LossTable,
     PriceBook,
     PriceComponent,
@@ -38,6 +41,7 @@ from services.billing.price_book import (
 from services.billing.tiers import TIER_SPANS
 
 LEVELS = ("contract", "limit")
+WITHIN_FEEDER = ("sum", "highest")
 QUADRANTS = ("1", "2", "3", "4")
 
 
@@ -62,7 +66,12 @@ def defects(book: PriceBook) -> tuple[BookDefect, ...]:
         found += _price_list(f"price_lists.{code}", price_list, book)
     for model, table in book.loss_tables.items():
         found += _loss_table(f"loss_tables.{model}", table)
-    return (*found, *_household_rules(book), *_power_factor(book))
+    return (
+        *found,
+        *_loss_rule(book.loss_rule),
+        *_household_rules(book),
+        *_power_factor(book),
+    )
 
 
 def _defect(field: str, problem: str, fix: str) -> BookDefect:
@@ -125,7 +134,6 @@ def _rules(book: PriceBook) -> Defects:
 
 
 def _calendar(field: str, calendar: TouCalendar) -> Defects:
-    counts: Counter[tuple[int, str, int]] = Counter()
     for pattern in calendar.patterns:
         place = f"{field}.{pattern.name}"
         for month in pattern.months:
@@ -136,30 +144,11 @@ def _calendar(field: str, calendar: TouCalendar) -> Defects:
         for slot_range in pattern.slots:
             yield from _one_of(f"{place}.slots", slot_range.period, PERIODS)
             try:
-                slots = slots_of(slot_range, f"{place}.slots")
+                slots_of(slot_range, f"{place}.slots")
             except BadInput as wrong:
                 yield _defect(wrong.field, wrong.problem, wrong.fix)
-                continue
-            counts.update(
-                (month, day_type, slot)
-                for month in pattern.months
-                for day_type in pattern.day_types
-                for slot in slots
-            )
-    wrong_slots = [
-        (month, day_type, slot)
-        for month in range(1, 13)
-        for day_type in DAY_TYPES
-        for slot in range(SLOTS_PER_DAY)
-        if counts[month, day_type, slot] != 1
-    ]
-    if wrong_slots:
-        month, day_type, slot = wrong_slots[0]
-        clock = f"{slot // 2:02d}:{'30' if slot % 2 else '00'}"
-        problem = (
-            f"{clock} of a {day_type} in month {month} has {counts[wrong_slots[0]]} periods, "
-            f"and {len(wrong_slots) - 1} more half hours have not one"
-        )
+    for when, count in wrong_half_hours(calendar):
+        problem = f"{when} has {count or 'no'} period{'s' if count else ''}"
         yield _defect(field, problem, "give every half hour exactly one period")
 
 
@@ -264,6 +253,10 @@ def _two_part(field: str, rule: TwoPartRule, price_list: PriceList) -> Defects:
     yield from _one_of(f"{field}.demand_rule.base_above", demand.base_above, LEVELS)
     yield from _one_of(f"{field}.demand_rule.excess_over", demand.excess_over, LEVELS)
     yield from _above_zero(f"{field}.demand_rule.excess_factor", demand.excess_factor)
+    yield from _one_of(f"{field}.demand_rule.within_feeder", demand.within_feeder, WITHIN_FEEDER)
+    for category, energy_kwh in demand.transferred_kwh_per_kw.items():
+        place = f"{field}.demand_rule.transferred_kwh_per_kw.{category}"
+        yield from _above_zero(place, energy_kwh)
     if not 0 <= rule.contract_floor_percent <= 100:
         problem = f"{rule.contract_floor_percent} is no percentage of the capacity"
         yield _defect(f"{field}.contract_floor_percent", problem, "use 0 to 100")
@@ -297,6 +290,15 @@ def _loss_table(field: str, table: LossTable) -> Defects:
         yield _defect(field, f"the loads {loads} Wh do not rise", "order the rows by above_kwh")
     if any(min(row.above_wh, row.loss_wh, row.loss_varh) < 0 for row in table.rows):
         yield _defect(field, "a load or a loss is below zero", "give what is lost as it is")
+
+
+def _loss_rule(rule: LossRule) -> Defects:
+    yield from _one_of("loss_rule.name", rule.name, LOSS_RULES)
+    field = "loss_rule.copper_factor"
+    wrong = list(_decimal(field, rule.copper_factor, PRICE_SCALE))
+    yield from wrong or _above_zero(field, parse_scaled(rule.copper_factor, PRICE_SCALE, field))
+    for voltage_class, volts in rule.nominal_v.items():
+        yield from _above_zero(f"loss_rule.nominal_v.{voltage_class}", volts)
 
 
 def _power_factor(book: PriceBook) -> Defects:

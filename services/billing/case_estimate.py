@@ -23,15 +23,17 @@ IMPORT_TOTAL = "1-0:1.8.0"
 IMPORT_RATES = "1-0:1.8."
 
 
-def case_estimate(account: Account, case: CaseNoted, key: str, books: Books) -> CaseEstimate:
-    """What approving the case now would change; no money where a bill cannot be rated."""
+def case_estimate(
+    account: Account, case: CaseNoted, key: str, books: Books, on: str
+) -> CaseEstimate:
+    """What approving the case on a day would change; no money where a bill cannot be rated."""
     approved = replace(case, status=APPROVED)
     changes = list(adjustments(account.months, approved))
     after = evolve(account, approved)
     for change in changes:
         after = evolve(after, change)
     before = replace(account, to_correct=after.to_correct, stuck={})
-    with_it, without_it = _difference(after, key, books), _difference(before, key, books)
+    with_it, without_it = _difference(after, key, books, on), _difference(before, key, books, on)
     return CaseEstimate(
         energy_wh=sum(_import_wh(change.change) for change in changes),
         amount_fen=None if with_it is None or without_it is None else with_it - without_it,
@@ -47,12 +49,12 @@ def _import_wh(change: dict[str, int]) -> int:
     return sum(wh for register, wh in change.items() if register.startswith(IMPORT_RATES))
 
 
-def _difference(account: Account, key: str, books: Books) -> int | None:
+def _difference(account: Account, key: str, books: Books, on: str) -> int | None:
     """What a round would add to the debt now, in fen; None where one of its bills is withheld."""
     if not account.to_correct:
         return 0
     total_fen = 0
-    for found in next_round(account, key, books, "", ""):
+    for found in next_round(account, key, books, on, on):
         match found:
             case CorrectionIssued():
                 total_fen += found.difference_fen

@@ -17,6 +17,12 @@ from dataclasses import dataclass, replace
 from libs.events.errors import BadInput
 from services.billing.agreement import AgreementTerms
 from services.billing.bill import Bill, BillLine, Finding, NotYetRated, RatingPart
+from services.billing.price_basis import (
+    NO_BOOK,
+    at_prices_of,
+    is_by_correction_month,
+    said_of,
+)
 from services.billing.price_book import PriceBook
 from services.billing.rating import rate_parts
 from services.billing.tiers import TierPosition, position_at
@@ -118,11 +124,13 @@ def correct(
     cause: str,
     references: tuple[str, ...] = (),
     opening: Mapping[str, TierPosition] | None = None,
+    corrected_on: str = "",
 ) -> CorrectionRound | None:
     """The round that turns the issued bills into what the changed inputs give.
 
     None when no line of any bill differs. `issued` are the bills of one account with all earlier
-    rounds applied, `opening` its tier positions before the first of them. Bills before the first
+    rounds applied, `opening` its tier positions before the first of them; `corrected_on`: the
+    day of the round, for books that correct at its prices. Bills before the first
     change are left alone; a later bill is rated again where its tier position moved, so the cascade
     ends with the tier year. A bill whose position moved without a difference is in the round with
     no lines, so that what is stored stays true. BadInput names an unknown cause, a bill that was
@@ -147,12 +155,16 @@ def correct(
         is_moved = True
         inputs = each.inputs if change is None else change.inputs
         parts = _parts(inputs, books)
-        gaps = _price_basis(parts)
         bill = rate_parts(parts, positions) if parts else _nothing(each.bill)
-        if bill.withheld or gaps:
-            return _withheld(bill, number, cause, references, gaps)
+        compared: tuple[Bill, Bill] = (each.bill, bill)
+        old_parts = _parts(each.inputs, books)
+        if not bill.withheld and is_by_correction_month(old_parts, parts):
+            compared = _at_new_prices(each, old_parts, bill, parts, positions, books, corrected_on)
+        withheld = next((found for found in (bill, *compared) if found.withheld), None)
+        if withheld is not None:
+            return _withheld(withheld, number, cause, references)
         positions |= bill.tiers_after
-        correction = _correction(each, inputs, bill, number)
+        correction = _correction(each, inputs, bill, number, compared)
         if (inputs, bill) != (each.inputs, each.bill):
             corrections.append(correction)
     if not any(each.lines for each in corrections):
@@ -240,22 +252,31 @@ def _parts(inputs: Sequence[RatingInput], books: Mapping[str, PriceBook]) -> tup
     return tuple(RatingPart(each.usage, books[each.book], each.terms) for each in inputs)
 
 
-def _price_basis(parts: Sequence[RatingPart]) -> tuple[NotYetRated, ...]:
-    reason = "only corrections at the prices of the usage month are rated yet"
-    return tuple(
-        NotYetRated(what=part.book.correction_price_basis, point="", reason=reason, withheld=True)
-        for part in parts
-        if part.book.correction_price_basis != "usage_month"
-    )
-
-
-def _withheld(
+def _at_new_prices(
+    issued: IssuedBill,
+    old_parts: Sequence[RatingPart],
     bill: Bill,
-    number: int,
-    cause: str,
-    references: tuple[str, ...],
-    gaps: tuple[NotYetRated, ...],
-) -> CorrectionRound:
+    parts: Sequence[RatingPart],
+    positions: Mapping[str, TierPosition],
+    books: Mapping[str, PriceBook],
+    corrected_on: str,
+) -> tuple[Bill, Bill]:
+    """The bill before and after the round, both at the prices of the round."""
+    both = (
+        (at_prices_of(old_parts, books, corrected_on), issued.bill.tiers_before),
+        (at_prices_of(parts, books, corrected_on), positions),
+    )
+    found = []
+    for priced, tiers in both:
+        if priced is None:
+            withheld = replace(bill, withheld=True, findings=(NO_BOOK,))
+            return withheld, withheld
+        rated = rate_parts(priced, tiers)
+        found.append(replace(rated, lines=said_of(rated.lines, corrected_on)))
+    return found[0], found[1]
+
+
+def _withheld(bill: Bill, number: int, cause: str, references: tuple[str, ...]) -> CorrectionRound:
     return CorrectionRound(
         account=bill.account,
         number=number,
@@ -265,16 +286,22 @@ def _withheld(
         total_fen=0,
         withheld=True,
         findings=bill.findings,
-        not_yet_rated=bill.not_yet_rated + gaps,
+        not_yet_rated=bill.not_yet_rated,
     )
 
 
 def _correction(
-    issued: IssuedBill, inputs: tuple[RatingInput, ...], bill: Bill, number: int
+    issued: IssuedBill,
+    inputs: tuple[RatingInput, ...],
+    bill: Bill,
+    number: int,
+    compared: tuple[Bill, Bill],
 ) -> BillCorrection:
-    lines = differences(issued.bill.lines, bill.lines)
+    """What the bill becomes; the money is the difference of the two that are compared."""
+    before, after = compared
+    lines = differences(before.lines, after.lines)
     total_fen = sum(each.line.amount_fen for each in lines)
-    assert total_fen == bill.total_fen - issued.bill.total_fen, "the differences lost money"
+    assert total_fen == after.total_fen - before.total_fen, "the differences lost money"
     corrected = IssuedBill(bill_id=issued.bill_id, inputs=inputs, bill=bill, round=number)
     return BillCorrection(
         bill_id=issued.bill_id, lines=lines, total_fen=total_fen, corrected=corrected

@@ -3,6 +3,7 @@
     customers.agreements, validation.usage -> agreement_noted, opening_noted, usage_noted
     tariffs            -> book_adopted, and book_noted for every account it concerns
     metrology.findings -> case_noted, usage_adjusted
+    payments.events    -> late_fee_charged
     billing.requests   -> bill_released | release_rejected, invoice_issued
     calendar           -> bill_calculated, invoice_issued, price_awaited, correction_issued
                           feed_in_stated, feed_in_corrected, feed_in_withheld
@@ -31,6 +32,7 @@ from services.billing.events import (
     ReleaseDecided,
     ReleaseRejected,
 )
+from services.billing.late_fees import dated, on_captured, on_reversed
 from services.billing.meter_correction import adjusted, adjustment, adjustments, problem_of
 from services.billing.month_input import is_of, price_lists_of
 from services.billing.months import (
@@ -38,6 +40,7 @@ from services.billing.months import (
     month_span,
     revision_of,
 )
+from services.billing.payment_reactions import PaymentCaptured, PaymentReversed
 from services.billing.policy import BillingPolicy
 from services.billing.price_book import PriceBook, book_key, content_hash
 from services.billing.reactions import (
@@ -56,7 +59,7 @@ from services.billing.state import (
     is_closed,
 )
 from services.billing.statements import is_concerned as is_statement_concerned
-from services.billing.ticks import invoice, on_tick, released
+from services.billing.ticks import day_of, invoice, on_tick, released
 
 RELEASE, HOLD = "release", "hold"
 PROPOSED = "proposed"
@@ -85,7 +88,11 @@ def decide(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[
         case AccountOpened():
             return _on_opening(account, body)
         case CorrectionProposed() | CorrectionDecided():
-            return list(_on_case(account, key, body, view.shared))
+            return list(_on_case(account, key, body, view.shared, day_of(item.at)))
+        case PaymentCaptured():
+            return list(dated(on_captured(account, body, view.shared.books), item.at, policy))
+        case PaymentReversed():
+            return list(dated(on_reversed(account, body, view.shared.books), item.at, policy))
         case ReleaseDecided():
             return list(_on_release(account, body, item.at, policy))
     assert isinstance(body, Tick), f"nothing is decided about {type(body).__name__}"
@@ -202,7 +209,11 @@ def _is_concerned(account: Account, book: PriceBook, shared: Shared) -> bool:
 
 
 def _on_case(
-    account: Account, key: str, case: CorrectionProposed | CorrectionDecided, shared: Shared
+    account: Account,
+    key: str,
+    case: CorrectionProposed | CorrectionDecided,
+    shared: Shared,
+    today_on: str,
 ) -> Iterator[Emit]:
     """Note a case, a proposed one with what it would change; once it is decided it stays so. An
     approved one changes the energy at once."""
@@ -218,11 +229,15 @@ def _on_case(
         rule=case.rule,
         from_on=case.from_on,
         to_on=case.to_on,
+        kind=case.kind,
+        factor_num=case.factor_num,
+        factor_den=case.factor_den,
     )
     if known is not None and noted == replace(known, estimate=None):
         return
     if noted.status == PROPOSED:
-        yield Emit(replace(noted, estimate=case_estimate(account, noted, key, shared.books)))
+        estimate = case_estimate(account, noted, key, shared.books, today_on)
+        yield Emit(replace(noted, estimate=estimate))
         return
     yield Emit(replace(noted, problem=problem_of(account.months, noted)))
     yield from (Emit(change) for change in adjustments(account.months, noted))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from libs.events.quantities import ROUNDING, WH_PER_KWH
 from services.billing.bill import AMOUNT_DENOMINATOR, BillLine, Charge, Finding, RatingPart, rule_id
 from services.billing.calendar import Share, days_between, periods_of_months
-from services.billing.point_relations import BilledPoint
+from services.billing.point_relations import BilledPoint, PointEnergy
 from services.billing.price_book import PriceComponent, price_e6
 from services.billing.stage import Rating, part_shares
 
@@ -131,22 +131,25 @@ def energy_charge(
         rule=rule_id(book, point.price_list.code, component.code),
         basis=_energy_basis(point, period) if basis is None else basis,
         reading_ids=point.reading_ids,
-        unconfirmed=component.unconfirmed,
+        unconfirmed=component.unconfirmed or point.unconfirmed,
     )
     return Charge(line, component.pf_base and point.price_list.power_factor_applies, exact)
 
 
 def _energy_basis(point: BilledPoint, period: str) -> dict[str, str]:
-    """What was deducted before pricing, and whether days stand in for a reading."""
-    basis = {}
-    if point.metered != point.billed:
-        metered, billed = point.metered, point.billed
-        metered_wh = metered.by_period.get(period, 0) if period else metered.total_wh
-        billed_wh = billed.by_period[period] if period else billed.total_wh
-        basis = {"metered_wh": str(metered_wh), "deducted_wh": str(metered_wh - billed_wh)}
+    """What came off or on the energy before pricing, and whether days stand in for a reading."""
+    basis = dict(point.origin)
+    if point.changes:
+        basis["metered_wh"] = str(_of_period(point.metered, period))
+        for name, energy in point.changes:
+            basis[name] = str(_of_period(energy, period))
     if point.usage.prorated:
         basis["prorated"] = "by_days"
     return basis
+
+
+def _of_period(energy: PointEnergy, period: str) -> int:
+    return energy.by_period.get(period, 0) if period else energy.total_wh
 
 
 def _monthly_fee(

@@ -15,6 +15,7 @@ from services.billing.bill import Bill
 from services.billing.bill_checks import CheckHit
 from services.billing.correction import CorrectionLine, CorrectionRound, RatingInput
 from services.billing.feed_in import Statement
+from services.billing.late_fee import LateFeeShare
 from services.billing.price_book import PriceBook
 
 edge_catalogue = Catalogue("billing.edge")
@@ -278,6 +279,34 @@ class FeedInWithheld:
     is_needless: bool = False
 
 
+@catalogue.event("billing.late_fee_charged")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateFeeCharged:
+    """What a debt that was paid late bears; below zero: given back with the payment.
+
+    cause: paid_late or payment_reversed; payment: the capture, or transfer, that settled `debt_fen`
+    of it; piece_fen: the fee of this payment alone, before the minimum that holds for the debt as a
+    whole; rule, book: the reading of the rules that counts, and where it stands; due_on: of the
+    fee.
+    """
+
+    fee_no: str
+    account_no: str
+    invoice_no: str
+    payment: str
+    cause: str
+    debt_due_on: str
+    rule: str
+    book: str
+    piece_fen: int
+    amount_fen: int
+    issued_on: str
+    due_on: str
+    debt_fen: int = 0
+    paid_on: str = ""
+    shares: tuple[LateFeeShare, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatedTerms:
     """The agreement as the tariff functions take it, from a day on."""
@@ -364,7 +393,8 @@ class CaseNoted:
     """A metrology case about the account: proposed, approved or refused.
 
     problem: what of an approved case billing cannot correct, "" when nothing; estimate: of a
-    proposed one, for the person who decides.
+    proposed one, for the person who decides; kind: error, wiring or ratio, the latter two with the
+    factor from recorded to true energy.
     """
 
     case_id: str
@@ -377,3 +407,6 @@ class CaseNoted:
     to_on: str
     problem: str = ""
     estimate: CaseEstimate | None = None
+    kind: str = "error"
+    factor_num: int = 1
+    factor_den: int = 1

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from libs.events.quantities import format_scaled, format_yuan
 from services.billing.bill import Bill, BillLine, Finding, NotYetRated
+from services.billing.events import LateFeeCharged
 from services.billing.price_book import book_key
 
 LANGUAGES = ("zh", "en")
@@ -31,13 +32,27 @@ def _kilo(text: str) -> str:
     return format_scaled(int(text), 1000)
 
 
+def _yuan(text: str) -> str:
+    return format_yuan(int(text))
+
+
 BASIS_PHRASES = {
     "metered_wh": Phrase("表计 {} 千瓦时", "metered {} kWh", _kilo),
     "deducted_wh": Phrase("扣减分表 {} 千瓦时", "deducted sub-meters {} kWh", _kilo),
+    "fixed_wh": Phrase("定比、定量点 {} 千瓦时", "points with a fixed part {} kWh", _kilo),
+    "transformer_loss_wh": Phrase("变损 {} 千瓦时", "transformer loss {} kWh", _kilo),
+    "line_loss_wh": Phrase("线损 {} 千瓦时", "line loss {} kWh", _kilo),
+    "fixed_ratio": Phrase("定比 {}", "fixed ratio {}", str),
+    "shared_wh": Phrase("按 {} 千瓦时计", "of {} kWh", _kilo),
+    "fixed_quantity_wh": Phrase("定量每月 {} 千瓦时", "fixed {} kWh a month", _kilo),
     "prorated": Phrase("按天数分摊电量", "energy shared by days", str),
     "above_wh": Phrase("超过 {} 千瓦时的部分", "the part above {} kWh", _kilo),
     "used_before_wh": Phrase("此前已用 {} 千瓦时", "{} kWh used before", _kilo),
     "measured_w": Phrase("实测最大需量 {} 千瓦", "measured maximum demand {} kW", _kilo),
+    "transferred_w": Phrase("已扣转供需量 {} 千瓦", "less transferred demand {} kW", _kilo),
+    "price_percent": Phrase("需量电价的 {}%", "at {} % of the demand price", str),
+    "month_wh": Phrase("当月用电 {} 千瓦时", "{} kWh used in the month", _kilo),
+    "capacity_va": Phrase("容量 {} 千伏安", "capacity {} kVA", _kilo),
     "contract_w": Phrase("合同需量 {} 千瓦", "contract demand {} kW", _kilo),
     "demand_rule": Phrase("需量规则 {}", "demand rule {}", str),
     "days": Phrase("计费天数 {}", "days charged {}", str),
@@ -46,6 +61,12 @@ BASIS_PHRASES = {
     "active_wh": Phrase("有功 {} 千瓦时", "active {} kWh", _kilo),
     "reactive_varh": Phrase("无功 {} 千乏时", "reactive {} kvarh", _kilo),
     "base": Phrase("基数取 {}", "base of {}", str),
+    "free_wh": Phrase("每月免费 {} 千瓦时", "{} kWh a month are free", _kilo),
+    "settled_by": Phrase("依据 {}", "settled by {}", str),
+    "minimum_fen": Phrase("最低 {} 元", "at least {} CNY", _yuan),
+    "minimum_per": Phrase("标准 {}", "minimum of {}", str),
+    "charged_fen": Phrase("已计 {} 元", "charged {} CNY", _yuan),
+    "price_month": Phrase("按 {} 的价格", "at the prices of {}", str),
 }
 
 CAUSE_NAMES = {
@@ -99,6 +120,20 @@ def explain_correction(correction_no: str, cause: str, difference_fen: int, lang
     if language == "zh":
         return f"更正 {correction_no}（{zh}）：{yuan} 元"
     return f"Correction {correction_no} ({en}): {yuan} CNY"
+
+
+def explain_late_fee(fee: LateFeeCharged, language: str) -> str:
+    """A late fee, or one given back, with the days and rates that it comes of."""
+    yuan = format_yuan(fee.amount_fen)
+    days = [(share.days, share.permille) for share in fee.shares]
+    if language == "zh":
+        shares = "、".join(f"{each} 天按 {permille}‰" for each, permille in days)
+        why = f"{fee.paid_on} 付款 {format_yuan(fee.debt_fen)} 元，{shares}" if days else "付款冲回"
+        return f"违约金 {fee.fee_no}（应付 {fee.debt_due_on}；{why}；{fee.rule}）：{yuan} 元"
+    shares = ", ".join(f"{each} days at {permille} permille" for each, permille in days)
+    paid = f"{format_yuan(fee.debt_fen)} CNY paid on {fee.paid_on}, {shares}"
+    why = paid if days else "the payment was taken back"
+    return f"Late fee {fee.fee_no} (due on {fee.debt_due_on}; {why}; {fee.rule}): {yuan} CNY"
 
 
 def explain_line(line: BillLine, language: str) -> str:

@@ -1,9 +1,8 @@
-"""An approved metrology case as energy by month (Supply Rules 1996 art. 80(1), domain.md 3.6).
+"""An approved metrology case as energy by month (domain.md 3.6).
 
-The meter's error is corrected back to zero over the period the case names: what was recorded, W,
-holds g/(1+g) too much, g being the representative error. Each month bears the part of its own
-energy that was recorded on days of the period; all registers of the meter are corrected alike, so
-that periods add up and the power factor stays.
+What was recorded over the period of the case is put right by the rule of its kind (case_rules.py).
+Each month bears the part of its own energy that was recorded on days of the period; all registers
+of the meter are corrected alike, so that periods add up and the power factor stays.
 
     W = 120,000 kWh at +3.0 %    ->  -3,495.145631 kWh, rounded half-up to the Wh by month
 """
@@ -12,13 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from libs.events.quantities import half_up_div
 from services.billing.calendar import days_between, overlap
+from services.billing.case_rules import change_wh, problem_of_rule
 from services.billing.events import CaseNoted, UsageAdjusted
 from services.billing.months import PointMonth, day_bits, energy_in, first_day, month_span
-
-E4_PCT = 1_000_000
-"""1e-4 per cent: an error of +3 % is 30,000, and 1 is 1,000,000."""
 
 APPROVED = "approved"
 
@@ -52,38 +48,28 @@ def adjustment(
 ) -> dict[str, int]:
     """What a case adds to days of a month, by register; parts add up to their month exactly.
 
-    Nothing before it is approved, nor when its error has no correction by this rule.
+    Nothing before it is approved, nor when it has no correction by its rule.
     """
-    if case.status != APPROVED or not is_calculable(case):
+    if case.status != APPROVED or problem_of_rule(case):
         return {}
-    before = _excess(sums, case, first_day(month), from_on)
-    until = _excess(sums, case, first_day(month), until_on)
-    return {register: before[register] - until[register] for register in until}
+    before = _missing(sums, case, first_day(month), from_on)
+    until = _missing(sums, case, first_day(month), until_on)
+    return {register: until[register] - before[register] for register in until}
 
 
-def _excess(sums: PointMonth, case: CaseNoted, from_on: str, until_on: str) -> dict[str, int]:
-    """What was recorded too much on the days of the case, rounded to the Wh."""
+def _missing(sums: PointMonth, case: CaseNoted, from_on: str, until_on: str) -> dict[str, int]:
+    """What was recorded too little on the days of the case, rounded to the Wh."""
     days = overlap(from_on, until_on, case.from_on, case.to_on)
     recorded = energy_in(sums, *days) if days is not None else dict.fromkeys(sums.energy, 0)
-    return {register: excess_wh(wh, case.error_e4_pct) for register, wh in recorded.items()}
-
-
-def excess_wh(recorded_wh: int, error_e4_pct: int) -> int:
-    """W * g / (1 + g), half-up to the Wh; negative for a slow meter."""
-    return half_up_div(recorded_wh * error_e4_pct, E4_PCT + error_e4_pct)
-
-
-def is_calculable(case: CaseNoted) -> bool:
-    """A meter at -100 % stood still: what was used cannot be told from what it recorded."""
-    return case.error_e4_pct > -E4_PCT
+    return {register: change_wh(case, wh) for register, wh in recorded.items()}
 
 
 def problem_of(months: Months, case: CaseNoted) -> str:
     """What of an approved case billing cannot correct from what it knows; "" when nothing."""
     if case.status != APPROVED:
         return ""
-    if not is_calculable(case):
-        return "the meter stood still: estimate the energy, no correction by its error is possible"
+    if problem := problem_of_rule(case):
+        return problem
     all_days = max(0, days_between(case.from_on, case.to_on))
     known = 0
     for month in months:

@@ -27,14 +27,14 @@ from services.billing.months import (
     energy_in,
     month_span,
 )
-from services.billing.point_relations import MAIN, PRICED
+from services.billing.point_relations import BEHIND, MAIN, PRICED
 from services.billing.price_book import PriceBook, book_key
 from services.billing.state import Account, parts_of
 from services.billing.usage import AccountUsage, PointUsage
 
 IMPORT, EXPORT = "1-0:1.8", "1-0:2.8"
 QUADRANTS = {"1-0:5.8.0": "1", "1-0:6.8.0": "2", "1-0:7.8.0": "3", "1-0:8.8.0": "4"}
-METERED = ("main", "deducted", "check", "feed_in")
+METERED = ("main", *BEHIND, "check", "feed_in")
 """Relations of points whose meter must have been read before the account is rated."""
 
 

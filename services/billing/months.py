@@ -134,6 +134,7 @@ def terms_parts(agreement: AgreementNoted, from_on: str, until_on: str) -> tuple
     agreed = timeline[-1].terms
     cuts |= {on for each in agreed.points for on in (each.from_on, each.until_on)}
     cuts |= {on for each in agreed.relations for on in (each.from_on, each.until_on)}
+    cuts |= {on for each in agreed.components for on in (each.from_on, each.until_on)}
     days = sorted(on for on in cuts if from_on <= on <= until_on)
     parts: list[TermsPart] = []
     for start, end in pairwise(days):

@@ -5,15 +5,19 @@ and what the main point is billed add up to the main meter's rounded energy. A n
 a finding and withholds the bill: either the relation or a reading is wrong.
 
     main 1000 kWh, deducted sub-meter 300 kWh    ->  billed 700 kWh and 300 kWh
+
+Transferred supply 转供 is a sub-meter too; what its demand takes off is in measured_demand.py, what
+points without a meter get in shared_points.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from libs.events.quantities import ROUNDING
 from services.billing.agreement import PointRelation, PointTerms
+from services.billing.apportion import proportional
 from services.billing.bill import Finding, RatingPart
 from services.billing.calendar import overlap, period_rank
 from services.billing.price_book import PriceList, Rounding, TwoPartRule
@@ -22,7 +26,13 @@ from services.billing.usage import PointUsage
 REST_PERIODS = ("flat", "peak", "valley", "sharp")
 """Which period is total minus the others: flat, or peak where a meter has only peak and valley."""
 
-PRICED = ("main", "deducted", "feed_in")
+BEHIND = ("deducted", "transferred")
+"""Relations of points with a meter of their own that another one's meter measures too."""
+
+UNMETERED = ("fixed_ratio", "fixed_quantity")
+"""Relations of points without a meter, which get a part of another one's energy."""
+
+PRICED = ("main", *BEHIND, *UNMETERED, "feed_in")
 """Relations of points that are billed for what they drew, each by its own price list."""
 
 MAIN = PointRelation(point="", kind="main")
@@ -36,7 +46,13 @@ class PointEnergy(NamedTuple):
 
 
 class BilledPoint(NamedTuple):
-    """A point that is priced: what its meter showed, and what is left to bill."""
+    """A point that is priced: what its meter showed, what came off or on it, what is left to bill.
+
+    `changes` are the steps from `metered` to `billed` by the name they have in a line's basis;
+    `origin`: what an unmetered point's energy comes from, likewise; `of`: the point it is behind;
+    `loss_wh`, `loss_varh`: what the changes add for losses; `unconfirmed`: one of them rests on a
+    figure that is.
+    """
 
     terms: PointTerms
     price_list: PriceList
@@ -45,6 +61,12 @@ class BilledPoint(NamedTuple):
     metered: PointEnergy
     billed: PointEnergy
     reading_ids: tuple[str, ...]
+    of: str = ""
+    changes: tuple[tuple[str, PointEnergy], ...] = ()
+    origin: tuple[tuple[str, str], ...] = ()
+    loss_wh: int = 0
+    loss_varh: int = 0
+    unconfirmed: bool = False
 
 
 class InForce(NamedTuple):
@@ -80,13 +102,23 @@ def two_part_lists(given: InForce) -> list[tuple[PriceList, TwoPartRule]]:
     lists = {
         each.price_list: given.part.book.price_lists[each.price_list]
         for each in given.priced
-        if given.relations.get(each.point, MAIN).kind == "main"
+        if relation_in(given, each.point).kind == "main"
     }
     return [(each, each.two_part) for each in lists.values() if each.two_part]
 
 
+def relation_in(given: InForce, point: str) -> PointRelation:
+    """What a point is to the others; one without a relation is a main point."""
+    return given.relations.get(point, MAIN)
+
+
+def measured(given: InForce) -> Iterator[PointTerms]:
+    """The priced points that have a meter."""
+    return (each for each in given.priced if relation_in(given, each.point).kind not in UNMETERED)
+
+
 def billed_points(given: InForce) -> tuple[list[BilledPoint], list[Finding]]:
-    """The priced points with their energy after deduction, and what speaks against billing it.
+    """The measured points with their energy after deduction, and what speaks against billing it.
 
     Expects a part without admission findings: every point has one usage and a price list.
     """
@@ -95,30 +127,42 @@ def billed_points(given: InForce) -> tuple[list[BilledPoint], list[Finding]]:
     findings: list[Finding] = []
     metered: dict[str, PointEnergy] = {}
     subs: dict[str, list[str]] = {}
-    for terms in given.priced:
+    for terms in measured(given):
         energy, found = metered_energy(usages[terms.point], terms, book.rounding)
         metered[terms.point] = energy
         findings += found
-        relation = given.relations.get(terms.point, MAIN)
-        if relation.kind == "deducted":
+        relation = relation_in(given, terms.point)
+        if relation.kind in BEHIND:
             subs.setdefault(relation.of, []).append(terms.point)
     points = []
-    for terms in given.priced:
+    for terms in measured(given):
         deducted = subs.get(terms.point, [])
         billed, found = deduct(terms.point, metered, deducted, book.rounding)
         findings += found
+        relation, whole = relation_in(given, terms.point), metered[terms.point]
         points.append(
             BilledPoint(
                 terms=terms,
                 price_list=book.price_lists[terms.price_list],
                 usage=usages[terms.point],
-                kind=given.relations.get(terms.point, MAIN).kind,
-                metered=metered[terms.point],
+                kind=relation.kind,
+                metered=whole,
                 billed=billed,
                 reading_ids=_reading_ids([usages[each] for each in (terms.point, *deducted)]),
+                of=relation.of if relation.kind in BEHIND else "",
+                changes=(("deducted_wh", minus(whole, billed)),) if whole != billed else (),
             )
         )
     return points, findings
+
+
+def minus(energy: PointEnergy, taken: PointEnergy) -> PointEnergy:
+    """What is left of an energy, in total and in each of its periods."""
+    by_period = {
+        period: energy_wh - taken.by_period.get(period, 0)
+        for period, energy_wh in energy.by_period.items()
+    }
+    return PointEnergy(energy.total_wh - taken.total_wh, by_period)
 
 
 def metered_energy(
@@ -183,33 +227,46 @@ def deduct(
         else:
             unspread_wh += energy.total_wh
     if metered[point].by_period:
-        for period, energy_wh in _spread(by_period, unspread_wh, rounding).items():
+        for period, energy_wh in spread(by_period, unspread_wh, rounding).items():
             by_period[period] -= energy_wh
     else:
         by_period = {}
-    if min(total_wh, *by_period.values(), 0) < 0:
-        text = "the deducted sub-meters used more than the main meter"
-        numbers = {"metered_wh": metered[point].total_wh, "remainder_wh": total_wh}
-        numbers |= {f"remainder_{period}_wh": by_period[period] for period in by_period}
-        finding = _finding("negative_remainder", point, text, numbers)
-        return PointEnergy(total_wh, by_period), [finding]
-    return PointEnergy(total_wh, by_period), []
+    left = PointEnergy(total_wh, by_period)
+    return left, negative_remainder(
+        point, metered[point], left, "the deducted sub-meters used more than the main meter"
+    )
 
 
-def _spread(by_period: Mapping[str, int], energy_wh: int, rounding: Rounding) -> dict[str, int]:
-    """Shares of an energy by period, in whole units, adding up to it (largest remainder)."""
-    whole_wh = sum(by_period.values())
-    if rounding.deduction_spread == "flat" or whole_wh <= 0 or min(by_period.values()) < 0:
-        rest = next(period for period in REST_PERIODS if period in by_period)
-        return {rest: energy_wh}
-    units = energy_wh // rounding.energy_unit_wh
-    shares = {period: divmod(units * part_wh, whole_wh) for period, part_wh in by_period.items()}
-    left = units - sum(share for share, _ in shares.values())
-    order = sorted(shares, key=lambda period: (-shares[period][1], period_rank(period)))
-    return {
-        period: (shares[period][0] + (place < left)) * rounding.energy_unit_wh
-        for place, period in enumerate(order)
-    }
+def negative_remainder(
+    point: str, whole: PointEnergy, left: PointEnergy, text: str
+) -> list[Finding]:
+    """The finding that more was taken off a point than there was, in total or in a period."""
+    if min(left.total_wh, *left.by_period.values(), 0) >= 0:
+        return []
+    numbers = {"metered_wh": whole.total_wh, "remainder_wh": left.total_wh}
+    numbers |= {f"remainder_{period}_wh": left.by_period[period] for period in left.by_period}
+    return [_finding("negative_remainder", point, text, numbers)]
+
+
+def spread(by_period: Mapping[str, int], energy_wh: int, rounding: Rounding) -> dict[str, int]:
+    """Shares of an energy by period, in whole units, adding up to it: in proportion (largest
+    remainder), or from the period that is the rest, as the book says."""
+    if rounding.deduction_spread == "flat":
+        return {_rest(by_period): energy_wh}
+    return by_proportion(by_period, energy_wh, rounding.energy_unit_wh)
+
+
+def by_proportion(by_period: Mapping[str, int], energy_wh: int, unit_wh: int) -> dict[str, int]:
+    """Shares of an energy in proportion to what each period has; all of it to the period that is
+    the rest where there is nothing."""
+    if min(by_period.values()) < 0 or not any(by_period.values()):
+        return {_rest(by_period): energy_wh}
+    ordered = {period: by_period[period] for period in sorted(by_period, key=period_rank)}
+    return proportional(ordered, energy_wh, unit_wh)
+
+
+def _rest(by_period: Mapping[str, int]) -> str:
+    return next(period for period in REST_PERIODS if period in by_period)
 
 
 def _reading_ids(usages: Iterable[PointUsage]) -> tuple[str, ...]:

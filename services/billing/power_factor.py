@@ -10,7 +10,7 @@ further 0.01 adds the book's step (domain.md 3.4).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
@@ -18,8 +18,10 @@ from math import isqrt
 from libs.events.quantities import ROUNDING, format_scaled, parse_scaled
 from services.billing.bill import BillLine, Charge, Finding, RatingPart, rule_id
 from services.billing.point_relations import BilledPoint
-from services.billing.price_book import PowerFactorRule
+from services.billing.price_book import PowerFactorRule, Rounding
+from services.billing.producers import counted_export_wh, counted_quadrants, is_producer
 from services.billing.stage import Rating
+from services.billing.transferred import transferred_of
 
 PERCENT_SCALE = 100
 """Percentages are read and kept in 0.01 %."""
@@ -39,7 +41,10 @@ def power_factor_stage(rating: Rating) -> None:
     """Each part's adjustment of its charges; a warning where there is nothing to assess."""
     if not any(part.terms.power_factor_standard for part in rating.parts):
         return
-    factor = assessed_factor(rating.parts, rating.points)
+    factor, found = assessed_factor(rating.parts, rating.points)
+    rating.findings += found
+    if found:
+        return
     if factor is None:
         text = "no active and no reactive energy: there is no power factor to adjust for"
         rating.warnings.append(Finding(rule="power_factor_undefined", point="", text=text))
@@ -70,35 +75,70 @@ def percent_hundredths(rule: PowerFactorRule, standard: str, hundredths: int) ->
 
 
 def assessed_factor(
-    parts: Sequence[RatingPart], points_by_part: Sequence[Iterable[BilledPoint]]
-) -> PowerFactor | None:
-    """The factor over all parts of a cycle that have a standard; None where there is no energy.
+    parts: Sequence[RatingPart], points_by_part: Sequence[Sequence[BilledPoint]]
+) -> tuple[PowerFactor | None, list[Finding]]:
+    """The factor over all parts of a cycle that have a standard, None where there is no energy;
+    findings where reactive energy that counts was not measured.
 
-    Main points with a price list to which the adjustment applies are assessed. Reactive energy is
-    the sum of the absolute energies of the book's quadrants (UNCONFIRMED for producers).
+    Main points with a price list to which the adjustment applies are assessed, with their losses
+    and without the supply they transfer. Reactive energy is the sum of the absolute energies of the
+    quadrants that count (producers.py); what is transferred takes it to zero at the most.
     """
     active_wh = reactive_varh = 0
     reading_ids: set[str] = set()
+    findings: list[Finding] = []
+    produces = is_producer(parts)
     for part, points in zip(parts, points_by_part, strict=True):
         rule, rounding = part.book.power_factor, part.book.rounding
         if rule is None or not part.terms.power_factor_standard:
             continue
+        quadrants = counted_quadrants(rule, produces)
+        transferred = transferred_of(points)
         for each in points:
-            if each.kind == "main" and each.price_list.power_factor_applies:
-                energy = each.metered if rule.active == "metered" else each.billed
-                active_wh += energy.total_wh
-                varh = sum(abs(each.usage.reactive_varh.get(q, 0)) for q in rule.reactive_quadrants)
-                unit = rounding.energy_unit_wh
-                reactive_varh += ROUNDING[rounding.energy](varh, unit) * unit
-                reading_ids.update(each.usage.reading_ids)
-    if active_wh == 0 and reactive_varh == 0:
-        return None
+            if each.kind != "main" or not each.price_list.power_factor_applies:
+                continue
+            subs = transferred.get(each.terms.point, [])
+            findings += (gap for point in (each, *subs) for gap in _missing(point, quadrants))
+            active_wh += _active_wh(each, subs, rule, rounding, produces)
+            varh = _reactive_varh(each, quadrants, rounding)
+            varh -= sum(_reactive_varh(sub, quadrants, rounding) for sub in subs)
+            reactive_varh += max(0, varh) + each.loss_varh
+            reading_ids.update(name for point in (each, *subs) for name in point.usage.reading_ids)
+    if findings or (active_wh == 0 and reactive_varh == 0):
+        return None, findings
     return PowerFactor(
         hundredths=power_factor_hundredths(active_wh, reactive_varh),
         active_wh=active_wh,
         reactive_varh=reactive_varh,
         reading_ids=tuple(sorted(reading_ids)),
-    )
+    ), []
+
+
+def _active_wh(
+    point: BilledPoint,
+    subs: Iterable[BilledPoint],
+    rule: PowerFactorRule,
+    rounding: Rounding,
+    produces: bool,
+) -> int:
+    exported_wh = counted_export_wh(rule, produces, point, rounding)
+    if rule.active == "billed":
+        return point.billed.total_wh + exported_wh
+    metered_wh = point.metered.total_wh + point.loss_wh + exported_wh
+    return metered_wh - sum(sub.metered.total_wh for sub in subs)
+
+
+def _reactive_varh(point: BilledPoint, quadrants: Iterable[str], rounding: Rounding) -> int:
+    varh = sum(abs(point.usage.reactive_varh.get(q, 0)) for q in quadrants)
+    unit = rounding.energy_unit_wh
+    return ROUNDING[rounding.energy](varh, unit) * unit
+
+
+def _missing(point: BilledPoint, quadrants: Iterable[str]) -> Iterator[Finding]:
+    missing = [q for q in quadrants if q not in point.usage.reactive_varh]
+    if missing:
+        text = f"the usage has no reactive energy of quadrant {', '.join(missing)}"
+        yield Finding(rule="reactive_missing", point=point.terms.point, text=text)
 
 
 def power_factor_charge(

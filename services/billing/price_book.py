@@ -90,6 +90,10 @@ class DemandRule:
     `contract` or `limit` (upper_percent of it), because published readings differ. Where the
     month's energy is `load_hours_kwh_per_kva` or more per kVA in use, the price is
     `price_percent_above` of the list's (2023 rule: 260 and 90 %, UNCONFIRMED); 0 for no such rule.
+    Maxima of several points of one feeder are taken as their `sum` or the `highest` of them
+    (UNCONFIRMED). `transferred_kwh_per_kw`: by class of use, how much energy of a month stands for
+    a kW of transferred supply that has no demand register (domain.md 3.3; Supply Rules 1996 have
+    180, 360 or 540 kWh for one to three shifts and 270 for agriculture, UNCONFIRMED).
     """
 
     name: str
@@ -103,9 +107,11 @@ class DemandRule:
     unconfirmed: bool = False
     load_hours_kwh_per_kva: int = 0
     price_percent_above: int = 100
+    within_feeder: str = "sum"
+    transferred_kwh_per_kw: dict[str, int] = field(default_factory=dict)
 
 
-def _state_percents() -> dict[str, int]:
+def default_state_percents() -> dict[str, int]:
     return {"in_use": 100, "suspended": 0, "cold_sealed": 0, "hot_standby": 100}
 
 
@@ -119,7 +125,7 @@ class TwoPartRule:
 
     contract_floor_percent: int
     demand_rule: DemandRule
-    state_percents: dict[str, int] = field(default_factory=_state_percents)
+    state_percents: dict[str, int] = field(default_factory=default_state_percents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,15 +248,38 @@ class LossTable:
     unconfirmed: bool = False
 
 
+def _nominal_v() -> dict[str, int]:
+    return {"lt1kv": 380, "1_10kv": 10_000, "20kv": 20_000, "35kv": 35_000, "110kv": 110_000}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRule:
+    """How losses are calculated that no table says (domain.md 3.5, UNCONFIRMED).
+
+    name: `apparent_squared` (P^2 + Q^2) or `active_squared` (P^2); copper_factor: K, by which a
+    load that is uneven over the day loses more, an exact decimal; nominal_v: by voltage class.
+    """
+
+    name: str = "apparent_squared"
+    copper_factor: str = "1"
+    nominal_v: dict[str, int] = field(default_factory=_nominal_v)
+    source: str = "domain.md 3.5"
+    unconfirmed: bool = True
+
+
+LOSS_RULES = ("apparent_squared", "active_squared")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceBook:
     """A published, effective-dated set of price lists and rules.
 
     `day_basis` divides monthly prices by `thirty` days or the `actual` ones of the cycle;
-    `correction_price_basis` is `usage_month` or (not rated yet) `correction_month`; `holidays_on`
+    `correction_price_basis` is `usage_month` or `correction_month` (price_basis.py); `holidays_on`
     lists the dates that the calendars treat as holidays; `household_rules` says who has which of
-    the lists' allowances, each that fits adds its own; `loss_tables` are by transformer model;
-    `netting` is `none`, or `offset` where what is owed for feed-in may settle an account's debts.
+    the lists' allowances, each that fits adds its own; `loss_tables` are by transformer model,
+    `loss_rule` is for those that have none; `netting` is `none`, or `offset` where what is owed
+    for feed-in may settle an account's debts.
     """
 
     id: str
@@ -275,6 +304,7 @@ class PriceBook:
     household_rules: tuple[HouseholdRule, ...] = (LARGE_HOUSEHOLD,)
     loss_tables: dict[str, LossTable] = field(default_factory=dict)
     netting: str = "none"
+    loss_rule: LossRule = field(default_factory=LossRule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

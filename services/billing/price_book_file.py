@@ -34,6 +34,7 @@ from services.billing.price_book_models import (
     CalendarModel,
     ComponentModel,
     HouseholdRuleModel,
+    LossRuleModel,
     LossTableModel,
     PowerFactorModel,
     PowerFactorTableModel,
@@ -71,8 +72,23 @@ def load_books(directory: Path) -> tuple[pure.PriceBook, ...]:
     return tuple(sorted(books.values(), key=lambda book: (book.id, book.version)))
 
 
+def examined_book(path: Path) -> pure.PriceBook:
+    """The price book in a file, whatever defects it has; BadInput where it is none at all."""
+    return _parsed(_text(path), path.name, lambda name: _text(path.parent / f"{name}.yaml"))
+
+
 def read_book(text: str, name: str, table_text: Callable[[str], str]) -> pure.PriceBook:
     """The price book in a YAML text; `table_text` gives the text of a named table."""
+    book = _parsed(text, name, table_text)
+    found = defects(book)
+    if found:
+        more = f"; {len(found) - 1} more defects" if len(found) > 1 else ""
+        first = found[0]
+        raise BadInput(f"{name}: {first.field}", first.problem + more, first.fix)
+    return book
+
+
+def _parsed(text: str, name: str, table_text: Callable[[str], str]) -> pure.PriceBook:
     model = _validated(BookModel, text, name)
     power_factor = None
     if model.power_factor:
@@ -80,15 +96,9 @@ def read_book(text: str, name: str, table_text: Callable[[str], str]) -> pure.Pr
         table = _validated(PowerFactorTableModel, table_text(model.power_factor.table), table_name)
         power_factor = _power_factor(model.power_factor, table, table_name)
     try:
-        book = _book(model, power_factor)
+        return _book(model, power_factor)
     except BadInput as wrong:
         raise BadInput(f"{name}: {wrong.field}", wrong.problem, wrong.fix) from None
-    found = defects(book)
-    if found:
-        more = f"; {len(found) - 1} more defects" if len(found) > 1 else ""
-        first = found[0]
-        raise BadInput(f"{name}: {first.field}", first.problem + more, first.fix)
-    return book
 
 
 def _book(model: BookModel, power_factor: pure.PowerFactorRule | None) -> pure.PriceBook:
@@ -101,6 +111,7 @@ def _book(model: BookModel, power_factor: pure.PowerFactorRule | None) -> pure.P
             "late_fee",
             "household_rules",
             "loss_tables",
+            "loss_rule",
             "price_lists",
         }
     )
@@ -112,6 +123,7 @@ def _book(model: BookModel, power_factor: pure.PowerFactorRule | None) -> pure.P
         late_fee=pure.LateFeeRule(**model.late_fee.model_dump()),
         household_rules=_household_rules(model.household_rules),
         loss_tables={name: _loss_table(name, each) for name, each in model.loss_tables.items()},
+        loss_rule=_loss_rule(model.loss_rule) if model.loss_rule else pure.LossRule(),
         price_lists={code: _price_list(code, each) for code, each in model.price_lists.items()},
     )
     return replace(book, content_hash=pure.content_hash(book))
@@ -179,6 +191,11 @@ def _loss_table(name: str, model: LossTableModel) -> pure.LossTable:
             )
         )
     return pure.LossTable(rows=tuple(rows), source=model.source, unconfirmed=model.unconfirmed)
+
+
+def _loss_rule(model: LossRuleModel) -> pure.LossRule:
+    voltages = {**pure.LossRule().nominal_v, **model.nominal_v}
+    return pure.LossRule(**{**model.model_dump(), "nominal_v": voltages})
 
 
 def _component(field: str, model: ComponentModel) -> pure.PriceComponent:

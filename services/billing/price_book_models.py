@@ -72,6 +72,8 @@ class DemandRuleModel(Strict):
     unconfirmed: bool = False
     load_hours_kwh_per_kva: int = 0
     price_percent_above: int = 100
+    within_feeder: str = "sum"
+    transferred_kwh_per_kw: dict[str, int] = {}
 
 
 class TwoPartModel(Strict):
@@ -188,6 +190,16 @@ class LossTableModel(Strict):
     unconfirmed: bool = False
 
 
+class LossRuleModel(Strict):
+    """How losses are calculated; a voltage class that is left out keeps its default voltage."""
+
+    name: str
+    copper_factor: str = "1"
+    nominal_v: dict[str, int] = {}
+    source: str
+    unconfirmed: bool = False
+
+
 class BookModel(Strict):
     """A price book file."""
 
@@ -212,6 +224,7 @@ class BookModel(Strict):
     household_rules: tuple[HouseholdRuleModel, ...] | None = None
     loss_tables: dict[str, LossTableModel] = {}
     netting: str = "none"
+    loss_rule: LossRuleModel | None = None
     price_lists: dict[str, PriceListModel] = Field(min_length=1)
 
 

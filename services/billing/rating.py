@@ -1,8 +1,9 @@
 """Rating: from the usage, book and agreement of an account to its bill, as one pure function.
 
 What must not be billed is found first. Then come the stages in their fixed order: sub-meters are
-deducted before anything is priced, and the power-factor adjustment is last, because it is taken on
-the charges before it. The total is the sum of the rounded lines.
+deducted, points without a meter get their part and losses are added before anything is priced; the
+power-factor adjustment is taken on the charges before it, and what lacks to a minimum comes after
+all of them. The total is the sum of the rounded lines.
 
     bill = rate(usage, book, terms, {"P1": TierPosition(key="2026", used_wh=2_700_000)})
     bill.total_fen, bill.lines[0].rule        27_196, "cq-residential@1/residential/energy"
@@ -14,27 +15,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
+from services.billing.account_lines import account_line_stage
 from services.billing.admission import findings, warnings
 from services.billing.agreement import AgreementTerms
 from services.billing.basic_charge import basic_charge_stage
 from services.billing.bill import Bill, Finding, NotYetRated, RatingPart
 from services.billing.energy_charge import energy_stage, unusual_periods
+from services.billing.external_lines import external_line_stage
+from services.billing.free_energy import free_energy_stage
+from services.billing.line_loss import line_loss_stage
+from services.billing.minimum_charge import minimum_charge_stage
 from services.billing.point_relations import in_force
 from services.billing.power_factor import power_factor_stage
 from services.billing.price_book import PriceBook, reference
 from services.billing.quantities import quantity_stage
+from services.billing.relation_changes import at_relation_changes
+from services.billing.shared_points import shared_point_stage
 from services.billing.stage import Rating, Stage
 from services.billing.tier_charge import tier_stage
 from services.billing.tiers import TierPosition
+from services.billing.transformer_loss import transformer_loss_stage
 from services.billing.unrated import not_yet_rated
 from services.billing.usage import AccountUsage
 
 STAGES: tuple[Stage, ...] = (
     quantity_stage,
+    shared_point_stage,
+    transformer_loss_stage,
+    line_loss_stage,
     energy_stage,
     tier_stage,
+    free_energy_stage,
     basic_charge_stage,
+    account_line_stage,
     power_factor_stage,
+    minimum_charge_stage,
+    external_line_stage,
 )
 """A bill's lines are in the order of the stages; each sees what the ones before it left."""
 
@@ -64,6 +80,7 @@ def rate_parts(
     power factor are those of the whole cycle; monthly prices are shared by days.
     """
     _assert_adjoining(parts)
+    parts = at_relation_changes(parts)
     given = [in_force(part) for part in parts]
     gaps = _once(gap for each in given for gap in not_yet_rated(each))
     found = _once(finding for each in given for finding in findings(each))

@@ -200,7 +200,7 @@ class AccountOpened:
 @catalogue.reads("metrology.correction_proposed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionProposed:
-    """A failed meter was installed at a point of the account."""
+    """A meter that failed, or was wired or billed wrongly, counted at a point of the account."""
 
     case_id: str
     account_no: str
@@ -209,6 +209,9 @@ class CorrectionProposed:
     rule: str
     from_on: str
     to_on: str
+    kind: str = "error"
+    factor_num: int = 1
+    factor_den: int = 1
 
 
 @catalogue.reads("metrology.correction_decided")
@@ -224,6 +227,9 @@ class CorrectionDecided:
     from_on: str
     to_on: str
     decision: str
+    kind: str = "error"
+    factor_num: int = 1
+    factor_den: int = 1
 
 
 def usage_noted(usage: UsageEstablished) -> UsageNoted:

@@ -54,6 +54,7 @@ def next_round(
             cause=reason.cause,
             references=references,
             opening=_first_tiers(account, books),
+            corrected_on=issued_on,
         )
     if done is None:
         if months:

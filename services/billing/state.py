@@ -6,7 +6,8 @@ issued bill about 3.5 KB (its lines with the inputs behind them). Both are kept 
 issued months, since a correction cascades within its tier year: a household takes about 137 KB
 (48 KB in a checkpoint) after two years, and then grows no more. An account that cannot be billed
 keeps its usage until it can. Amounts that others settled stay in the agreement: 0.2 KB for each of
-the few accounts' months that have one.
+the few accounts' months that have one. The due dates of debts, for late fees, are 0.1 KB each and
+at most `DEBTS_KEPT`.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from services.billing.events import (
     CorrectionIssued,
     CorrectionWithheld,
     InvoiceIssued,
+    LateFeeCharged,
     OpeningNoted,
     PriceAwaited,
     UsageAdjusted,
     UsageNoted,
 )
 from services.billing.feed_in_series import FeedInSeries, Supply, follow, month_to_state
+from services.billing.late_debts import LateDebt, with_fee, with_invoice, with_round
 from services.billing.months import (
     MonthRange,
     PointMonth,
@@ -69,7 +72,8 @@ class Account:
     is calculated and not issued, the last of `calculations`; issued: bills by month with all rounds
     applied; to_correct: issued months whose inputs changed, stuck: those whose correction could not
     be rated; waiting: the month that cannot be billed as things are; news: something came that
-    concerns the month to bill; feed_in: what it fed in, in statements of their own series.
+    concerns the month to bill; feed_in: what it fed in, in statements of their own series;
+    late_debts: what a late fee may be taken of, by its number; late_fees: how many fees there are.
     """
 
     agreement: AgreementNoted | None = None
@@ -87,6 +91,8 @@ class Account:
     waiting: str = ""
     news: bool = False
     feed_in: FeedInSeries = field(default_factory=FeedInSeries)
+    late_debts: dict[str, LateDebt] = field(default_factory=dict)
+    late_fees: int = 0
 
 
 # -- what follows from it -------------------------------------------------------------------------
@@ -189,9 +195,12 @@ def _evolved(account: Account, event: Any) -> Account:
             return _issued(account, event)
         case CorrectionIssued():
             issued = apply_round(account.issued, event.correction)
-            return replace(
-                account, issued=issued, round_no=event.round_no, to_correct={}, news=True
-            )
+            debts = with_round(account.late_debts, event, (*account.issued, *issued))
+            account = replace(account, issued=issued, late_debts=debts)
+            return replace(account, round_no=event.round_no, to_correct={}, news=True)
+        case LateFeeCharged():
+            debts = with_fee(account.late_debts, event)
+            return replace(account, late_debts=debts, late_fees=account.late_fees + 1)
         case CorrectionWithheld():
             return _withheld(account, event)
     return account
@@ -283,6 +292,7 @@ def _issued(account: Account, event: InvoiceIssued) -> Account:
         history=(*account.history, past_bill(event.bill))[-HISTORY_KEPT:],
         waiting="",
         news=True,
+        late_debts=with_invoice(account.late_debts, event),
     )
     later = [each.bill.period for each in issued if each.bill.period > event.month]
     if later:  # an earlier month was billed after it: its tier year begins elsewhere

@@ -99,6 +99,7 @@ def _split_point(usage: PointUsage, on: str) -> tuple[PointUsage, PointUsage]:
         export_wh_by_rate=shares(usage.export_wh_by_rate),
         reactive_varh=shares(usage.reactive_varh),
         prorated=True,
+        blocked_days=min(usage.blocked_days, days),
     )
     rest = replace(
         usage,
@@ -109,6 +110,7 @@ def _split_point(usage: PointUsage, on: str) -> tuple[PointUsage, PointUsage]:
         export_wh_by_rate=_less(usage.export_wh_by_rate, first.export_wh_by_rate),
         reactive_varh=_less(usage.reactive_varh, first.reactive_varh),
         prorated=True,
+        blocked_days=usage.blocked_days - first.blocked_days,
     )
     return first, rest
 

@@ -26,10 +26,16 @@ from services.billing.events import (
     BillWithheld,
     CorrectionIssued,
     InvoiceIssued,
+    LateFeeCharged,
     PriceAwaited,
     edge_catalogue,
 )
-from services.billing.explanation import LANGUAGES, explain, explain_correction
+from services.billing.explanation import (
+    LANGUAGES,
+    explain,
+    explain_correction,
+    explain_late_fee,
+)
 from services.cli.bill_statement import statement
 from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.ingest.events import RegistersRead
@@ -55,6 +61,7 @@ for _name, _body in (
     ("billing.price_awaited", PriceAwaited),
     ("billing.invoice_issued", InvoiceIssued),
     ("billing.correction_issued", CorrectionIssued),
+    ("billing.late_fee_charged", LateFeeCharged),
     ("ingest.registers_read", RegistersRead),
 ):
     reader_catalogue.reads(_name)(_body)
@@ -170,10 +177,12 @@ def explain_command(
     invoice, corrections = find_invoice(reader, count, invoice_no)
     lines = explain(invoice.bill, (language,))
     readings = find_readings(reader, count, invoice, corrections)
+    fees = find_late_fees(reader, count, invoice, corrections)
     if as_json:
         document = {
             "invoice": to_document(invoice),
             "corrections": [to_document(found) for found in corrections],
+            "late_fees": [to_document(fee) for fee in fees],
             "explanation": lines,
             "readings": [to_document(found) for found in readings],
         }
@@ -186,6 +195,8 @@ def explain_command(
             each.total_fen for each in found.correction.bills if each.bill_id == invoice_no
         )
         print(explain_correction(found.correction_no, found.cause, of_bill, language))
+    for fee in fees:
+        print(explain_late_fee(fee, language))
     for reading in readings:
         shown = " ".join(
             f"{name}={format_scaled(value, WH_PER_KWH)}"
@@ -218,6 +229,22 @@ def find_invoice(
             "give the number of an invoice, ACCOUNT-MONTH",
         )
     return invoice, corrections
+
+
+def find_late_fees(
+    reader: Reader,
+    partitions: int,
+    invoice: InvoiceIssued,
+    corrections: Sequence[CorrectionIssued] = (),
+) -> list[LateFeeCharged]:
+    """What late payments of the invoice and of its rounds bear, given back or not."""
+    numbers = {invoice.invoice_no, *(found.correction_no for found in corrections)}
+    partition = partition_of(invoice.account_no, partitions)
+    return [
+        body
+        for body in bodies(reader, "billing.events", partition)
+        if isinstance(body, LateFeeCharged) and body.invoice_no in numbers
+    ]
 
 
 def find_readings(

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from libs.events.edge import EdgeProducer
 from libs.events.errors import BadInput
 from services.billing.events import CaseEstimate
 from services.cli import metrology_certificate, metrology_desk
+from services.cli.metrology_case import open_case
 from services.cli.metrology_due import due, match_file
 from services.cli.metrology_estimates import case_estimates, energy_cell, money_cell
 from services.cli.metrology_judge import judge_file
@@ -71,6 +73,11 @@ app.command(
     epilog="Example: gridledger metrology register bench B1 --certificate Z-7 "
     "--accuracy-class 0.05 --from-on 2026-01-01 --due-on 2027-12-31 --by li",
 )(metrology_desk.register)
+app.command(
+    "open-case",
+    epilog="Example: gridledger metrology open-case M-1 --point P-1 --kind wiring --reversed 1 "
+    "--from-on 2026-01-01 --to-on 2026-03-01 --by li --findings 'protocol 17'",
+)(open_case)
 app.add_typer(metrology_certificate.app, name="certificate")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FromFiles = Annotated[
@@ -107,13 +114,20 @@ def cases(
             case.case_id,
             case.account_no,
             case.meter_no,
-            format_error(case.error_e4_pct),
+            error_cell(case),
             case.from_on,
             case.to_on,
             energy_cell(estimate),
             money_cell(estimate),
         )
     Console().print(table)
+
+
+def error_cell(case: CorrectionProposed) -> str:
+    """The error of the meter, or the factor of a case that was opened by hand."""
+    if case.kind == "error":
+        return format_error(case.error_e4_pct)
+    return f"{case.kind} x {Fraction(case.factor_num, case.factor_den)}"
 
 
 def with_estimate(case: CorrectionProposed, estimate: CaseEstimate | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`gridledger payments`: callbacks and files judged offline, and money without an order number."""
+"""`gridledger payments`: callbacks and files judged offline, refunds, and money in suspense."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,23 +16,32 @@ from rich.table import Table
 from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
-from libs.events.quantities import format_yuan, parse_yuan
+from libs.events.quantities import format_yuan
+from services.cli.payments_iso8583 import iso8583
 from services.cli.payments_match import match
 from services.cli.payments_parse import parse
 from services.cli.payments_payout import offset, payables, payout
+from services.cli.payments_refund import (
+    approve_refund,
+    parts_of,
+    rebind,
+    refund,
+    refund_outcome,
+    require_payment,
+)
 from services.cli.payments_verify import verify
+from services.cli.payments_work import work_items
 from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.payments.core import make_core
 from services.payments.draft import NOTICES
 from services.payments.events import (
-    BindingPart,
     BindingRequested,
     PaymentSuspended,
     SuspenseBound,
     SuspenseCancelled,
     edge_catalogue,
 )
-from services.payments.order_number import is_account_no
+from services.payments.money_back import MoneyReturned
 
 app = typer.Typer(
     no_args_is_help=True, help="Callbacks, settlement files, matching, money in suspense."
@@ -55,6 +65,24 @@ app.command(
     "--request-id 17 --by wang --reason 'letter of 3 March'"
 )(offset)
 app.command(epilog="Example: gridledger payments payables --json")(payables)
+app.command(
+    epilog="Example: gridledger payments refund --payment wechat:4200000000202601010000000001 "
+    "--order 1000000042126030001 --merchant 1900000001 --yuan 50.00 --by wang --reason 'paid twice'"
+)(refund)
+app.command(
+    epilog="Example: gridledger payments approve-refund --account 1000000042 --refund-no RF1 "
+    "--by li --reason 'seen the two payments'"
+)(approve_refund)
+app.command(
+    epilog="Example: gridledger payments refund-outcome --account 1000000042 --refund-no RF1 "
+    "--outcome succeeded --bill-on 2026-03-02 --by wang --evidence 'merchant console'"
+)(refund_outcome)
+app.command(
+    epilog="Example: gridledger payments rebind --payment wechat:4200000000202601010000000001 "
+    "--from 1000000042 --to 1000000043=23.45 --by wang --approved-by li --reason 'slip 4711'"
+)(rebind)
+app.command(epilog="Example: gridledger payments work-items --json")(work_items)
+app.command(epilog="Example: gridledger payments iso8583 sign-on.hex --json")(iso8583)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
@@ -122,17 +150,11 @@ def make_request(
     """The request of a person; BadInput names the option that is wrong."""
     by = named("--by", by, "people must be able to ask back")
     reason = named("--reason", reason, "people must be able to ask back")
-    channel, colon, transaction = suspense_key.partition(":")
-    if not (channel and colon and transaction):
-        raise BadInput("--suspense", f"{suspense_key!r} is no suspense", "CHANNEL:TRANSACTION")
-    parts = tuple(_part(text) for text in to)
-    accounts = [part.account_no for part in parts]
-    if len(set(accounts)) != len(accounts):
-        raise BadInput("--to", "names an account twice", "add its amounts up")
+    require_payment("--suspense", suspense_key)
     return BindingRequested(
         request_id=request_id,
         suspense_key=suspense_key,
-        parts=parts,
+        parts=parts_of(to),
         requested_by=by,
         reason=reason,
     )
@@ -144,15 +166,30 @@ def open_suspenses(reader: Reader, partitions: int) -> list[PaymentSuspended]:
     for event in _suspense_events(reader, partitions):
         if isinstance(event, PaymentSuspended):
             found[event.suspense_key] = event
+        elif isinstance(event, MoneyReturned):
+            _give_back(found, event)
         else:
             found.pop(event.suspense_key, None)
     return sorted(found.values(), key=lambda each: (each.occurred_at, each.suspense_key))
 
 
+def _give_back(found: dict[str, PaymentSuspended], event: MoneyReturned) -> None:
+    """What went back to the payer is not in suspense any more."""
+    suspended = found.get(event.back.payment_id)
+    if suspended is None:
+        return
+    left_fen = suspended.amount_fen - event.suspense_fen
+    if left_fen:
+        found[suspended.suspense_key] = replace(suspended, amount_fen=left_fen)
+    else:
+        del found[suspended.suspense_key]
+
+
 def require_suspense(reader: Reader, partitions: int, suspense_key: str) -> None:
     """BadInput when no money was ever suspended so. Whether it still is, payments decides."""
     if not any(
-        event.suspense_key == suspense_key for event in _suspense_events(reader, partitions)
+        isinstance(event, PaymentSuspended) and event.suspense_key == suspense_key
+        for event in _suspense_events(reader, partitions)
     ):
         fix = "see `gridledger payments suspense`"
         raise BadInput("--suspense", f"there is no suspense {suspense_key!r}", fix)
@@ -160,21 +197,11 @@ def require_suspense(reader: Reader, partitions: int, suspense_key: str) -> None
 
 def _suspense_events(
     reader: Reader, partitions: int
-) -> Iterable[PaymentSuspended | SuspenseBound | SuspenseCancelled]:
+) -> Iterable[PaymentSuspended | SuspenseBound | SuspenseCancelled | MoneyReturned]:
     codec = Codec(make_core().catalogue)
     for partition in range(partitions):
         for body in known_bodies(reader, codec, "payments.events", partition):
-            if isinstance(body, PaymentSuspended | SuspenseBound | SuspenseCancelled):
+            if isinstance(
+                body, PaymentSuspended | SuspenseBound | SuspenseCancelled | MoneyReturned
+            ):
                 yield body
-
-
-def _part(text: str) -> BindingPart:
-    account_no, equals, yuan = text.partition("=")
-    if not equals:
-        raise BadInput("--to", f"{text!r} names no amount", "write ACCOUNT=YUAN")
-    if not is_account_no(account_no):
-        raise BadInput("--to", f"{account_no!r} is no account number", "give 10 digits")
-    amount_fen = parse_yuan(yuan, "--to")
-    if amount_fen <= 0:
-        raise BadInput("--to", f"{yuan} is no amount above zero", "write it like 100.00")
-    return BindingPart(account_no=account_no, amount_fen=amount_fen)

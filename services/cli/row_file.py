@@ -104,7 +104,7 @@ def read_rows(path: str, needed: Collection[str], known: Collection[str] = ()) -
     `needed` must be in the header (or object); with `known` given, nothing else but both may be.
     """
     name = "standard input" if path == STANDARD_INPUT else path
-    lines = _lines(path, name)
+    lines = text_lines(path, name)
     first = next(lines, None)
     if first is None:
         raise BadInput(name, "is empty", f"give it a header with {', '.join(needed)}")
@@ -114,7 +114,7 @@ def read_rows(path: str, needed: Collection[str], known: Collection[str] = ()) -
         yield from _csv_rows(first, lines, name, needed, known)
 
 
-def _lines(path: str, name: str) -> Iterator[str]:
+def text_lines(path: str, name: str) -> Iterator[str]:
     """The lines of a file, blank ones too, after those that lead it."""
     try:
         with (

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, get_type_hints
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 
 from libs.events.documents import read_json
 from libs.events.errors import BadInput
@@ -108,7 +108,7 @@ def fixed_line(cells: Sequence[str], widths: Sequence[int]) -> str:
     takes two columns a character; `--json` has all of it); a width below 0 is that of a number,
     which stands at the right and is never cut."""
     shown = [
-        text.rjust(-width) if width < 0 else set_cell_size(text, width)
+        " " * (-width - cell_len(text)) + text if width < 0 else set_cell_size(text, width)
         for text, width in zip(cells, widths, strict=True)
     ]
     return " ".join(shown).rstrip()

@@ -35,6 +35,11 @@ SERVICES: dict[str, str] = {
     "console": "services.console.main:run",
 }
 
+# Started by name only: not every installation has what they serve.
+OPTIONAL: dict[str, str] = {
+    "pos-edge": "services.payments.pos_main:run",
+}
+
 app = typer.Typer(help="Run one member of one service in the foreground.")
 
 
@@ -68,12 +73,12 @@ def run_service(service: str, ordinal: int) -> int:
 
 def runner_of(service: str) -> Runner:
     """The function of a service of the table, or of any `module:function`, imported now."""
-    target = SERVICES.get(service, service)
+    target = (SERVICES | OPTIONAL).get(service, service)
     if ":" not in target:
-        known = ", ".join(SERVICES) or "none in this release"
+        known = ", ".join(SERVICES | OPTIONAL) or "none in this release"
         raise BadInput("service", f"there is no {service}", f"one of {known}")
     module, _, function = target.partition(":")
-    if service not in SERVICES and not _is_there(module):
+    if service not in SERVICES | OPTIONAL and not _is_there(module):
         raise BadInput("service", f"there is no module {module}", "module:function, or a name")
     found: Runner | None = getattr(importlib.import_module(module), function, None)
     if found is None or not _takes_two(found):

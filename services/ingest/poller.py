@@ -5,8 +5,9 @@
 
 A meter that says nothing, and one whose line is broken, is tried again after a pause and behind
 the meters of its line that nobody has asked yet; so are days that the core orders again. When it
-said nothing in all its tries, its other days are not asked for at once: however many are missing, a
-dead meter costs its line the same few time-outs. Of one
+said nothing, what else was ordered of it at that instant waits for the next try and, when that is
+the last one in vain, fails with it: however many days are missing, a dead meter costs its line the
+same few time-outs. Of one
 host no more lines are busy than it can bear; they take turns then. A concentrator is one line for
 all its meters; what it has not frozen waits behind what it may have.
 
@@ -61,10 +62,6 @@ nothing left to read it does not wait."""
 ORDER_MAX_S = 600.0
 """After how long with one order a line counts as hung, its wait for relay commands included."""
 
-SILENCE_S = 5.0
-"""How long a meter that said nothing in all its tries counts as silent: for what was ordered
-together, not for what the core orders later."""
-
 WAIT_S = 0.1
 
 reader_catalogue = Catalogue(GROUP)
@@ -98,12 +95,11 @@ class Task:
         return self.outcome is not None or self.is_acknowledged or self.is_void
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Silence:
-    """A meter that says nothing: how often in a row, whatever it was asked for, and lately when."""
+    """A meter that said nothing: the task that found it so, and what came of that last."""
 
-    tries: int
-    until_s: float
+    task: Task
     failure: ReadFailed
 
 
@@ -143,32 +139,34 @@ class _Queue:
         with self.guard:
             return self.waiting.is_ready(_now_ms())
 
-    def note(self, order: ReadingOrdered, found: Outcome) -> None:
+    def silence_of(self, task: Task) -> _Silence | None:
+        """What another task, ordered at the same instant, found of the meter; None when it has to
+        be asked. What is ordered later is asked again, however soon that is."""
+        assert task.order is not None
+        found = self.silent.get(task.order.meter_no)
+        if found is None or found.task is task or found.task.is_void:
+            return None
+        return found if found.task.ordered_at == task.ordered_at else None
+
+    def note(self, task: Task, found: Outcome) -> None:
         """What a meter of the line said. What a concentrator holds of one day says nothing of the
         meter's other days."""
-        is_forwarded = order.protocol == QGDW376
-        if is_forwarded or not isinstance(found, ReadFailed) or found.cause != "no_reply":
-            self.silent.pop(order.meter_no, None)
-            return
-        now_s, before = time.monotonic(), self.silent.get(order.meter_no)
-        tries = before.tries + 1 if before is not None and now_s < before.until_s else 1
-        self.silent[order.meter_no] = _Silence(tries, now_s + SILENCE_S, found)
-
-    def unasked(self, task: Task) -> ReadFailed | None:
-        """The outcome of an order to a meter that was silent just now; None when it is asked."""
         assert task.order is not None
-        silence = self.silent.get(task.order.meter_no)
-        if silence is None or silence.tries < self.lane.tries:
-            return None
-        if time.monotonic() >= silence.until_s:
-            return None
-        return replace(
-            silence.failure,
-            order_id=task.order.order_id,
-            day_on=task.order.day_on,
-            attempt=task.order.attempt,
-            frames=task.frames,
-        )
+        self.silent.pop(task.order.meter_no, None)
+        is_forwarded = task.order.protocol == QGDW376
+        if isinstance(found, ReadFailed) and found.cause == "no_reply" and not is_forwarded:
+            self.silent[task.order.meter_no] = _Silence(task, found)
+
+
+def _unasked(order: ReadingOrdered, frames: tuple[str, ...], failure: ReadFailed) -> ReadFailed:
+    """The outcome of an order to a meter that said nothing in all tries of another order."""
+    return replace(
+        failure,
+        order_id=order.order_id,
+        day_on=order.day_on,
+        attempt=order.attempt,
+        frames=frames,
+    )
 
 
 def _line_of(order: ReadingOrdered) -> str:
@@ -315,8 +313,12 @@ class Poller:
     def _read(self, task: Task, queue: _Queue) -> None:
         assert task.order is not None
         queue.since = time.monotonic()
-        task.outcome = queue.unasked(task)
-        if task.outcome is not None:
+        silence = queue.silence_of(task)
+        if silence is not None and silence.task.outcome is None:
+            queue.give(task, Priority.RETRY, queue.lane.pause_ms)
+            return
+        if silence is not None:
+            task.outcome = _unasked(task.order, task.frames, silence.failure)
             return
         found = self.read(task.order, task.ordered_at, task.frames, queue.orders)
         if isinstance(found, Later):
@@ -324,7 +326,7 @@ class Poller:
             queue.give(task, Priority.RETRY)
             return
         task.tries += 1
-        queue.note(task.order, found)
+        queue.note(task, found)
         if (
             isinstance(found, ReadFailed)
             and found.cause in TRIED_AGAIN

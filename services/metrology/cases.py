@@ -45,7 +45,8 @@ def follow_cases(draft: Draft) -> None:
     _propose(draft)
 
 
-def _uses(meter: Meter) -> list[UseNoted]:
+def uses_of(meter: Meter) -> list[UseNoted]:
+    """Where the meter counted, as far as is known."""
     notes = sorted(meter.notes.values(), key=lambda noted: noted.account_no)
     return [use for noted in notes for use in noted.uses]
 
@@ -54,7 +55,7 @@ def _found(meter: Meter, case_id: str, broken: SealBroken) -> SealBrokenFound:
     """The case of a broken seal, with the point and account that the meter served then."""
     at = broken.found_at
     served = [
-        use for use in _uses(meter) if use.from_at <= at and (not use.to_at or at < use.to_at)
+        use for use in uses_of(meter) if use.from_at <= at and (not use.to_at or at < use.to_at)
     ]
     use = served[0] if served else UseNoted(usage_point="", account_no="", from_at="", to_at="")
     return SealBrokenFound(
@@ -66,7 +67,7 @@ def _propose(draft: Draft) -> None:
     """A case for each place where a failed meter counted; again when its days turn out otherwise
     before it is decided."""
     meter = draft.meter
-    uses = _uses(meter)
+    uses = uses_of(meter)
     found = (_proposal(meter, failure, use) for failure in meter.failures for use in uses)
     by_id = {proposed.case_id: proposed for proposed in found if proposed is not None}
     for case_id, proposed in by_id.items():
@@ -151,6 +152,9 @@ def _decide_correction(draft: Draft, case: CorrectionProposed, decision: CaseDec
         decision=decision.decision,
         decided_by=decision.decided_by,
         reason=decision.reason,
+        kind=case.kind,
+        factor_num=case.factor_num,
+        factor_den=case.factor_den,
     )
     draft.own(decided)
     draft.tell(FINDINGS, case.account_no, decided)

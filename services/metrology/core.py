@@ -29,6 +29,7 @@ PURE_MODULES = tuple(
         "due_list",
         "error_limits",
         "events",
+        "hand_cases",
         "installations",
         "judgement",
         "metering_category",

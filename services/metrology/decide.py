@@ -7,6 +7,7 @@ corrections that a failure proposes.
                            | meter_awaited | standard_awaited                           (runs.py)
                            device_moved | move_rejected, seal_moved | seal_rejected     (custody.py)
                            correction_decided | seal_case_closed | case_rejected        (cases.py)
+                           correction_proposed | case_rejected                     (hand_cases.py)
     metrology.custody   -> seal_broken_found
     calendar            -> verification_due | _overdue | _untracked                  (tracking.py)
 
@@ -27,6 +28,7 @@ from services.metrology.draft import Draft, Rulings
 from services.metrology.error_limits import ErrorLimits
 from services.metrology.events import (
     CaseDecided,
+    CaseOpened,
     MoveRequested,
     RunGarbled,
     RunMeasured,
@@ -37,6 +39,7 @@ from services.metrology.events import (
     StandardRegistered,
     StandardRejected,
 )
+from services.metrology.hand_cases import open_case
 from services.metrology.policy import DEFAULT_POLICY, Policy
 from services.metrology.reactions import MeterPublished, meter_noted
 from services.metrology.runs import retry, take_run
@@ -102,6 +105,8 @@ def _on_meter(draft: Draft, body: object) -> None:
             draft.own(rejected)
         case CaseDecided():
             decide_case(draft, body)
+        case CaseOpened():
+            open_case(draft, body)
         case _:
             _on_fact(draft, body)
 

@@ -55,6 +55,28 @@ class CaseDecided:
     reason: str
 
 
+@edge_catalogue.event("metrology.case_opened")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOpened:
+    """A person found a meter wired, or billed, wrongly: a case by hand (metrology.bench, by meter).
+
+    kind: wiring or ratio; true energy is recorded energy times factor_num / factor_den on the days
+    from `from_on` to before `to_on`, as the meter served the point; findings: what it rests on.
+    """
+
+    request_id: str
+    meter_no: str
+    usage_point: str
+    kind: str
+    factor_num: int
+    factor_den: int
+    from_on: str
+    to_on: str
+    opened_by: str
+    findings: str
+    requested_at: str
+
+
 @edge_catalogue.event("metrology.move_requested")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveRequested:
@@ -96,6 +118,7 @@ for _type, _body in (
     ("metrology.run_measured", RunMeasured),
     ("metrology.run_garbled", RunGarbled),
     ("metrology.case_decided", CaseDecided),
+    ("metrology.case_opened", CaseOpened),
     ("metrology.move_requested", MoveRequested),
     ("metrology.seal_reported", SealReported),
     ("metrology.standard_registered", StandardRegistered),
@@ -204,6 +227,8 @@ class CorrectionProposed:
     rule: the legal rule's name; from_on and to_on: the period that is corrected (half of the time
     since the last verification or installation); error_e4_pct: the representative error;
     broken_seals: seals of the meter that were found broken, for the person who decides.
+    kind: error, or wiring or ratio where a person opened the case by hand: then it has no run, and
+    true energy is recorded energy times factor_num / factor_den.
     """
 
     case_id: str
@@ -216,6 +241,11 @@ class CorrectionProposed:
     from_on: str
     to_on: str
     broken_seals: tuple[str, ...] = ()
+    kind: str = "error"
+    factor_num: int = 1
+    factor_den: int = 1
+    opened_by: str = ""
+    reason: str = ""
 
 
 @catalogue.event("metrology.correction_decided")
@@ -234,12 +264,15 @@ class CorrectionDecided:
     decision: str
     decided_by: str
     reason: str = ""
+    kind: str = "error"
+    factor_num: int = 1
+    factor_den: int = 1
 
 
 @catalogue.event("metrology.case_rejected")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRejected:
-    """A decision on a case that is not open."""
+    """A decision on a case that is not open, or a case that nobody can open."""
 
     case_id: str
     meter_no: str

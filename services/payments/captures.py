@@ -7,9 +7,8 @@ more and goes to suspense; everything else is captured, whoever expected it.
 
 from __future__ import annotations
 
-from services.payments import journal
-from services.payments.allocation import OpenDebt
-from services.payments.days import add_days, day_number, day_of
+from services.payments import journal, page_returns, refunds, returns
+from services.payments.days import day_number, day_of
 from services.payments.draft import NOTICES, Draft
 from services.payments.events import (
     NoticeConflicted,
@@ -23,8 +22,9 @@ from services.payments.events import (
     ReversalOrdered,
     TransferMade,
 )
+from services.payments.money_back import back_of, original_of
 from services.payments.notices import MONEY_BACK, NoticeReceived, PaymentNotice
-from services.payments.seen import Seen, digest_of
+from services.payments.seen import Seen, digest_of, find
 
 
 def money_of(received: NoticeReceived) -> PaymentNotice | None:
@@ -68,7 +68,8 @@ def on_money(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
     """Money with an order number of this account: captured once."""
     payment_id = payment_id_of(received, notice)
     known = draft.taken("payment", payment_id)
-    if known is not None:
+    step = returns.step_of(draft, payment_id, "captured")
+    if known is not None and step.action == "repeat":
         _compare(draft, received, notice, known)
     elif not notice.channel_txn_id:
         _forward(draft, received, notice, "no_transaction_number")
@@ -109,11 +110,17 @@ def on_transfer(draft: Draft, transfer: TransferMade) -> None:
 
 
 def on_reversal(draft: Draft, order: ReversalOrdered) -> None:
-    """A capture is taken back: from prepayment, then debts are open again; once per reversal."""
+    """A capture is taken back: from prepayment, then debts are open again; once per reversal.
+
+    What of a capture by order number had gone back to the payer is passed on to whom it is now.
+    """
     if draft.taken("reversal", order.reversal_id) is not None:
         return
-    prepaid_fen = min(draft.account.prepayment_fen, order.amount_fen)
-    debts = _reopened(draft, order, order.amount_fen - prepaid_fen)
+    is_capture = not order.transfer_id
+    gone_fen = min(order.amount_fen, returns.gone_fen(draft, order.payment_id)) if is_capture else 0
+    name = order.transfer_id or order.payment_id
+    rest_fen = order.amount_fen - gone_fen
+    prepaid_fen, debts = returns.taken_from(draft, name, order.reversal_id, rest_fen)
     draft.note(
         PaymentReversed(
             reversal_id=order.reversal_id,
@@ -127,13 +134,44 @@ def on_reversal(draft: Draft, order: ReversalOrdered) -> None:
             journal=journal.payment_reversed(
                 account_no=draft.key,
                 prepayment_fen=prepaid_fen,
-                reopened_fen=order.amount_fen - prepaid_fen,
+                reopened_fen=rest_fen - prepaid_fen,
                 clearing=order.clearing,
+                payment_id=order.payment_id,
+                gone_fen=gone_fen,
             ),
             reversed_at=draft.at,
+            gone_fen=gone_fen,
         )
     )
+    if gone_fen:
+        returns.pass_on(draft, order, gone_fen)
     draft.moved("payment_reversed", order.payment_id)
+
+
+def on_money_back(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> None:
+    """A refund, reversal or chargeback with an order number of this account."""
+    evidence_id = received.evidence.evidence_id
+    back = back_of(notice, evidence_id)
+    known = draft.taken("back", back.back_id) if back is not None else None
+    if back is not None and known is not None:
+        returns.say_again(draft, back, known)
+        return
+    draft.note(_noted(received, notice, ""))
+    refund_no = refunds.number_of(draft, notice, original_of(notice))
+    if refund_no:
+        fact = "succeeded" if back is not None else notice.refund_outcome or "accepted"
+        refunds.on_channel(draft, refund_no, fact, back, evidence_id)
+    elif back is not None:
+        returns.on_back(draft, back)
+
+
+def on_orderless_back(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> None:
+    """A refund, reversal or chargeback without an order number, on the page of its payment."""
+    back = back_of(notice, received.evidence.evidence_id)
+    if back is None or find(draft.page.seen, "back", back.back_id) is None:
+        draft.note(_noted(received, notice, ""))
+    if back is not None:
+        page_returns.on_back(draft, back)
 
 
 def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> None:
@@ -173,6 +211,7 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
         captured_at=draft.at,
     )
     draft.send(claim, NOTICES, payment_id)
+    returns.on_captured(draft, payment_id)
 
 
 def _forward(draft: Draft, received: NoticeReceived, notice: PaymentNotice, reason: str) -> None:
@@ -251,31 +290,3 @@ def _compare(draft: Draft, received: NoticeReceived, notice: PaymentNotice, know
 
 def _age_days(draft: Draft, notice: PaymentNotice) -> int:
     return day_number(draft.today_on) - day_number(day_of(notice.occurred_at))
-
-
-def _reopened(draft: Draft, order: ReversalOrdered, rest_fen: int) -> tuple[OpenDebt, ...]:
-    """The debts that are open again for `rest_fen`.
-
-    The youngest of those that the transfer settled come first, because money that came since would
-    have settled the oldest; what later invoices used up is owed in the name of the reversal.
-    """
-    settled = next(
-        (
-            kept.settled
-            for kept in draft.account.transfers
-            if order.transfer_id and kept.transfer_id == order.transfer_id
-        ),
-        (),
-    )
-    debts = []
-    for debt in reversed(settled):
-        part_fen = min(rest_fen, debt.open_fen)
-        if part_fen:
-            debts.append(
-                OpenDebt(invoice_no=debt.invoice_no, open_fen=part_fen, due_on=debt.due_on)
-            )
-            rest_fen -= part_fen
-    if rest_fen:
-        due_on = add_days(draft.today_on, draft.policy.reversal_due_days)
-        debts.append(OpenDebt(invoice_no=order.reversal_id, open_fen=rest_fen, due_on=due_on))
-    return tuple(reversed(debts))

@@ -1,12 +1,14 @@
 """What payments decides: one function per input type, all pure.
 
 payments.notices     callbacks and rows      -> captured, repeated, conflicted, suspended, noted
+                     money that went back    -> returned, awaited, forwarded; refunds succeed
                      bindings of people      -> suspense bound, transfers; or rejected
+                     refunds of people       -> opened, approved and ordered, ended; or refused
                      claims (own)            -> whose a transaction is; suspense cancelled
                      payouts of people       -> payables settled; or rejected
                      fences (own)            -> clearance granted or refused
 payments.transfers   bound money (own)       -> captured; reversals
-billing.events       invoices, corrections   -> receivables, credits
+billing.events       invoices, corrections, late fees -> receivables, credits
                      statements of feed-in   -> payables
 customers.agreements opening positions       -> receivables, prepayment
 control.clearances   "may we?"               -> clearance opened, fence
@@ -21,7 +23,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from libs.events.core import Emit, Item, Tick, View
-from services.payments import captures, clearance, payables, receivables, transactions
+from services.payments import (
+    captures,
+    clearance,
+    page_returns,
+    payables,
+    rebinding,
+    receivables,
+    refunds,
+    returns,
+    transactions,
+)
 from services.payments.days import day_end
 from services.payments.draft import Draft
 from services.payments.events import (
@@ -32,7 +44,8 @@ from services.payments.events import (
     ReversalOrdered,
     TransferMade,
 )
-from services.payments.notices import NoticeReceived
+from services.payments.money_back import MoneyBackForwarded
+from services.payments.notices import MONEY_BACK, NoticeReceived
 from services.payments.order_number import is_account_no
 from services.payments.payable_events import PayoutRecorded
 from services.payments.policy import DEFAULT_POLICY, Policy
@@ -43,7 +56,10 @@ from services.payments.reactions import (
     FeedInCorrected,
     FeedInStated,
     InvoiceIssued,
+    LateFeeCharged,
 )
+from services.payments.rebinding_events import RebindingRequested
+from services.payments.refund_events import RefundDecided, RefundReported, RefundRequested
 from services.payments.state import Entry
 
 
@@ -52,7 +68,9 @@ def concerned(view: View, item: Item) -> Iterable[str]:
     match item.body:
         case Tick():
             return view.keys_due(item.body.at)
-        case PaymentClaimed() | PaymentForwarded() | BindingRequested():
+        case PaymentClaimed() | PaymentForwarded() | BindingRequested() | RebindingRequested():
+            return (transactions.page_of(item.key),)
+        case MoneyBackForwarded() if not is_account_no(item.key):
             return (transactions.page_of(item.key),)
         case NoticeReceived() if _is_orderless(item):
             return (transactions.page_of(item.key),)
@@ -73,6 +91,17 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             transactions.on_orderless(draft, item.body)
         case BindingRequested():
             transactions.on_binding(draft, item.body, item.key)
+        case RebindingRequested():
+            rebinding.on_rebinding(draft, item.body, item.key)
+        case MoneyBackForwarded(back=back):
+            on_back = returns.on_back if is_account_no(item.key) else page_returns.on_back
+            on_back(draft, back)
+        case RefundRequested():
+            refunds.on_requested(draft, item.body)
+        case RefundDecided():
+            refunds.on_decided(draft, item.body)
+        case RefundReported():
+            refunds.on_reported(draft, item.body)
         case TransferMade():
             captures.on_transfer(draft, item.body)
         case ReversalOrdered():
@@ -87,6 +116,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             payables.on_stated(draft, number, amount_fen, due_on, item.body.netting)
         case PayoutRecorded():
             payables.on_payout(draft, item.body)
+        case LateFeeCharged(fee_no=number, amount_fen=amount_fen, due_on=due_on):
+            receivables.on_billed(draft, number, amount_fen, due_on, "late_fee")
         case AccountOpened():
             receivables.on_opening(draft, item.body.opening)
         case ClearanceAsked():
@@ -108,7 +139,13 @@ def due(entry: Entry) -> str:
 
 def _on_notice(draft: Draft, item: Item, received: NoticeReceived) -> None:
     notice = captures.money_of(received)
-    if notice is None:
+    stated = received.notice
+    if received.verdict == "accepted" and stated is not None and stated.kind in MONEY_BACK:
+        if is_account_no(item.key):
+            captures.on_money_back(draft, received, stated)
+        else:
+            captures.on_orderless_back(draft, received, stated)
+    elif notice is None:
         captures.without_money(draft, received)
     elif is_account_no(item.key):
         captures.on_money(draft, received, notice)

@@ -107,15 +107,14 @@ def appender(producer: EdgeProducer) -> Append:
     return append
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, setting: str = "GRIDLEDGER_PAYMENTS_PORT") -> socket.socket:
     """A listening socket; Refused when the port is taken. Port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise Refused(
-            f"port {port} on {host}: {error.strerror}; end what listens there, or set "
-            "GRIDLEDGER_PAYMENTS_PORT"
+            f"port {port} on {host}: {error.strerror}; end what listens there, or set {setting}"
         ) from None
 
 

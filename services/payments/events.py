@@ -41,10 +41,11 @@ class BindingRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingPart:
-    """What one account gets of a suspense."""
+    """What one account gets of a suspense. round: of the binding, from 1 (rebinding.py)."""
 
     account_no: str
     amount_fen: int
+    round: int = 1
 
 
 catalogue.reads("payments.binding_requested")(BindingRequested)
@@ -253,7 +254,8 @@ class BindingRejected:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspenseCancelled:
     """The money in suspense was the payment of an account: its callback came after a row without
-    an order number. What was bound already (`parts`) is reversed at those accounts.
+    an order number. What was bound already (`parts`) is reversed at those accounts, and what had
+    gone back to the payer (`returned_fen`) is booked there instead.
     """
 
     suspense_key: str
@@ -262,6 +264,7 @@ class SuspenseCancelled:
     amount_fen: int
     parts: tuple[BindingPart, ...]
     journal: JournalEntry
+    returned_fen: int = 0
 
 
 @catalogue.event("payments.transfer_made")
@@ -284,7 +287,7 @@ class ReversalOrdered:
     """A capture must be taken back: the transaction is another account's (payments.transfers).
 
     transfer_id: of the transfer to take back; without one it is a capture by callback, whose money
-    goes back to `clearing`.
+    goes back to `clearing`, or to other accounts through transit when there is none.
     """
 
     reversal_id: str
@@ -302,7 +305,8 @@ class PaymentReversed:
     """A capture was taken back: from prepayment first, then debts are open again.
 
     debts: what is owed again, with the part that is: the invoices that a transfer had settled, and
-    for what later invoices used up a debt in the name of the reversal.
+    for what later invoices used up a debt in the name of the reversal. gone_fen: what had gone back
+    to the payer already, which whoever has the payment now bears.
     """
 
     reversal_id: str
@@ -315,6 +319,7 @@ class PaymentReversed:
     reason: str
     journal: JournalEntry
     reversed_at: str
+    gone_fen: int = 0
 
 
 @catalogue.event("payments.receivable_opened")

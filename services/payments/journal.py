@@ -46,6 +46,7 @@ CHART: dict[str, LedgerAccount] = {
         ("opening", "4104", "期初余额", False),
         ("revenue", "6001", "电费收入", False),
         ("feed_in_cost", "6401", "购电成本(上网)", True),
+        ("late_fee", "6301", "违约金收入", False),
         ("collection_fee", "6601", "代收手续费", True),
         ("channel_fee", "6603", "渠道手续费", True),
         ("write_off", "6711", "核销损失", True),
@@ -131,17 +132,20 @@ def capture_to_suspense(*, clearing: str, suspense_key: str, amount_fen: int) ->
     )
 
 
-def invoice_issued(*, account_no: str, amount_fen: int, prepaid_fen: int = 0) -> JournalEntry:
+def invoice_issued(
+    *, account_no: str, amount_fen: int, prepaid_fen: int = 0, income: str = "revenue"
+) -> JournalEntry:
     """An invoice: Dr receivable / Cr revenue; `prepaid_fen` of it is settled from prepayment.
 
-    Gross amounts: tax and government funds are split where the utility keeps its books.
+    `income` is late_fee for what a late payment bears. Gross amounts: tax and government funds are
+    split where the utility keeps its books.
     """
     assert 0 <= prepaid_fen <= amount_fen
     return _entry(
         "invoice_issued",
         ("receivable", account_no, amount_fen - prepaid_fen),
         ("prepayment", account_no, prepaid_fen),
-        ("revenue", account_no, -amount_fen),
+        (income, account_no, -amount_fen),
     )
 
 
@@ -154,14 +158,14 @@ def prepayment_applied(*, account_no: str, amount_fen: int) -> JournalEntry:
     )
 
 
-def credit_note(*, account_no: str, parts: Spread) -> JournalEntry:
+def credit_note(*, account_no: str, parts: Spread, income: str = "revenue") -> JournalEntry:
     """A correction downwards: Dr revenue / Cr receivable as far as debts are open, rest prepayment.
 
     `parts` is the credit spread over the open debts: what is paid already becomes a balance.
     """
     return _entry(
         "credit_note",
-        ("revenue", account_no, parts.amount_fen),
+        (income, account_no, parts.amount_fen),
         ("receivable", account_no, -parts.settled_fen),
         ("prepayment", account_no, -parts.prepayment_fen),
     )
@@ -195,24 +199,6 @@ def opening_prepayment(*, account_no: str, amount_fen: int, settled_fen: int = 0
     )
 
 
-def refund(*, clearing: str, account_no: str, amount_fen: int) -> JournalEntry:
-    """An account's prepaid money goes back by its channel: Dr prepayment / Cr channel_clearing."""
-    return _entry(
-        "refund",
-        ("prepayment", account_no, amount_fen),
-        ("channel_clearing", clearing, -amount_fen),
-    )
-
-
-def refund_from_suspense(*, clearing: str, suspense_key: str, amount_fen: int) -> JournalEntry:
-    """Money nobody claimed goes back: Dr suspense / Cr channel_clearing."""
-    return _entry(
-        "refund_from_suspense",
-        ("suspense", suspense_key, amount_fen),
-        ("channel_clearing", clearing, -amount_fen),
-    )
-
-
 def suspense_released(*, suspense_key: str, parts: Mapping[str, int]) -> JournalEntry:
     """First leg of a binding, in the suspense's stream: Dr suspense / Cr transit, per account.
 
@@ -236,34 +222,133 @@ def transfer_received(*, account_no: str, parts: Spread) -> JournalEntry:
 
 
 def suspense_cancelled(
-    *, clearing: str, suspense_key: str, amount_fen: int, parts: Mapping[str, int]
+    *,
+    clearing: str,
+    suspense_key: str,
+    amount_fen: int,
+    parts: Mapping[str, int],
+    returned: Mapping[str, int] | None = None,
 ) -> JournalEntry:
     """A suspense that an account has captured already: Dr suspense / Cr channel_clearing.
 
-    `parts` is what was bound, by account number: that money comes back through transit.
+    `parts` is what was bound, by account number: that money comes back through transit. `returned`
+    is what went back to the payer, by clearing: the account books it instead, and with it a claim.
     """
-    assert sum(parts.values()) in (0, amount_fen), "all of a suspense is bound, or nothing"
+    back = dict(returned or {})
+    left_fen = amount_fen - min(amount_fen, sum(back.values()))
+    assert sum(parts.values()) in (0, left_fen), "all of a suspense is bound, or nothing"
     return _entry(
         "suspense_cancelled",
         *(("transit", account_no, parts[account_no]) for account_no in sorted(parts)),
-        ("suspense", suspense_key, 0 if parts else amount_fen),
+        ("suspense", suspense_key, 0 if parts else left_fen),
+        *(_back_leg(name, suspense_key, back[name]) for name in sorted(back)),
+        ("channel_claim", suspense_key, amount_fen - left_fen - sum(back.values())),
         ("channel_clearing", clearing, -amount_fen),
     )
 
 
 def payment_reversed(
-    *, account_no: str, prepayment_fen: int, reopened_fen: int, clearing: str = ""
+    *,
+    account_no: str,
+    prepayment_fen: int,
+    reopened_fen: int,
+    clearing: str = "",
+    payment_id: str = "",
+    gone_fen: int = 0,
 ) -> JournalEntry:
     """A capture taken back: Dr prepayment, Dr receivable for the rest / Cr channel_clearing.
 
-    Without `clearing` it was a transfer, and the money goes back through transit.
+    Without `clearing` the money goes to another account through transit. `gone_fen` of the capture
+    had gone back to the payer: transit of the payment brings it to whom the payment is now.
     """
     back = ("channel_clearing", clearing) if clearing else ("transit", account_no)
     return _entry(
         "payment_reversed",
         ("prepayment", account_no, prepayment_fen),
         ("receivable", account_no, reopened_fen),
-        (*back, -prepayment_fen - reopened_fen),
+        ("transit", payment_id, gone_fen),
+        (*back, -prepayment_fen - reopened_fen - gone_fen),
+    )
+
+
+def money_returned(
+    *,
+    payment_id: str,
+    clearing: str,
+    account_no: str = "",
+    prepayment_fen: int = 0,
+    reopened_fen: int = 0,
+    suspense_fen: int = 0,
+    parts: Mapping[str, int] | None = None,
+    claim_fen: int = 0,
+) -> JournalEntry:
+    """The channel gave a payment back: Dr who has it, Dr channel_claim / Cr channel_clearing.
+
+    It is an account's, a suspense's, or of accounts that it was bound to (`parts`, by transit).
+    `clearing` "": an account gave it before, and the payment's transit has it.
+    """
+    legs = dict(parts or {})
+    total_fen = prepayment_fen + reopened_fen + suspense_fen + sum(legs.values()) + claim_fen
+    return _entry(
+        "money_returned",
+        ("prepayment", account_no, prepayment_fen),
+        ("receivable", account_no, reopened_fen),
+        ("suspense", payment_id, suspense_fen),
+        *(("transit", name, legs[name]) for name in sorted(legs)),
+        ("channel_claim", payment_id, claim_fen),
+        _back_leg(clearing, payment_id, -total_fen),
+    )
+
+
+def _back_leg(clearing: str, payment_id: str, amount_fen: int) -> Leg:
+    if clearing:
+        return ("channel_clearing", clearing, amount_fen)
+    return ("transit", payment_id, amount_fen)
+
+
+def rebound(*, from_account: str, parts: Mapping[str, int]) -> JournalEntry:
+    """A transfer between accounts, in the payment's stream: transit of the old one to the new."""
+    return _entry(
+        "rebound",
+        ("transit", from_account, sum(parts.values())),
+        *(("transit", account_no, -parts[account_no]) for account_no in sorted(parts)),
+    )
+
+
+def refund_approved(
+    *, refund_no: str, account_no: str, prepayment_fen: int, reopened_fen: int
+) -> JournalEntry:
+    """A refund was approved: Dr prepayment, Dr receivable for the rest / Cr refund_payable."""
+    return _entry(
+        "refund_approved",
+        ("prepayment", account_no, prepayment_fen),
+        ("receivable", account_no, reopened_fen),
+        ("refund_payable", refund_no, -prepayment_fen - reopened_fen),
+    )
+
+
+def refund_paid(
+    *, refund_no: str, amount_fen: int, clearing: str = "", bank: str = ""
+) -> JournalEntry:
+    """A refund reached the payer: Dr refund_payable / Cr channel_clearing of its day, or bank."""
+    paid_by = ("channel_clearing", clearing) if clearing else ("bank", bank)
+    return _entry(
+        "refund_paid",
+        ("refund_payable", refund_no, amount_fen),
+        (*paid_by, -amount_fen),
+    )
+
+
+def refund_given_up(
+    *, refund_no: str, payment_id: str, account_no: str, parts: Spread, claim_fen: int
+) -> JournalEntry:
+    """A refund will not be paid: Dr refund_payable / Cr receivable, prepayment, channel_claim."""
+    return _entry(
+        "refund_given_up",
+        ("refund_payable", refund_no, parts.amount_fen + claim_fen),
+        ("receivable", account_no, -parts.settled_fen),
+        ("prepayment", account_no, -parts.prepayment_fen),
+        ("channel_claim", payment_id, -claim_fen),
     )
 
 

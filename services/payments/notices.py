@@ -63,7 +63,8 @@ class PaymentNotice:
     """True: `refund_fen` is all that was refunded so far (Alipay); False: this refund alone."""
     refund_outcome: str = ""
     references: dict[str, str] = field(default_factory=dict)
-    """What matching needs besides: terminal, batch, stan, rrn; bank_type; notify_id."""
+    """What matching needs besides: terminal, batch, stan, rrn; bank_type; notify_id. Of cards that
+    were declined `failure_cause` (channels/response_codes.py)."""
     original_txn_id: str = ""
 
 
@@ -92,7 +93,8 @@ class NoticeReceived:
     `verdict` is `accepted` or `refused`; `cause` is empty or one of `channels.causes.Cause`;
     `merchant` is the name in the callback's path; `key` is the partition key: the account that the
     order number carries, else `channel:` with the number of the payment that it is about (for
-    MONEY_BACK `original_txn_id`), else `channel:evidence_id`. `source` is how we heard of it.
+    MONEY_BACK `original_txn_id`), else `channel:evidence_id`. `source` is how we heard of it:
+    callback, or pos_8583 from a card terminal of ours.
     """
 
     verdict: str

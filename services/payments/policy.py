@@ -20,6 +20,7 @@ class Policy:
     horizon_days: int = 400
     clearance_min: int = 5
     reversal_due_days: int = 30
+    refund_window_days: int = 365
 
     def __post_init__(self) -> None:
         check_ranges(self, TERMS)
@@ -43,6 +44,12 @@ TERMS: dict[str, Term] = {
         "UNCONFIRMED: about a month, as no reference says",
         0,
         3_650,
+    ),
+    "refund_window_days": Term(
+        "days after a payment in which its channel gives it back; later by bank transfer",
+        "UNCONFIRMED: WeChat Pay and Alipay say a year; acquirers have shorter windows",
+        1,
+        RETENTION_DAYS - 1,
     ),
 }
 """What each value means and where it comes from."""

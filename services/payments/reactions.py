@@ -55,6 +55,17 @@ class FeedInCorrected:
     due_on: str
 
 
+@catalogue.reads("billing.late_fee_charged")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateFeeCharged:
+    """A late fee: to be paid (positive) or given back (negative)."""
+
+    fee_no: str
+    account_no: str
+    amount_fen: int
+    due_on: str
+
+
 # -- customers.agreements -------------------------------------------------------------------------
 
 

@@ -17,8 +17,13 @@ from services.payments.events import (
 from services.payments.reactions import Opening
 
 
-def on_billed(draft: Draft, number: str, amount_fen: int, due_on: str) -> None:
-    """An invoice or a correction: a debt above zero, a credit below; once per number."""
+def on_billed(
+    draft: Draft, number: str, amount_fen: int, due_on: str, income: str = "revenue"
+) -> None:
+    """An invoice, a correction or a late fee: a debt above zero, a credit below; once per number.
+
+    `income` is the account of the chart that it is earned on.
+    """
     if draft.taken("invoice", number) is not None:
         return
     if amount_fen > 0:
@@ -31,7 +36,10 @@ def on_billed(draft: Draft, number: str, amount_fen: int, due_on: str) -> None:
                 prepayment_fen=prepaid_fen,
                 due_on=due_on,
                 journal=journal.invoice_issued(
-                    account_no=draft.key, amount_fen=amount_fen, prepaid_fen=prepaid_fen
+                    account_no=draft.key,
+                    amount_fen=amount_fen,
+                    prepaid_fen=prepaid_fen,
+                    income=income,
                 ),
                 opened_at=draft.at,
             )
@@ -46,7 +54,7 @@ def on_billed(draft: Draft, number: str, amount_fen: int, due_on: str) -> None:
                 amount_fen=-amount_fen,
                 allocations=parts.allocations,
                 prepayment_fen=parts.prepayment_fen,
-                journal=journal.credit_note(account_no=draft.key, parts=parts),
+                journal=journal.credit_note(account_no=draft.key, parts=parts, income=income),
                 taken_at=draft.at,
             )
         )

@@ -54,6 +54,14 @@ def find(packed: bytes, kind: str, name: str) -> Seen | None:
     )
 
 
+def day_kept(packed: bytes, kind: str, name: str) -> int:
+    """The day from which an id that is known counts, in days since 1970."""
+    at = _place(packed, _digest(kind, name))
+    assert at >= 0, f"{kind} {name} is not known"
+    day: int = _ENTRY.unpack_from(packed, at)[4]
+    return day
+
+
 def keep(packed: bytes, kind: str, name: str, seen: Seen, *, day: int, today: int) -> bytes:
     """The entries with this id added or replaced, and without those whose time is over.
 

@@ -8,6 +8,9 @@ A key costs (measured, in a checkpoint and in memory):
   transfer, reversal or clearance of the last 431 days 29 bytes: 28 of them (14 bills, 14 payments)
   are 0.8 KB, and there it stays. Opening ids stay for ever, one for each account;
 - a producer 0.1 KB more for each statement that is not paid yet;
+- and besides, calculated: 29 bytes for each payment of which money went back and for each fact that
+  took it, twice for refunds; about 0.1 KB for each capture of the last 92 days that settled a debt,
+  0.3 KB for each refund until it ends, and 0.3 KB for what is awaited, for at most 431 days;
 - a page 30 bytes and 0.3 KB, 29 bytes for each transaction of the last 431 days, and 210 and 300
   for each suspense that nobody bound yet. With 3.3 million payments in that time and 4 partitions
   a page has 200 transactions (6 KB) and a partition 4096 pages (24 MB). What grows for ever is
@@ -16,156 +19,82 @@ A key costs (measured, in a checkpoint and in memory):
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from services.payments.allocation import Allocation, OpenDebt, remaining
 from services.payments.days import day_number, day_of
+from services.payments.entries import (
+    REVERSED,
+    Account,
+    Clearance,
+    Entry,
+    Fold,
+    OpenPayable,
+    Page,
+    Refund,
+    Shared,
+    Suspense,
+    Transfer,
+    waiting,
+    without,
+)
 from services.payments.events import (
     AccountOverdue,
-    BindingPart,
-    BindingRejected,
     ClearanceGranted,
     ClearanceOpened,
     ClearanceRefused,
     ClearanceWithdrawn,
     CreditTaken,
     PaymentCaptured,
-    PaymentClaimed,
     PaymentReversed,
-    PaymentSuspended,
     PrepaymentOpened,
     ReceivableOpened,
-    SuspenseBound,
-    SuspenseCancelled,
 )
+from services.payments.money_back import MoneyBack, MoneyBackAwaited, MoneyReturned
+from services.payments.page_state import OF_PAGE
 from services.payments.payable_events import (
     PayableLowered,
     PayableOpened,
     PayableSettled,
     PayoutRejected,
 )
-from services.payments.seen import RETENTION_DAYS, Seen, account_holder, digest_of, find, keep
+from services.payments.refund_events import (
+    RefundApproved,
+    RefundClosed,
+    RefundNoted,
+    RefundOpened,
+    RefundRejected,
+    RefundSucceeded,
+)
+from services.payments.seen import RETENTION_DAYS, Seen, digest_of, find, keep
 
+__all__ = [
+    "SETTLED_DAYS",
+    "Account",
+    "Clearance",
+    "Entry",
+    "OpenPayable",
+    "Page",
+    "Refund",
+    "Shared",
+    "Suspense",
+    "Transfer",
+    "evolve",
+]
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """Nothing is true for all keys of a partition."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
-    """What a transfer out of suspense settled here, in case it must be taken back."""
-
-    transfer_id: str
-    settled: tuple[OpenDebt, ...]
-    received_on: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clearance:
-    """A clearance asked and not refused. valid_until_at: "" while its fence is under way."""
-
-    clearance_id: str
-    invoice_nos: tuple[str, ...]
-    threshold_fen: int
-    valid_until_at: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenPayable:
-    """What is still to be paid for a statement of feed-in.
-
-    unpaid_fen: the same without what corrections took from it, up to which a transfer is believed.
-    """
-
-    statement_no: str
-    open_fen: int
-    unpaid_fen: int
-    due_on: str
-    netting: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """The money of one account. While something is prepaid no debt is open.
-
-    told: the open debts that were told overdue; seen: payments, invoices, transfers, reversals,
-    clearances, statements and payouts taken (seen.py); payables: what is to be paid for feed-in;
-    overpaid_fen: what was paid too much for it, while nothing is to be paid.
-    """
-
-    prepayment_fen: int = 0
-    debts: tuple[OpenDebt, ...] = ()
-    told: tuple[str, ...] = ()
-    seen: bytes = b""
-    opening_ids: tuple[str, ...] = ()
-    transfers: tuple[Transfer, ...] = ()
-    clearances: tuple[Clearance, ...] = ()
-    payables: tuple[OpenPayable, ...] = ()
-    overpaid_fen: int = 0
-
-    @property
-    def receivable_fen(self) -> int:
-        """All that is owed."""
-        return sum(debt.open_fen for debt in self.debts)
-
-    @property
-    def payable_fen(self) -> int:
-        """What is to be paid for feed-in; below zero what was paid too much."""
-        return sum(each.open_fen for each in self.payables) - self.overpaid_fen
-
-    def open_fen(self, invoice_nos: tuple[str, ...]) -> int:
-        """What is owed of these invoices."""
-        return sum(debt.open_fen for debt in self.debts if debt.invoice_no in invoice_nos)
-
-    def overdue(self, day_on: str) -> tuple[OpenDebt, ...]:
-        """The debts that are overdue on a day, oldest first."""
-        return tuple(debt for debt in self.debts if debt.due_on < day_on)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspense:
-    """Money without an account. parts: to whom it was bound by `request_id`, none before.
-
-    It stays until it is bound, and then for as long as the list knows the transaction.
-    """
-
-    payment_id: str
-    channel: str
-    amount_fen: int
-    occurred_at: str
-    clearing: str
-    evidence_id: str
-    currency: str
-    parts: tuple[BindingPart, ...] = ()
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """A page of the list of transactions: what each is, and those in suspense by their key."""
-
-    seen: bytes = b""
-    suspenses: dict[str, Suspense] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """The state of a key: one of the two."""
-
-    account: Account | None = None
-    page: Page | None = None
+SETTLED_DAYS = 92
+"""For how long an account knows which debts a capture by order number settled."""
 
 
 def evolve(state: Any, event: Any) -> Any:
     """Fold one own event into the state of its key."""
     entry: Entry = state if state is not None else Entry()
-    of_account = _OF_ACCOUNT.get(type(event))
+    is_of_page = isinstance(event, MoneyBackAwaited | MoneyReturned) and not event.account_no
+    of_account = None if is_of_page else _OF_ACCOUNT.get(type(event))
     if of_account is not None:
         return Entry(account=of_account(entry.account or Account(), event))
-    of_page = _OF_PAGE.get(type(event))
+    of_page = OF_PAGE.get(type(event))
     if of_page is not None:
         return Entry(page=of_page(entry.page or Page(), event))
     return state
@@ -175,30 +104,32 @@ def evolve(state: Any, event: Any) -> Any:
 
 
 def _captured(account: Account, event: PaymentCaptured) -> Account:
-    is_transfer = bool(event.transfer_id)
+    name = event.transfer_id or event.payment_id
     transfers = account.transfers
-    if is_transfer:
+    if event.transfer_id or event.allocations:
         received_on = day_of(event.captured_at)
-        oldest = day_number(received_on) - RETENTION_DAYS
-        transfers = (
-            *(kept for kept in transfers if day_number(kept.received_on) >= oldest),
-            Transfer(
-                transfer_id=event.transfer_id,
-                settled=_settled(account, event.allocations),
-                received_on=received_on,
-            ),
+        today = day_number(received_on)
+        new = Transfer(
+            transfer_id=name,
+            settled=_settled(account, event.allocations),
+            received_on=received_on,
         )
+        transfers = (*(kept for kept in transfers if _is_kept(account, kept, today)), new)
     changed = replace(_paid(account, event.allocations, event.prepayment_fen), transfers=transfers)
-    if is_transfer:
-        return _remember(changed, "transfer", event.transfer_id, event.captured_at)
+    if event.transfer_id:
+        return _remember(changed, "transfer", name, event.captured_at)
     seen = Seen(
         amount_fen=event.amount_fen,
         holder=digest_of(event.out_trade_no),
         currency=event.currency,
     )
-    return _remember(
-        changed, "payment", event.payment_id, event.captured_at, seen, day_of(event.occurred_at)
-    )
+    return _remember(changed, "payment", name, event.captured_at, seen, day_of(event.occurred_at))
+
+
+def _is_kept(account: Account, kept: Transfer, today: int) -> bool:
+    is_capture = find(account.seen, "payment", kept.transfer_id) is not None
+    days = SETTLED_DAYS if is_capture else RETENTION_DAYS
+    return day_number(kept.received_on) >= today - days
 
 
 def _credited(account: Account, event: CreditTaken) -> Account:
@@ -227,22 +158,147 @@ def _owed(account: Account, event: ReceivableOpened) -> Account:
 
 
 def _reversed(account: Account, event: PaymentReversed) -> Account:
-    again = {debt.invoice_no: debt.open_fen for debt in event.debts}
+    name = event.transfer_id or event.payment_id
+    changed = _given(account, event.prepayment_fen, event.debts, name)
+    if not event.transfer_id:
+        moved = Seen(amount_fen=event.amount_fen)
+        changed = _remember(changed, "moved", event.payment_id, event.reversed_at, moved)
+    return _remember(changed, "reversal", event.reversal_id, event.reversed_at)
+
+
+def _given(
+    account: Account, prepayment_fen: int, debts: tuple[OpenDebt, ...], name: str
+) -> Account:
+    """Money left the account: out of prepayment, and `debts` are open again, as far as they are
+    of what the payment `name` settled it has settled less."""
+    again = {debt.invoice_no: debt.open_fen for debt in debts}
     still = tuple(
         replace(debt, open_fen=debt.open_fen + again.get(debt.invoice_no, 0))
         for debt in account.debts
     )
     known = {debt.invoice_no for debt in still}
-    new = tuple(debt for debt in event.debts if debt.invoice_no not in known)
-    changed = replace(
+    new = tuple(debt for debt in debts if debt.invoice_no not in known)
+    less = (
+        replace(kept, settled=_less(kept.settled, again)) if kept.transfer_id == name else kept
+        for kept in account.transfers
+    )
+    return replace(
         account,
-        prepayment_fen=account.prepayment_fen - event.prepayment_fen,
+        prepayment_fen=account.prepayment_fen - prepayment_fen,
         debts=_sorted((*still, *new)),
-        transfers=tuple(
-            kept for kept in account.transfers if kept.transfer_id != event.transfer_id
+        transfers=tuple(kept for kept in less if kept.transfer_id != name or kept.settled),
+    )
+
+
+def _less(settled: tuple[OpenDebt, ...], again: dict[str, int]) -> tuple[OpenDebt, ...]:
+    rest = (
+        replace(debt, open_fen=debt.open_fen - again.get(debt.invoice_no, 0)) for debt in settled
+    )
+    return tuple(debt for debt in rest if debt.open_fen > 0)
+
+
+def _awaited(account: Account, event: MoneyBackAwaited) -> Account:
+    changed = _known_back(account, event.back, event.awaited_at)
+    return replace(changed, awaited=waiting(changed.seen, (*account.awaited, event.back)))
+
+
+def _returned(account: Account, event: MoneyReturned) -> Account:
+    back = event.back
+    changed = _given(account, event.prepayment_fen, event.debts, back.payment_id)
+    changed = replace(changed, awaited=without(changed.awaited, back.back_id))
+    changed = _known_back(changed, back, event.returned_at)
+    if back.kind == "refund":
+        changed = _refunded(changed, back.payment_id, event.amount_fen, event.returned_at)
+    is_reversal = event.state == "reversed"
+    return _gone(changed, back.payment_id, event.amount_fen, event.returned_at, is_reversal)
+
+
+def _known_back(account: Account, back: MoneyBack, at: str) -> Account:
+    return _remember(account, "back", back.back_id, at, Seen(amount_fen=back.amount_fen))
+
+
+def _gone(
+    account: Account, payment_id: str, amount_fen: int, at: str, is_reversed: bool = False
+) -> Account:
+    """So much more of a payment went back, or is on its way; below zero it does not go."""
+    before = find(account.seen, "gone", payment_id) or Seen()
+    holder = REVERSED if is_reversed else before.holder
+    seen = Seen(amount_fen=before.amount_fen + amount_fen, holder=holder)
+    return _remember(account, "gone", payment_id, at, seen)
+
+
+def _refunded(account: Account, payment_id: str, amount_fen: int, at: str) -> Account:
+    """So much more of a payment was refunded by its channel: Alipay tells the sum."""
+    before = find(account.seen, "refunded", payment_id) or Seen()
+    seen = Seen(amount_fen=before.amount_fen + amount_fen)
+    return _remember(account, "refunded", payment_id, at, seen)
+
+
+def _asked_for(account: Account, event: RefundOpened) -> Account:
+    refund = Refund(
+        refund_no=event.refund_no,
+        payment_id=event.payment_id,
+        out_trade_no=event.out_trade_no,
+        merchant=event.merchant,
+        refund_fen=event.refund_fen,
+        kind=event.kind,
+        state="requested",
+        requested_by=event.requested_by,
+        reason=event.reason,
+    )
+    changed = replace(account, refunds=(*account.refunds, refund))
+    return _remember(changed, "refund", event.refund_no, event.opened_at)
+
+
+def _approved(account: Account, event: RefundApproved) -> Account:
+    changed = _given(account, event.prepayment_fen, event.debts, event.payment_id)
+    changed = _refund_in(changed, event.refund_no, event.state)
+    if not event.payment_id:
+        return changed
+    return _gone(changed, event.payment_id, event.refund_fen, event.approved_at)
+
+
+def _noted(account: Account, event: RefundNoted) -> Account:
+    return _refund_in(account, event.refund_no, event.state)
+
+
+def _succeeded(account: Account, event: RefundSucceeded) -> Account:
+    changed = _refund_ended(account, event.refund_no, "succeeded", event.succeeded_at)
+    if event.by_channel:
+        changed = _refunded(changed, event.payment_id, event.refund_fen, event.succeeded_at)
+    if not event.back_id:
+        return changed
+    seen = Seen(amount_fen=event.refund_fen)
+    return _remember(changed, "back", event.back_id, event.succeeded_at, seen)
+
+
+def _closed(account: Account, event: RefundClosed) -> Account:
+    changed = _paid(account, event.allocations, event.prepayment_fen)
+    changed = _refund_ended(changed, event.refund_no, "closed", event.closed_at)
+    if not event.payment_id:
+        return changed
+    return _gone(changed, event.payment_id, -event.refund_fen, event.closed_at)
+
+
+def _declined(account: Account, event: RefundRejected) -> Account:
+    return _refund_ended(account, event.refund_no, "declined", event.rejected_at)
+
+
+def _refund_in(account: Account, refund_no: str, state: str) -> Account:
+    return replace(
+        account,
+        refunds=tuple(
+            replace(refund, state=state) if refund.refund_no == refund_no else refund
+            for refund in account.refunds
         ),
     )
-    return _remember(changed, "reversal", event.reversal_id, event.reversed_at)
+
+
+def _refund_ended(account: Account, refund_no: str, state: str, at: str) -> Account:
+    """The refund is remembered by how it ended, as whatever is said of it later depends on it."""
+    rest = tuple(refund for refund in account.refunds if refund.refund_no != refund_no)
+    seen = Seen(holder=digest_of(state))
+    return _remember(replace(account, refunds=rest), "refund", refund_no, at, seen)
 
 
 def _to_pay(account: Account, event: PayableOpened) -> Account:
@@ -378,71 +434,6 @@ def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
     return names if name in names else (*names, name)
 
 
-# -- pages -----------------------------------------------------------------------------------------
-
-
-def _claimed(page: Page, event: PaymentClaimed) -> Page:
-    seen = Seen(
-        amount_fen=event.amount_fen,
-        holder=account_holder(event.account_no),
-        currency=event.currency,
-    )
-    return _list(page, event.payment_id, seen, event.captured_at, event.occurred_at)
-
-
-def _suspended(page: Page, event: PaymentSuspended) -> Page:
-    seen = Seen(amount_fen=event.amount_fen, currency=event.currency)
-    listed = _list(page, event.payment_id, seen, event.suspended_at, event.occurred_at)
-    suspense = Suspense(
-        payment_id=event.payment_id,
-        channel=event.channel,
-        amount_fen=event.amount_fen,
-        occurred_at=event.occurred_at,
-        clearing=event.clearing,
-        evidence_id=event.evidence_id,
-        currency=event.currency,
-    )
-    return replace(listed, suspenses={**listed.suspenses, event.suspense_key: suspense})
-
-
-def _bound(page: Page, event: SuspenseBound) -> Page:
-    suspense = page.suspenses[event.suspense_key]
-    bound = replace(suspense, parts=event.parts, request_id=event.request_id)
-    changed = replace(page, suspenses={**page.suspenses, event.suspense_key: bound})
-    return _heard(changed, event.request_id, event.bound_at)
-
-
-def _cancelled(page: Page, event: SuspenseCancelled) -> Page:
-    rest = {key: kept for key, kept in page.suspenses.items() if key != event.suspense_key}
-    return replace(page, suspenses=rest)
-
-
-def _rejected(page: Page, event: BindingRejected) -> Page:
-    return _heard(page, event.request_id, event.rejected_at)
-
-
-def _list(page: Page, payment_id: str, seen: Seen, at: str, occurred_at: str) -> Page:
-    today, day = day_number(day_of(at)), day_number(day_of(occurred_at))
-    return _forget(page, keep(page.seen, "payment", payment_id, seen, day=day, today=today))
-
-
-def _heard(page: Page, request_id: str, at: str) -> Page:
-    today = day_number(day_of(at))
-    return _forget(page, keep(page.seen, "request", request_id, Seen(), day=today, today=today))
-
-
-def _forget(page: Page, seen: bytes) -> Page:
-    """The page with what is seen now; a bound suspense goes when its transaction is forgotten."""
-    kept = {
-        key: suspense
-        for key, suspense in page.suspenses.items()
-        if not suspense.parts or find(seen, "payment", key) is not None
-    }
-    return Page(seen=seen, suspenses=kept)
-
-
-Fold = Callable[[Any, Any], Any]
-
 _OF_ACCOUNT: dict[type, Fold] = {
     PaymentCaptured: _captured,
     CreditTaken: _credited,
@@ -454,15 +445,16 @@ _OF_ACCOUNT: dict[type, Fold] = {
     ClearanceGranted: _granted,
     ClearanceRefused: _ended,
     ClearanceWithdrawn: _ended,
+    RefundOpened: _asked_for,
+    RefundRejected: _declined,
+    RefundApproved: _approved,
+    RefundNoted: _noted,
+    RefundSucceeded: _succeeded,
+    RefundClosed: _closed,
+    MoneyBackAwaited: _awaited,
+    MoneyReturned: _returned,
     PayableOpened: _to_pay,
     PayableLowered: _lowered,
     PayableSettled: _paid_out,
     PayoutRejected: _refused_payout,
-}
-_OF_PAGE: dict[type, Fold] = {
-    PaymentClaimed: _claimed,
-    PaymentSuspended: _suspended,
-    SuspenseBound: _bound,
-    SuspenseCancelled: _cancelled,
-    BindingRejected: _rejected,
 }

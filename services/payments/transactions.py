@@ -21,8 +21,9 @@ Example: `page_of("wechat:4200000000202601010000000001")` is `transactions/f3d`.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
-from services.payments import journal
+from services.payments import journal, page_returns
 from services.payments.draft import TRANSFERS, Draft
 from services.payments.events import (
     BindingPart,
@@ -38,7 +39,8 @@ from services.payments.events import (
     SuspenseCancelled,
     TransferMade,
 )
-from services.payments.order_number import is_account_no
+from services.payments.page_returns import sums, transfer_id_of
+from services.payments.rebinding import parts_problem
 from services.payments.seen import NOBODY, Seen, account_held, account_holder, find
 
 
@@ -77,6 +79,7 @@ def on_orderless(draft: Draft, money: PaymentForwarded) -> None:
             bank_type=money.bank_type,
         )
     )
+    page_returns.on_known(draft, money.payment_id)
 
 
 def on_claim(draft: Draft, claim: PaymentClaimed) -> None:
@@ -84,6 +87,7 @@ def on_claim(draft: Draft, claim: PaymentClaimed) -> None:
     known = _known(draft, claim.payment_id)
     if known is None:
         draft.note(claim)
+        page_returns.on_known(draft, claim.payment_id)
     elif known.holder == NOBODY:
         draft.note(claim)
         _cancel_suspense(draft, claim)
@@ -108,23 +112,22 @@ def on_binding(draft: Draft, request: BindingRequested, record_key: str) -> None
         )
         return
     suspense = draft.page.suspenses[request.suspense_key]
+    parts = tuple(replace(part, round=1) for part in request.parts)
     draft.note(
         SuspenseBound(
             suspense_key=request.suspense_key,
             payment_id=suspense.payment_id,
             request_id=request.request_id,
-            parts=request.parts,
+            parts=parts,
             bound_by=request.requested_by,
-            journal=journal.suspense_released(
-                suspense_key=request.suspense_key, parts=_amounts(request.parts)
-            ),
+            journal=journal.suspense_released(suspense_key=request.suspense_key, parts=sums(parts)),
             reason=request.reason,
             bound_at=draft.at,
         )
     )
-    for part in request.parts:
+    for part in parts:
         transfer = TransferMade(
-            transfer_id=_transfer_id(suspense.payment_id, part.account_no),
+            transfer_id=transfer_id_of(suspense.payment_id, part),
             account_no=part.account_no,
             payment_id=suspense.payment_id,
             channel=suspense.channel,
@@ -173,6 +176,9 @@ def _cancel_suspense(draft: Draft, claim: PaymentClaimed) -> None:
     if suspense.amount_fen != claim.amount_fen:
         known, received = str(suspense.amount_fen), str(claim.amount_fen)
         _conflict(draft, claim, "amount_fen", known, received)
+    returned: dict[str, int] = {}
+    for back in suspense.returned:
+        returned[back.clearing] = returned.get(back.clearing, 0) + back.amount_fen
     draft.note(
         SuspenseCancelled(
             suspense_key=claim.payment_id,
@@ -184,13 +190,17 @@ def _cancel_suspense(draft: Draft, claim: PaymentClaimed) -> None:
                 clearing=suspense.clearing,
                 suspense_key=claim.payment_id,
                 amount_fen=suspense.amount_fen,
-                parts=_amounts(suspense.parts),
+                parts=sums(suspense.parts),
+                returned=returned,
             ),
+            returned_fen=sum(returned.values()),
         )
     )
     for part in suspense.parts:
-        transfer_id = _transfer_id(claim.payment_id, part.account_no)
+        transfer_id = transfer_id_of(claim.payment_id, part)
         _order_reversal(draft, claim, part.account_no, part.amount_fen, transfer_id, "")
+    for back in suspense.returned:
+        page_returns.forward(draft, back, claim.account_no)
 
 
 def _order_reversal(
@@ -231,26 +241,13 @@ def _binding_problem(draft: Draft, request: BindingRequested, record_key: str) -
         return f"no money is in suspense under {key}"
     if suspense.parts:
         return f"{key} was bound by request {suspense.request_id}"
-    return _parts_problem(request.parts, suspense.amount_fen)
+    return _parts_problem(request.parts, suspense.left_fen)
 
 
 def _parts_problem(parts: tuple[BindingPart, ...], amount_fen: int) -> str:
-    for part in parts:
-        if not is_account_no(part.account_no):
-            return f"{part.account_no!r} is no account number"
-        if part.amount_fen <= 0:
-            return f"{part.amount_fen} fen for {part.account_no} is no amount above zero"
-    if len({part.account_no for part in parts}) != len(parts):
-        return "an account is named twice"
     total_fen = sum(part.amount_fen for part in parts)
+    if problem := parts_problem(parts):
+        return problem
     if total_fen != amount_fen:
         return f"the parts are {total_fen} fen, in suspense are {amount_fen}"
-    return ""
-
-
-def _amounts(parts: tuple[BindingPart, ...]) -> dict[str, int]:
-    return {part.account_no: part.amount_fen for part in parts}
-
-
-def _transfer_id(payment_id: str, account_no: str) -> str:
-    return f"{payment_id}/{account_no}"
+    return "" if parts else "all of it went back to the payer"

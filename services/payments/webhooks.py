@@ -29,7 +29,7 @@ from starlette.requests import ClientDisconnect
 from libs.events.errors import BadInput, LogError
 from services.payments.channels import REPLIES, Reply, reply_to, unavailable, verify_and_parse
 from services.payments.channels.causes import Refused, Verdict
-from services.payments.channels.profile import Profile, Profiles, parse_profiles
+from services.payments.channels.profile import Pos8583Profile, Profile, Profiles, parse_profiles
 from services.payments.channels.strict import BODY_BYTES_MAX, utc_text
 from services.payments.evidence import EvidenceKey, make_evidence
 from services.payments.notices import MONEY_BACK, Evidence, NoticeReceived, PaymentNotice
@@ -145,7 +145,12 @@ class _Edge:
         return reply_to(profile.channel, verdict), record.cause or record.verdict
 
 
-def make_record(profile: Profile, verdict: Verdict, evidence: Evidence) -> NoticeReceived:
+def make_record(
+    profile: Profile | Pos8583Profile,
+    verdict: Verdict,
+    evidence: Evidence,
+    source: str = "callback",
+) -> NoticeReceived:
     """The record of one request: verdict, meaning and evidence under the right key."""
     if isinstance(verdict, Refused):
         return NoticeReceived(
@@ -157,6 +162,7 @@ def make_record(profile: Profile, verdict: Verdict, evidence: Evidence) -> Notic
             key=f"{profile.channel}:{evidence.evidence_id}",
             notice=None,
             evidence=evidence,
+            source=source,
         )
     return NoticeReceived(
         verdict="accepted",
@@ -167,6 +173,7 @@ def make_record(profile: Profile, verdict: Verdict, evidence: Evidence) -> Notic
         key=notice_key(verdict.notice, evidence.evidence_id),
         notice=verdict.notice,
         evidence=evidence,
+        source=source,
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab, voltages
+from simulators.city import behind, edits, lab, late_fees, voltages
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -375,7 +375,10 @@ class Plan:
         """Everybody pays ten days after the bill came; the planted ones in their own way."""
         due = [
             body
-            for body in self.memory.of("billing.invoice_issued")
+            for body in (
+                *self.memory.of("billing.invoice_issued"),
+                *map(late_fees.as_bill, self.memory.of("billing.late_fee_charged")),
+            )
             if body["invoice_no"] not in self.paid and self._pays_on(body, day)
         ]
         for body in sorted(due, key=lambda found: found["invoice_no"]):
@@ -387,6 +390,8 @@ class Plan:
 
     def _pays_on(self, body: dict[str, Any], day: date) -> bool:
         issued = date.fromisoformat(body["issued_on"])
+        if not body["month"]:
+            return day > issued
         wait = 10 + int(body["account_no"][-2:]) % 4
         if body["account_no"] == self.city.cast["late_payment"] and body["month"] == "2026-02":
             wait = 24

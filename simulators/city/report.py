@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from simulators.city import late_fees, voltages
 from simulators.city import report_lab as laboratory
 from simulators.city import report_meters as meters
-from simulators.city import voltages
 from simulators.city.facts import Check, Expectation, Facts, expect
 from simulators.city.people import MONTHS
 from simulators.city.plan import COPIES
@@ -50,7 +50,7 @@ def late_actual(facts: Facts) -> Expectation:
 
 def not_yet_rated(facts: Facts) -> Expectation:
     """What is not rated yet is withheld and never billed wrongly."""
-    roles = ("prepaid", "fixed_ratio")
+    roles = ("prepaid",)
     withheld = [bool(facts.of("billing.bill_withheld", role)) for role in roles]
     billed = [len(facts.of("billing.invoice_issued", role)) for role in roles]
     found = f"withheld {sum(withheld)} of {len(roles)}, invoices {sum(billed)}"
@@ -229,7 +229,7 @@ def invoices(facts: Facts) -> Expectation:
     count = Counter(
         (body["account_no"], body["month"]) for body in facts.memory.of("billing.invoice_issued")
     )
-    unrated = {facts.city.cast[role] for role in ("prepaid", "fixed_ratio")}
+    unrated = {facts.city.cast["prepaid"]}
     wanted = [
         (account.account_no, month)
         for account in facts.city.accounts
@@ -277,6 +277,7 @@ CHECKS: tuple[Check, ...] = (
     meters.concentrator,
     meters.recovered_profile,
     *voltages.CHECKS,
+    *late_fees.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 

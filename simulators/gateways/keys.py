@@ -39,6 +39,9 @@ APP_ID = "2021000000000001"
 ACQUIRER = "acquirer-1"
 POS_MERCHANT = "887580481655550"
 POS_TERMINAL = "58D01115"
+FRONT = "front-1"
+FRONT_MERCHANT = "88758D048165555"
+MAC_KEY_FILE = f"{POS_TERMINAL}.mak"
 
 _PRIVATE_NAMES = ("wechat_key", "wechat_certificate", "alipay", "stranger")
 
@@ -54,6 +57,7 @@ class KeySet:
     stranger: rsa.RSAPrivateKey = field(repr=False)
     api_v3_key: bytes = field(repr=False)
     pos_secret: bytes = field(repr=False)
+    pos_mac_key: bytes = field(repr=False)
 
 
 def generate_keys(directory: Path) -> Path:
@@ -74,6 +78,7 @@ def generate_keys(directory: Path) -> Path:
     _write_secret(directory / "wechat.apiv3", secrets.token_hex(16).encode())
     pos_secret = b"whsec_" + base64.b64encode(secrets.token_bytes(32))
     _write_secret(directory / "pos.secret", pos_secret)
+    _write_secret(directory / MAC_KEY_FILE, secrets.token_hex(16).encode())
     platform_keys = {
         PUBLIC_KEY_ID: _public_pem(made["wechat_key"]),
         serial: certificate.public_bytes(Encoding.PEM).decode(),
@@ -104,6 +109,16 @@ def _edge_document(platform_keys: dict[str, str], alipay_pem: str) -> dict[str, 
                 "secret_refs": ["file:pos.secret"],
             }
         },
+        "pos_8583": {
+            FRONT: {
+                "terminals": {
+                    POS_TERMINAL: {
+                        "merchant": FRONT_MERCHANT,
+                        "mac_key_ref": f"file:{MAC_KEY_FILE}",
+                    }
+                }
+            }
+        },
     }
 
 
@@ -117,12 +132,14 @@ def load_keys(directory: Path) -> KeySet:
         }
         api_v3_key = (directory / "wechat.apiv3").read_bytes()
         stored = (directory / "pos.secret").read_bytes()
+        mac_key = bytes.fromhex((directory / MAC_KEY_FILE).read_text("ascii"))
     except (OSError, ValueError) as error:
         raise BadInput("keys", f"{directory} holds no key set: {error}", "generate one") from None
     serials = [name for name in document["wechat"][MCHID]["platform_keys"] if "_" not in name]
     return KeySet(
         certificate_serial=serials[0],
         api_v3_key=api_v3_key,
+        pos_mac_key=mac_key,
         pos_secret=base64.b64decode(stored.removeprefix(b"whsec_")),
         **{name: _rsa(key) for name, key in private.items()},
     )

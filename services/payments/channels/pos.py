@@ -16,6 +16,7 @@ import re
 from services.payments.channels import standard_webhooks
 from services.payments.channels.causes import Cause, RefusalError
 from services.payments.channels.profile import PosProfile
+from services.payments.channels.response_codes import APPROVED, cause_of_response
 from services.payments.channels.strict import (
     Document,
     Headers,
@@ -31,7 +32,6 @@ from services.payments.channels.strict import (
 from services.payments.masking import payer_hash
 from services.payments.notices import MONEY_BACK, PaymentNotice
 
-APPROVED = "00"
 KIND_OF_TYPE = {
     "sale": "captured",
     "refund": "refund",
@@ -92,6 +92,8 @@ def _notice(profile: PosProfile, content: Document, merchant: str, terminal: str
         references["original_rrn"] = _shaped(content, "original_rrn")
         original_txn_id = _original(content, merchant, terminal)
     approved = response == APPROVED
+    cause = cause_of_response(response)
+    references |= {"failure_cause": cause.value} if cause is not None else {}
     is_refund = kind == "refund" and approved
     return PaymentNotice(
         channel=profile.channel,

@@ -12,7 +12,9 @@ Example (JSON), with references `file:NAME` or `env:NAME` as the edge reads them
                                "platform_keys": {"PUB_KEY_ID_01": "-----BEGIN PUBLIC KEY..."},
                                "api_v3_key_refs": ["file:wechat.apiv3"]}},
      "alipay": {"2088000000000099": {"app_id": "2021000000000001", "public_keys": ["-----..."]}},
-     "pos": {"acquirer-1": {"merchants": ["887580481655550"], "secret_refs": ["file:pos.key"]}}}
+     "pos": {"acquirer-1": {"merchants": ["887580481655550"], "secret_refs": ["file:pos.key"]}},
+     "pos_8583": {"front-1": {"terminals": {"58D01115": {"merchant": "88758D048165555",
+                                                         "mac_key_ref": "file:58D01115.mak"}}}}}
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from services.payments.evidence import EvidenceKey
 Secret = Callable[[str], bytes]
 
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+_MAC_KEY = re.compile(r"[0-9A-Fa-f]{16}(?:[0-9A-Fa-f]{16})?", re.ASCII)
 POS_FIELDS: dict[str, str] = {
     name: name
     for name in (
@@ -133,6 +136,37 @@ Profile = WechatProfile | AlipayProfile | PosProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pos8583Terminal:
+    """A card terminal of ours: the merchant it belongs to and its MAC key (8 or 16 bytes)."""
+
+    merchant: str
+    mac_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pos8583Profile:
+    """Our own front of card terminals, ISO 8583 over TCP. `name` is ours for it.
+
+    `order_field` is where a terminal puts our order number, so that its money finds the account:
+    59, 62 or 63 (UNCONFIRMED, installations differ). `settlement_result` is what a terminal hears
+    of its batch totals: 1 agreed, 2 not agreed, 3 error. The listener keeps nothing to compare them
+    with; with 1 terminals close their batch, with the others most send it again line by line,
+    which is not supported (UNCONFIRMED).
+    """
+
+    name: str
+    terminals: Mapping[str, Pos8583Terminal]
+    payer_key: bytes = field(repr=False)
+    order_field: int = 62
+    settlement_result: str = "1"
+
+    @property
+    def channel(self) -> str:
+        """The channel's name in events."""
+        return "pos_8583"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profiles:
     """All profiles of one edge by name, and the key that seals evidence."""
 
@@ -140,6 +174,7 @@ class Profiles:
     wechat: Mapping[str, WechatProfile]
     alipay: Mapping[str, AlipayProfile]
     pos: Mapping[str, PosProfile]
+    pos_8583: Mapping[str, Pos8583Profile] = field(default_factory=dict)
 
 
 def parse_profiles(document: Mapping[str, Any], secret: Secret) -> Profiles:
@@ -163,6 +198,10 @@ def parse_profiles(document: Mapping[str, Any], secret: Secret) -> Profiles:
         },
         pos={
             name: _pos(name, settings, secret, payer_key) for name, settings in top.sections("pos")
+        },
+        pos_8583={
+            name: _pos_8583(name, settings, secret, payer_key)
+            for name, settings in top.sections("pos_8583")
         },
     )
     top.done()
@@ -234,6 +273,34 @@ def _pos(name: str, settings: _Settings, secret: Secret, payer_key: bytes) -> Po
     return profile
 
 
+def _pos_8583(name: str, settings: _Settings, secret: Secret, payer_key: bytes) -> Pos8583Profile:
+    profile = Pos8583Profile(
+        name=name,
+        terminals={
+            number: _terminal(number, terminal, secret)
+            for number, terminal in settings.sections("terminals")
+        },
+        payer_key=payer_key,
+        order_field=int(settings.choice("order_field", ("62", "59", "63"))),
+        settlement_result=settings.choice("settlement_result", ("1", "2", "3")),
+    )
+    if not profile.terminals:
+        raise BadInput(f"{settings.path}.terminals", "is empty", "give at least one terminal")
+    settings.done()
+    return profile
+
+
+def _terminal(number: str, settings: _Settings, secret: Secret) -> Pos8583Terminal:
+    if len(number) != 8:
+        raise BadInput(settings.path, f"{number!r} is no terminal", "give its 8 characters")
+    text = secret(settings.text("mac_key_ref")).decode("ascii", "replace").strip()
+    if not _MAC_KEY.fullmatch(text):
+        raise BadInput(f"{settings.path}.mac_key_ref", "is no MAC key", "store 16 or 32 hex digits")
+    terminal = Pos8583Terminal(merchant=settings.text("merchant"), mac_key=bytes.fromhex(text))
+    settings.done()
+    return terminal
+
+
 def _key_bytes(stored: bytes, where: str) -> bytes:
     """A key of 32 random bytes, stored as base64 text."""
     raw = decode_base64(stored.decode("ascii", "replace").strip())
@@ -282,6 +349,13 @@ class _Settings:
         if not listed or not (value or optional):
             raise BadInput(self.name(key), "is missing or no list of texts", "give a list")
         return tuple(value)
+
+    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
+        """One of some texts; the first is the default."""
+        value = allowed[0] if self.get(key) is None else self.get(key)
+        if value not in allowed:
+            raise BadInput(self.name(key), "is not known", f"one of {', '.join(allowed)}")
+        return str(value)
 
     def seconds(self, key: str, default: int) -> int:
         value = self.get(key)

@@ -1,7 +1,8 @@
 """WeChat Pay API v3 callbacks: verify, decrypt, normalise (payments.md 1.1 and 1.2).
 
 Order of the checks: headers, suite, time window, key by serial, RSA signature over
-`timestamp LF nonce LF body LF`, AES-256-GCM, then merchant, application, currency and amounts.
+`timestamp LF nonce LF body LF`, AES-256-GCM or SM4-GCM, then merchant, application, currency and
+amounts.
 An unknown serial costs the same work as a known one and asks nobody. Deliberately wrong signatures
 of WeChat (`WECHATPAY/SIGNTEST/...`) take the same path and only get another cause.
 
@@ -11,11 +12,16 @@ Example: the golden vector `syn-wx-success` becomes a `captured` notice of 12345
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import SM4
+from cryptography.hazmat.primitives.ciphers.modes import GCM
+from cryptography.hazmat.primitives.hashes import SM3, Hash
 
 from services.payments.channels.causes import Cause, RefusalError
 from services.payments.channels.profile import WechatProfile
@@ -44,7 +50,31 @@ from services.payments.notices import PaymentNotice
 RSA_SUITE = "WECHATPAY2-SHA256-RSA2048"
 """The only signature type we accept; an absent header means this one (wechatpay-go notify.go)."""
 PROBE_PREFIX = "WECHATPAY/SIGNTEST/"
-AEAD_SUITE = "AEAD_AES_256_GCM"
+TAG_BYTES = 16
+
+
+def _open_aes(key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
+    return AESGCM(key).decrypt(nonce, sealed, associated)
+
+
+def _open_sm4(key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
+    """SM4-GCM under the first 16 bytes of the SM3 of the APIv3 key (wechatpay-java, shangmi)."""
+    if len(sealed) < TAG_BYTES:
+        raise InvalidTag
+    digest = Hash(SM3())
+    digest.update(key)
+    mode = GCM(nonce, sealed[-TAG_BYTES:])
+    opening = Cipher(SM4(digest.finalize()[:16]), mode).decryptor()
+    opening.authenticate_additional_data(associated)
+    return opening.update(sealed[:-TAG_BYTES]) + opening.finalize()
+
+
+SUITES: Mapping[str, Callable[[bytes, bytes, bytes, bytes], bytes]] = {
+    "AEAD_AES_256_GCM": _open_aes,
+    "AEAD_SM4_GCM": _open_sm4,
+}
+"""Ciphers of a resource. SM2 signatures cannot be verified with our libraries: a callback that is
+signed so is refused by its suite (`RSA_SUITE`)."""
 
 KIND_OF_STATE = {
     "SUCCESS": "captured",
@@ -112,7 +142,8 @@ def authenticate(profile: WechatProfile, headers: Headers, raw_body: bytes, now_
 
 def decrypt_resource(api_v3_keys: tuple[bytes, ...], resource: Document) -> bytes:
     """The plaintext of a callback's resource, under the first of our keys that opens it."""
-    if resource.get("algorithm") != AEAD_SUITE:
+    opened = SUITES.get(str(resource.get("algorithm")))
+    if opened is None:
         raise RefusalError(Cause.SUITE_UNSUPPORTED, "resource.algorithm is not supported")
     nonce = resource.get("nonce")
     ciphertext = resource.get("ciphertext")
@@ -126,7 +157,7 @@ def decrypt_resource(api_v3_keys: tuple[bytes, ...], resource: Document) -> byte
         refuse("resource.nonce has not 12 bytes")
     for key in api_v3_keys:
         try:
-            return AESGCM(key).decrypt(nonce.encode(), sealed, associated.encode())
+            return opened(key, nonce.encode(), sealed, associated.encode())
         except InvalidTag:
             continue
     raise RefusalError(Cause.DECRYPT_FAILED, "resource does not open with our APIv3 key")

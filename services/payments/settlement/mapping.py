@@ -307,12 +307,16 @@ def _payer_of(cells: Cells, mapping: FileMapping) -> tuple[str, str, str]:
 
 
 def _terminal_transaction(cells: Cells, mapping: FileMapping, day_on: str) -> str:
-    """As `channels.pos.transaction_id` names a sale: the row and its callback must be one."""
+    """As `channels.pos.transaction_id` names a sale: the row and its callback must be one.
+
+    A terminal of ours (`pos_8583`) names no day (docs/adr/0016), so neither does its row.
+    """
     if "transaction" in mapping.columns:
         column = mapping.columns["transaction"]
         raise cells.wrong(column, "is empty", "the file is not whole: fetch it again")
     parts = [cells.needed(mapping.columns[name]) for name in _TERMINAL]
-    return "-".join((*parts, day_on.replace("-", "")))
+    day = () if mapping.channel == "pos_8583" else (day_on.replace("-", ""),)
+    return "-".join((*parts, *day))
 
 
 def _object(value: Any, field_name: str) -> Mapping[str, Any]:

@@ -26,7 +26,7 @@ FEE = "fee"
 PAYOUT = "payout"
 OTHER = "other"
 KINDS = (CAPTURE, REFUND, FEE, PAYOUT, OTHER)
-CHANNELS = ("wechat", "alipay", "pos_http", "bank")
+CHANNELS = ("wechat", "alipay", "pos_http", "pos_8583", "bank")
 """As in the notices of callbacks."""
 
 FEN_MOST = 10**13

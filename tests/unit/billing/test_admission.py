@@ -46,13 +46,11 @@ TOU = price_list(
     calendar="times",
 )
 TIERED = price_list(code="home", tiers=tiers("month", (200,), ("0.05",)))
-MINIMUM = price_list(code="minimum", minimum_charge="5.00")
 TARIFF = book(
     price_list(),
     TWO_PART,
     TOU,
     TIERED,
-    MINIMUM,
     calendars={"times": calendar()},
     power_factor=power_factor(),
 )
@@ -94,22 +92,15 @@ def test_only_postpaid_is_billed(mode: str) -> None:
     assert (bill.withheld, gaps(bill)) == (True, [(mode, "", True)])
 
 
-@pytest.mark.parametrize("kind", ["fixed_ratio", "fixed_quantity", "transferred", "other"])
-def test_relations_that_are_not_rated_withhold_the_bill(kind: str) -> None:
-    relation = PointRelation(point="P2", kind=kind, of="P1", ratio="0.3")
+def test_a_relation_that_is_not_known_withholds_the_bill() -> None:
+    relation = PointRelation(point="P2", kind="other", of="P1")
     bill = bill_of(terms(point_terms(), point_terms("P2"), relations=(relation,)))
-    assert (bill.withheld, gaps(bill)) == (True, [(kind, "P2", True)])
+    assert (bill.withheld, gaps(bill)) == (True, [("other", "P2", True)])
 
 
 def test_a_relation_that_ended_before_does_not_matter() -> None:
     relation = PointRelation(point="P1", kind="fixed_ratio", until_on="2026-01-01")
     assert is_withheld_by(bill_of(terms(relations=(relation,))))
-
-
-def test_a_relation_that_changes_within_the_month_asks_for_parts() -> None:
-    relation = PointRelation(point="P1", kind="main", from_on="2026-01-05")
-    bill = bill_of(terms(relations=(relation,)))
-    assert (bill.withheld, gaps(bill)) == (True, [("relation_change", "P1", True)])
 
 
 def test_a_check_meter_is_never_priced() -> None:
@@ -146,35 +137,6 @@ def test_the_export_of_a_main_point_is_listed_and_never_netted() -> None:
     bill = bill_of(terms(), usage(point_usage(export_wh=70_000)))
     assert gaps(bill) == [("feed_in", "P1", False)]
     assert (bill.total_fen, bill.energy_wh) == (5_000, 100_000)
-
-
-def test_a_producer_with_a_power_factor_standard_is_withheld() -> None:
-    agreed = industry(power_factor_standard="0.90")
-    month = usage(point_usage(export_wh=1, reactive_varh={"1": 0, "4": 0}))
-    bill = bill_of(agreed, month)
-    assert bill.withheld
-    assert gaps(bill) == [("feed_in", "P1", False), ("power_factor_of_producer", "", True)]
-
-
-@pytest.mark.parametrize("state", ["suspended", "cold_sealed", "hot_standby"])
-def test_a_transformer_that_is_not_in_use_withholds_a_basic_charge(state: str) -> None:
-    resting = Transformer(id="T2", capacity_va=400_000, state=state, from_on="2026-01-20")
-    bill = bill_of(industry(transformers=(T1, resting)))
-    assert (bill.withheld, gaps(bill)) == (True, [("transformer_state", "", True)])
-    bill = bill_of(terms(transformers=(resting,)))
-    assert (bill.withheld, gaps(bill)) == (False, [("transformer_state", "", False)])
-    over = replace(resting, from_on="2025-01-01", until_on="2026-01-01")
-    assert is_withheld_by(bill_of(industry(transformers=(T1, over))))
-
-
-def test_free_energy_minimum_charge_and_transformer_loss_are_not_rated() -> None:
-    assert gaps(bill_of(terms(free_allowance=True))) == [("free_allowance", "", True)]
-    bill = bill_of(terms(point_terms(price_list="minimum")))
-    assert (bill.withheld, gaps(bill)) == (True, [("minimum_charge", "P1", True)])
-    bill = bill_of(terms(point_terms(voltage_class="1_10kv", metering_side="low")))
-    assert (bill.withheld, gaps(bill)) == (True, [("transformer_loss", "P1", True)])
-    bill = bill_of(terms(point_terms(voltage_class="1_10kv", metering_side="high")))
-    assert not bill.withheld
 
 
 def test_a_cycle_of_two_months_is_not_rated() -> None:
@@ -312,6 +274,10 @@ def test_rates_of_a_flat_price_list_need_no_periods() -> None:
         ({"basic_charge": "by_the_window"}, ("basic_charge_unknown",)),
         ({"transformers": ()}, ("capacity_missing",)),
         ({"transformers": (replace(T1, until_on="2026-01-01"),)}, ("capacity_missing",)),
+        ({"transformers": (replace(T1, state="suspended"),)}, ()),
+        ({"transformers": (replace(T1, state="lent"),)}, ("transformer_state_unknown",)),
+        ({"transformers": (replace(T1, share="1.5"),)}, ("share_invalid",)),
+        ({"transformers": (T1, replace(T1, state="lent", until_on="2026-01-01"))}, ()),
         ({"transformers": (T1, replace(T1, from_on="2026-01-31"))}, ("transformer_twice",)),
         (
             {

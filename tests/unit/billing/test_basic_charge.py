@@ -10,17 +10,14 @@ from hypothesis import strategies as st
 
 from services.billing.agreement import AgreementTerms, PointRelation, Transformer
 from services.billing.basic_charge import (
-    CapacitySpan,
     DemandCharge,
     billed_demand,
-    capacity_spans,
     contract_floor_w,
 )
 from services.billing.bill import Bill
 from services.billing.price_book import Rounding
 from services.billing.rating import rate
 from tests.unit.billing.builders import (
-    JANUARY,
     book,
     component,
     demand_rule,
@@ -91,27 +88,6 @@ def test_the_floor_is_forty_percent_of_the_capacity() -> None:
 
 def transformer(name: str, kva: int, from_on: str = "", until_on: str = "") -> Transformer:
     return Transformer(id=name, capacity_va=kva * 1000, from_on=from_on, until_on=until_on)
-
-
-def spans(*transformers: Transformer) -> list[tuple[str, str, int]]:
-    found = capacity_spans(terms(transformers=transformers), *JANUARY)
-    assert found[0].from_on == JANUARY[0]
-    assert found[-1].until_on == JANUARY[1]
-    return [(span.from_on[-2:], span.until_on[-2:], span.capacity_va // 1000) for span in found]
-
-
-def test_capacity_spans_are_cut_where_the_sum_changes() -> None:
-    assert spans(transformer("T1", 315)) == [("01", "01", 315)]
-    assert spans(transformer("T1", 315), transformer("T2", 400, "2026-01-11")) == [
-        ("01", "11", 315),
-        ("11", "01", 715),
-    ]
-    assert spans(
-        transformer("T1", 315, "2026-01-05", "2026-01-20"),
-        transformer("T2", 315, "2026-01-20", "2026-01-25"),
-    ) == [("01", "05", 0), ("05", "25", 315), ("25", "01", 0)]
-    assert spans(transformer("T1", 315, "2025-01-01", "2026-01-01")) == [("01", "01", 0)]
-    assert capacity_spans(terms(), *JANUARY) == [CapacitySpan(*JANUARY, 0)]
 
 
 LISTED = price_list(
@@ -188,13 +164,6 @@ def test_the_excess_is_a_line_of_its_own_at_the_multiple_price() -> None:
         ("demand", 1000 * KW, "40", 4_000_000),
         ("demand.excess", 50 * KW, "80", 400_000),
     ]
-
-
-def test_the_demands_of_separate_feeders_are_summed() -> None:
-    bill = charged(contract(1000, "P1", "P2"), 500 * KW, 600 * KW)
-    assert bill.lines[0].basis["measured_w"] == "1100000"
-    assert bill.total_fen == 4_400_000
-    assert bill.lines[0].reading_ids == ("r-P1", "r-P2")
 
 
 def test_a_deducted_sub_meters_demand_is_not_added() -> None:

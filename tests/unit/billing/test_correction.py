@@ -290,13 +290,10 @@ def test_a_bill_that_cannot_be_rated_withholds_the_round() -> None:
     assert apply_round(issued, done) == issued
 
 
-def test_prices_of_the_correction_month_are_not_rated_yet() -> None:
+def test_another_book_is_corrected_by_its_own_prices_whatever_the_basis() -> None:
+    """See test_price_basis for what the basis changes."""
     done = run(issue([600]), change("2026-10", 500, used="test@4"))
-    assert done is not None
-    assert (done.withheld, done.bills) == (True, ())
-    assert [(each.what, each.withheld) for each in done.not_yet_rated] == [
-        ("correction_month", True)
-    ]
+    assert summary(done) == [("I-2026-10", [("credit", "energy", -100_000, -5_000)])]
 
 
 def test_what_cannot_be_corrected_is_named() -> None:

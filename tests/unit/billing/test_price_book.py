@@ -16,6 +16,7 @@ from services.billing.price_book import (
     HouseholdRule,
     LateFeeRule,
     LossRow,
+    LossRule,
     LossTable,
     PriceBook,
     Rounding,
@@ -42,7 +43,13 @@ from tests.unit.billing.builders import (
     usage,
 )
 
-EXAMPLES = ("cq_residential", "zj_residential", "cq_commercial", "cq_industry_10kv")
+EXAMPLES = (
+    "cq_residential",
+    "zj_residential",
+    "cq_commercial",
+    "cq_industry_10kv",
+    "cq_industry_110kv",
+)
 
 
 def test_the_hash_covers_every_field_and_not_itself() -> None:
@@ -71,6 +78,7 @@ PUBLISHED = {
     "zj_residential": "b4dd7dffdd78b4dbaf0f0a51efbb9737ab9ec71b6f3d2a64861f83bf6f86af17",
     "cq_commercial": "b8751244749f0393af4aea1fc7e34e9744871481dd40f86c1da97b9122ebbfdf",
     "cq_industry_10kv": "3c2166e750148c0582c1dbe96ef7a2e618c3115ffe7cf4d2f174d9c761627803",
+    "cq_industry_110kv": "c55689b6150aca0c498e31fa2de704056aad22595f2641a32cca5bab6496e386",
 }
 """Hashes of the example books at version 1, as installations have published them."""
 
@@ -195,11 +203,11 @@ def industry(**changes: Any) -> PriceBook:
         (book(rounding=Rounding(demand_unit_w=0)), "rounding.demand_unit_w", "not above 0"),
         (book(late_fee=LateFeeRule(name="x")), "late_fee.name", "unknown"),
         (book(late_fee=LateFeeRule(rounding="x")), "late_fee.rounding", "unknown"),
-        (book(TOU, calendars=times(DAY[0])), "calendars.times", "has 0 periods, and"),
+        (book(TOU, calendars=times(DAY[0])), "calendars.times", "in months 1-12 has no period"),
         (
             book(TOU, calendars=times(*DAY, DAY[0])),
             "calendars.times",
-            "has 2 periods, and 575 more",
+            "of workday, weekend, holiday in months 1-12 has 2 periods",
         ),
         (book(TOU, calendars=times(*DAY, months=(*YEAR, 13))), "calendars.times.all.months", "13"),
         (
@@ -344,6 +352,24 @@ def industry(**changes: Any) -> PriceBook:
         (
             industry(two_part=two_part(excess_factor=0)),
             "price_lists.list.two_part.demand_rule.excess_factor",
+            "not above 0",
+        ),
+        (
+            industry(two_part=two_part(within_feeder="x")),
+            "price_lists.list.two_part.demand_rule.within_feeder",
+            "unknown",
+        ),
+        (
+            industry(two_part=two_part(transferred_kwh_per_kw={"residential": 0})),
+            "price_lists.list.two_part.demand_rule.transferred_kwh_per_kw.residential",
+            "not above 0",
+        ),
+        (book(loss_rule=LossRule(name="x")), "loss_rule.name", "unknown"),
+        (book(loss_rule=LossRule(copper_factor="x")), "loss_rule.copper_factor", "no decimal"),
+        (book(loss_rule=LossRule(copper_factor="0")), "loss_rule.copper_factor", "not above 0"),
+        (
+            book(loss_rule=LossRule(nominal_v={"lt1kv": 0})),
+            "loss_rule.nominal_v.lt1kv",
             "not above 0",
         ),
         (

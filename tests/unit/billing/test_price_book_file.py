@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from libs.events.errors import BadInput
-from services.billing.price_book import LARGE_HOUSEHOLD, LossRow
+from services.billing.price_book import LARGE_HOUSEHOLD, LossRow, LossRule
 from services.billing.price_book_file import BOOKS, BYTES_MAX, load_book, load_books, read_book
 
 BOOK = """\
@@ -134,6 +134,11 @@ loss_tables:
   S11-50:
     rows: [{above_kwh: 0, loss_kwh: 304}, {above_kwh: 5000, loss_kwh: 400.5, loss_kvarh: 9}]
     source: exam tables
+loss_rule:
+  name: active_squared
+  copper_factor: 1.05
+  nominal_v: {6kv: 6000}
+  source: made up
 """
 
 
@@ -151,6 +156,14 @@ def test_rules_of_households_and_losses_are_data_of_the_file() -> None:
         LossRow(above_wh=5_000_000, loss_wh=400_500, loss_varh=9_000),
     )
     assert (table.source, table.unconfirmed) == ("exam tables", False)
+    losses = book.loss_rule
+    assert (losses.name, losses.copper_factor, losses.unconfirmed) == (
+        "active_squared",
+        "1.05",
+        False,
+    )
+    assert (losses.nominal_v["6kv"], losses.nominal_v["1_10kv"]) == (6_000, 10_000)
+    assert none.loss_rule == LossRule()
     wrong = RULES.replace("loss_kwh: 304", "loss_kwh: much")
     assert "loss_tables.S11-50.row 1.loss_kwh" in read(BOOK + wrong)
 
@@ -165,6 +178,8 @@ def test_the_rules_of_a_two_part_list() -> None:
         within: contract
         load_hours_kwh_per_kva: 260
         price_percent_above: 90
+        within_feeder: highest
+        transferred_kwh_per_kw: {residential: 180}
         source: made up
     minimum_per: kVA
 """
@@ -181,6 +196,7 @@ def test_the_rules_of_a_two_part_list() -> None:
     }
     rule = home.two_part.demand_rule
     assert (rule.load_hours_kwh_per_kva, rule.price_percent_above) == (260, 90)
+    assert (rule.within_feeder, rule.transferred_kwh_per_kw) == ("highest", {"residential": 180})
 
 
 def test_prices_are_the_text_of_the_file_and_ratios_become_prices() -> None:
@@ -309,6 +325,7 @@ def test_the_example_books() -> None:
         "cq-commercial",
         "cq-feed-in",
         "cq-industry-10kv",
+        "cq-industry-110kv",
         "cq-residential",
         "zj-residential",
     ]

@@ -21,6 +21,7 @@ def test_a_split_is_by_days() -> None:
         export_wh_by_rate={"1": 31},
         reactive_varh={"1": 31_000},
         demand_w=7_000,
+        blocked_days=12,
     )
     before, after = split_usage(usage(taken), "2026-01-11")
     assert (before.from_on, before.until_on) == ("2026-01-01", "2026-01-11")
@@ -32,6 +33,7 @@ def test_a_split_is_by_days() -> None:
     assert (first.export_wh, first.export_wh_by_rate, rest.export_wh) == (10, {"1": 10}, 21)
     assert (first.reactive_varh, rest.reactive_varh) == ({"1": 10_000}, {"1": 21_000})
     assert first.demand_w == rest.demand_w == 7_000
+    assert (first.blocked_days, rest.blocked_days) == (10, 2)
     assert first.prorated
     assert rest.prorated
 

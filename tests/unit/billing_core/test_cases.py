@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.billing.case_rules import change_wh, excess_wh, problem_of_rule
 from services.billing.events import (
     BillCalculated,
     CaseEstimate,
@@ -17,7 +18,7 @@ from services.billing.events import (
     InvoiceIssued,
     UsageAdjusted,
 )
-from services.billing.meter_correction import adjustment, excess_wh
+from services.billing.meter_correction import adjustment
 from services.billing.months import PointMonth, energy_in, noted
 from services.billing.reactions import usage_noted
 from tests.unit.billing_core.office import (
@@ -284,3 +285,60 @@ def test_rates_alone_are_added_up_in_an_estimate() -> None:
     fresh.feed(*month_of_usage("2026-01", energy=rates))
     (told,) = fresh.feed(proposed())
     assert told.estimate.energy_wh == -93_000
+
+
+# -- wrong wiring and wrong ratios ----------------------------------------------------------------
+
+
+def a_case(**changes: Any) -> CaseNoted:
+    values: dict[str, Any] = {
+        "case_id": "c1",
+        "account_no": "A1",
+        "usage_point": "P1",
+        "status": "approved",
+        "error_e4_pct": 0,
+        "rule": "supply-rules-1996-wiring",
+        "from_on": "2026-01-01",
+        "to_on": "2026-02-01",
+        **changes,
+    }
+    return CaseNoted(**values)
+
+
+def test_the_rule_of_a_case_is_that_of_its_kind() -> None:
+    """One of three current transformers reversed: K = 3, +200 %; billed by 20 instead of 30."""
+    wiring = a_case(kind="wiring", factor_num=3)
+    assert change_wh(wiring, 100_000) == 200_000
+    assert change_wh(a_case(kind="wiring", factor_num=-1), -5_000) == 10_000  # it ran backwards
+    assert change_wh(a_case(kind="ratio", factor_num=3, factor_den=2), 1_001) == 501
+    assert change_wh(a_case(kind="ratio", factor_num=2, factor_den=3), 1_000) == -333
+    assert change_wh(a_case(error_e4_pct=30_000), 120_000_000) == -3_495_146
+
+
+def test_a_case_without_a_rule_is_a_problem_and_corrects_nothing() -> None:
+    for case, problem in (
+        (a_case(kind="theft"), "'theft' is no kind of case"),
+        (a_case(kind="ratio", factor_den=0), "the factor 1/0 is none"),
+        (a_case(error_e4_pct=-1_000_000), "the meter stood still"),
+    ):
+        assert problem_of_rule(case).startswith(problem)
+        month = noted(PointMonth(), usage_noted(usage("2026-01-01")))
+        assert adjustment(month, case, "2026-01", "2026-01-01", "2026-02-01") == {}
+    assert problem_of_rule(a_case(kind="wiring", factor_num=3, error_e4_pct=-1_000_000)) == ""
+
+
+def test_an_approved_case_of_wrong_wiring_is_a_round() -> None:
+    """310 kWh recorded in January, 930 kWh used: 620 kWh more, 530 of them above the 1,000."""
+    made = three_months()
+    case = {"kind": "wiring", "factor_num": 3, "error_e4_pct": 0}
+    (told,) = made.feed(proposed(**case))
+    assert (told.kind, told.factor_num, told.factor_den) == ("wiring", 3, 1)
+    assert (told.estimate.energy_wh, told.estimate.months) == (620_000, ("2026-01",))
+    _, adjusted = made.feed(decided(**case))
+    assert adjusted.change == {IMPORT: 620_000}
+    found = only(made.tick("2026-04-05"), CorrectionIssued)
+    assert found.difference_fen == told.estimate.amount_fen == 31_000 + 2_100 + 3_100
+    assert differences(found)[0] == ("A1-2026-01", 31_000)
+    late = usage("2026-01-10", 13_000, revision=2)
+    assert made.feed(late)[-1].change == {IMPORT: 6_000}
+    made.check_folds()

@@ -17,6 +17,8 @@ from libs.events.testing.simbroker import SimBroker
 from libs.events.testing.simlog import SimProducerPort, SimReader, SimWriter
 from services.billing import api
 from services.billing.events import catalogue, edge_catalogue
+from services.billing.explanation import explain_late_fee
+from services.billing.payment_reactions import Allocation, PaymentCaptured, PaymentReversed
 from services.billing.price_book import content_hash
 from services.billing.price_book_file import BOOKS
 from services.cli import bill as bill_cli
@@ -158,6 +160,34 @@ def test_an_invoice_is_found_with_its_rounds_and_readings(broker: SimBroker) -> 
     assert (december.month, none) == ("2025-12", [])
     with pytest.raises(BadInput, match=r"INVOICE: 'A1-2031-01' was not issued"):
         bill_cli.find_invoice(reader, PARTITIONS, "A1-2031-01")
+
+
+def test_an_invoice_is_found_with_the_fees_of_its_late_payments(broker: SimBroker) -> None:
+    made = three_months()
+    parts = (
+        Allocation(invoice_no="A1-2026-01", amount_fen=15_500),
+        Allocation(invoice_no="A1-2026-02", amount_fen=14_000),
+    )
+    paid = PaymentCaptured(
+        payment_id="w:1", account_no="A1", occurred_at="2026-04-28T02:00:00Z", allocations=parts
+    )
+    made.feed(paid, PaymentReversed(payment_id="w:1", transfer_id="", account_no="A1"))
+    put_log(broker, made)
+    reader = SimReader(broker)
+    invoice, _ = bill_cli.find_invoice(reader, PARTITIONS, "A1-2026-01")
+    fees = bill_cli.find_late_fees(reader, PARTITIONS, invoice)
+    assert [fee.amount_fen for fee in fees] == [155, -155]
+    assert [explain_late_fee(fee, "en") for fee in fees] == [
+        "Late fee A1-L001 (due on 2026-04-18; 155.00 CNY paid on 2026-04-28, 10 days at 1 "
+        "permille; split_at_year_end): 1.55 CNY",
+        "Late fee A1-L003 (due on 2026-04-18; the payment was taken back; split_at_year_end): "
+        "-1.55 CNY",
+    ]
+    assert [explain_late_fee(fee, "zh") for fee in fees] == [
+        "违约金 A1-L001（应付 2026-04-18；2026-04-28 付款 155.00 元，10 天按 1‰；"
+        "split_at_year_end）：1.55 元",
+        "违约金 A1-L003（应付 2026-04-18；付款冲回；split_at_year_end）：-1.55 元",
+    ]
 
 
 def registers(reading_id: str) -> RegistersRead:

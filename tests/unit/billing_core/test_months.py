@@ -195,7 +195,8 @@ def test_components_are_cut_to_the_month_and_settled_lines_are_of_theirs() -> No
     )
     lines = (external_line("D1", "2026-01"), external_line("D2", "2026-02"))
     noted = agreed(components=components, external_lines=lines)
-    (part,) = terms_parts(noted, "2026-01-01", "2026-02-01")
+    before, part = terms_parts(noted, "2026-01-01", "2026-02-01")
+    assert (before.until_on, before.terms.components) == ("2026-01-10", ())
     assert [(each.code, each.from_on, each.until_on) for each in part.terms.components] == [
         ("a", "2026-01-10", "2026-02-01")
     ]

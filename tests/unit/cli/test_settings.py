@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from libs.events.errors import BadInput
-from services.cli.run import SERVICES
+from services.cli.run import OPTIONAL, SERVICES
 from services.settings import Settings, load_settings, local_file, shown_value
 
 
@@ -38,7 +38,7 @@ def test_every_setting_is_read_by_somebody() -> None:
     text = "\n".join(file.read_text(encoding="utf-8") for file in sources)
     listening = {
         f"{service.removesuffix('-edge')}_port"
-        for service, target in SERVICES.items()
+        for service, target in (SERVICES | OPTIONAL).items()
         if "port_of(" in (root / f"{target.split(':')[0].replace('.', '/')}.py").read_text("utf-8")
     }
     by_variable = {"kafka_jars_dir"}  # services/local/paths.py: also before there are settings

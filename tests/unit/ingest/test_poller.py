@@ -113,11 +113,11 @@ class Field:
         """Let some meters of a line answer."""
         self.gates.setdefault(line, threading.Semaphore(0)).release(count)
 
-    def give(self, *orders: ReadingOrdered) -> None:
+    def give(self, *orders: ReadingOrdered, ordered_at: str = at(1)) -> None:
         for each in orders:
             kind = catalogue.type_of(each)
             name = f"{len(self.broker.topics[ORDERS][0].entries)}"
-            envelope = Envelope(name, kind.full_name, "ingest", at(1), each.usage_point)
+            envelope = Envelope(name, kind.full_name, "ingest", ordered_at, each.usage_point)
             self.broker.append(ORDERS, 0, b"P", encode(each), envelope_headers(envelope))
 
     def until(self, holds: Callable[[], bool]) -> None:
@@ -349,32 +349,32 @@ def test_a_dead_meter_costs_its_line_as_many_tries_however_many_days_are_missing
     if protocol == "qgdw376":
         assert Counter(field.asked) == {"O1": 2, "O2": 2, "O3": 2, "O4": 2, "O5": 1}
         return
-    assert field.asked == ["O1", "O2", "O5"]
+    assert field.asked == ["O1", "O5", "O1"]
     failed = field.bodies()
     assert sorted((b.order_id, b.day_on, len(b.frames)) for b in failed if b.meter_no == "M9") == [
-        ("O1", "2026-02-01", 1),
-        ("O2", "2026-02-02", 1),
+        ("O1", "2026-02-01", 2),
+        ("O2", "2026-02-02", 0),
         ("O3", "2026-02-03", 0),
         ("O4", "2026-02-04", 0),
     ]
 
 
-def test_a_meter_that_was_silent_is_asked_for_what_is_ordered_later_and_after_it_answered(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
+def test_a_silent_meter_is_asked_again_for_what_is_ordered_later_and_once_it_answered(
+    opened: Opened,
 ) -> None:
     field = opened(lane_of=one_host(4))
-    first, second, third = (replace(order(number), meter_no="M9") for number in (1, 2, 3))
-    field.failing = {"O1": "no_reply", "O3": "no_reply"}
+    first, second, third, fourth = (replace(order(n), meter_no="M9") for n in (1, 2, 3, 4))
+    field.failing = {"O1": "no_reply", "O4": "no_reply"}
     field.answer(20)
     field.give(first)
     field.until(lambda: field.committed() == 1)
-    monkeypatch.setattr(poller_module, "SILENCE_S", 0.0)
-    field.poller._queues[first.line].silent["M9"].until_s = 0.0
-    field.give(second)
+    field.give(second, ordered_at=at(2))
     field.until(lambda: field.committed() == 2)
-    field.give(third)
+    field.give(third, ordered_at=at(1))
     field.until(lambda: field.committed() == 3)
-    assert field.asked == ["O1", "O1", "O2", "O3", "O3"]
+    field.give(fourth, ordered_at=at(1))
+    field.until(lambda: field.committed() == 4)
+    assert field.asked == ["O1", "O1", "O2", "O3", "O4", "O4"]
 
 
 def test_a_day_that_is_ordered_again_goes_behind_first_attempts(opened: Opened) -> None:

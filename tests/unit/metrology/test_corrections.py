@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.events.errors import BadInput
-from services.billing.meter_correction import excess_wh
+from services.billing.case_rules import excess_wh
 from services.metrology.correction_energy import (
     correction_period,
     meter_error_correction,

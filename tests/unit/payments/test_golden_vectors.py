@@ -206,8 +206,7 @@ def test_resource_decrypts(name: str) -> None:
         assert refusal.value.cause == Cause.DECRYPT_FAILED
 
 
-def test_national_cipher_is_refused_by_name() -> None:
-    """SM4-GCM is a suite WeChat opens per merchant; we refuse it until it is supported."""
+def test_national_cipher_decrypts() -> None:
     vector = VECTORS["wx-sm4-gcm-1"]
     resource = {
         "algorithm": "AEAD_SM4_GCM",
@@ -215,8 +214,22 @@ def test_national_cipher_is_refused_by_name() -> None:
         "associated_data": vector["aad"],
         "ciphertext": vector["ciphertext_b64"],
     }
+    keys = (b"x" * 32, vector["api_v3_key"].encode())
+    assert decrypt_resource(keys, resource).decode() == vector["plaintext"]
+    for change in (
+        {"associated_data": "other"},
+        {"nonce": "uluk4a9R25RX"},
+        {"ciphertext": base64.b64encode(b"x" * 15).decode()},
+        {"algorithm": "AEAD_AES_256_GCM"},
+    ):
+        with pytest.raises(RefusalError) as refusal:
+            decrypt_resource(keys, resource | change)
+        assert refusal.value.cause == Cause.DECRYPT_FAILED
+
+
+def test_unknown_cipher_is_refused_by_name() -> None:
     with pytest.raises(RefusalError) as refusal:
-        decrypt_resource((vector["api_v3_key"].encode(),), resource)
+        decrypt_resource((b"x" * 32,), {"algorithm": "AEAD_SM4_CCM"})
     assert refusal.value.cause == Cause.SUITE_UNSUPPORTED
 
 

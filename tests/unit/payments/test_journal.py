@@ -107,11 +107,11 @@ def test_suspense_is_bound_through_transit() -> None:
 
 
 def test_refunds_openings_reversal() -> None:
-    back = journal.refund(clearing=CLEARING, account_no="A", amount_fen=7)
-    assert legs(back) == [("prepayment", "A", 7), ("channel_clearing", CLEARING, -7)]
-    unclaimed = journal.refund_from_suspense(
-        clearing=CLEARING, suspense_key="wechat:42", amount_fen=7
+    back = journal.money_returned(
+        payment_id="p", clearing=CLEARING, account_no="A", prepayment_fen=7
     )
+    assert legs(back) == [("prepayment", "A", 7), ("channel_clearing", CLEARING, -7)]
+    unclaimed = journal.money_returned(payment_id="wechat:42", clearing=CLEARING, suspense_fen=7)
     assert legs(unclaimed) == [("suspense", "wechat:42", 7), ("channel_clearing", CLEARING, -7)]
     assert legs(journal.opening_debt(account_no="A", amount_fen=9)) == [
         ("receivable", "A", 9),
@@ -138,9 +138,9 @@ def test_trial_balance() -> None:
     assert rows["channel_clearing"].balance_fen == 10000
     assert rows["revenue"].balance_fen == 8000
     assert (rows["prepayment"].code, rows["suspense"].code) == ("2203", "2202")
-    later = ("refund_payable", "write_off", "collection_fee")
-    assert [rows[role].code for role in later] == ["2241", "6711", "6601"]
-    assert [CHART[role].debit_normal for role in later] == [False, True, True]
+    later = ("refund_payable", "write_off", "collection_fee", "late_fee")
+    assert [rows[role].code for role in later] == ["2241", "6711", "6601", "6301"]
+    assert [CHART[role].debit_normal for role in later] == [False, True, True, False]
 
 
 def _line(**changes: object) -> JournalLine:
@@ -168,8 +168,8 @@ def test_an_unbalanced_entry_cannot_be_made_or_decoded() -> None:
     for lines in ((), (_line(),), (_line(), credit)):
         with pytest.raises(AssertionError):
             JournalEntry(text="x", lines=lines)
-    encoded = msgspec.json.encode(journal.refund(clearing="c", account_no="A", amount_fen=7))
-    assert msgspec.json.decode(encoded, type=JournalEntry).text == "refund"
+    encoded = msgspec.json.encode(journal.channel_fee(clearing="c", fee_fen=7))
+    assert msgspec.json.decode(encoded, type=JournalEntry).text == "channel_fee"
     with pytest.raises(AssertionError):
         msgspec.json.decode(encoded.replace(b'"debit_fen":7', b'"debit_fen":8'), type=JournalEntry)
 
@@ -233,7 +233,12 @@ class Books:
         back_fen = min(amount_fen, self.prepaid[account_no])
         if back_fen:
             self.entries.append(
-                journal.refund(clearing=CLEARING, account_no=account_no, amount_fen=back_fen)
+                journal.money_returned(
+                    payment_id="p",
+                    clearing=CLEARING,
+                    account_no=account_no,
+                    prepayment_fen=back_fen,
+                )
             )
             self.prepaid[account_no] -= back_fen
 

@@ -12,10 +12,25 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from libs.events.errors import BadInput
-from services.payments.channels.profile import POS_FIELDS, Profiles, parse_profiles
+from services.payments.channels.profile import (
+    POS_FIELDS,
+    Pos8583Terminal,
+    Profiles,
+    parse_profiles,
+)
 from services.payments.channels.rsa import load_public_key
 from services.payments.webhooks import load_profiles
-from simulators.gateways.keys import ACQUIRER, MCHID, PUBLIC_KEY_ID, SELLER_ID, KeySet
+from simulators.gateways.keys import (
+    ACQUIRER,
+    FRONT,
+    FRONT_MERCHANT,
+    MAC_KEY_FILE,
+    MCHID,
+    POS_TERMINAL,
+    PUBLIC_KEY_ID,
+    SELLER_ID,
+    KeySet,
+)
 
 
 @pytest.fixture
@@ -26,7 +41,7 @@ def document(key_folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def secrets(key_folder: Path) -> dict[str, bytes]:
-    names = ("evidence.key", "payer.key", "wechat.apiv3", "pos.secret")
+    names = ("evidence.key", "payer.key", "wechat.apiv3", "pos.secret", MAC_KEY_FILE)
     return {f"file:{name}": (key_folder / name).read_bytes() for name in names}
 
 
@@ -47,6 +62,26 @@ def test_what_the_simulator_writes_is_read(profiles: Profiles, keys: KeySet) -> 
     ]
 
 
+def test_card_terminals_are_read(document: dict[str, Any], secrets: dict[str, bytes]) -> None:
+    profile = parse_profiles(document, secrets.__getitem__).pos_8583[FRONT]
+    assert (profile.channel, profile.order_field, profile.settlement_result) == (
+        "pos_8583",
+        62,
+        "1",
+    )
+    mac_key = bytes.fromhex(secrets[f"file:{MAC_KEY_FILE}"].decode())
+    assert profile.terminals == {
+        POS_TERMINAL: Pos8583Terminal(merchant=FRONT_MERCHANT, mac_key=mac_key)
+    }
+    assert "mac_key" not in repr(profile)
+    told = _set(document, f"pos_8583/{FRONT}/order_field", "59")
+    told = _set(told, f"pos_8583/{FRONT}/settlement_result", "3")
+    other = parse_profiles(told, secrets.__getitem__).pos_8583[FRONT]
+    assert (other.order_field, other.settlement_result) == (59, "3")
+    del document["pos_8583"]
+    assert parse_profiles(document, secrets.__getitem__).pos_8583 == {}
+
+
 def test_no_secret_is_printed(profiles: Profiles, keys: KeySet) -> None:
     printed = repr(profiles)
     for secret in (
@@ -57,6 +92,9 @@ def test_no_secret_is_printed(profiles: Profiles, keys: KeySet) -> None:
     ):
         assert repr(secret) not in printed
         assert secret.hex() not in printed
+
+
+_TERMINAL = f"pos_8583/{FRONT}/terminals/{POS_TERMINAL}"
 
 
 def _set(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -97,6 +135,14 @@ def _set(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         (f"pos/{ACQUIRER}/fields", {"stan": 7}, "fields: maps to something"),
         (f"pos/{ACQUIRER}/secret_refs", ["file:wechat.apiv3"], "secret_refs: is no webhook"),
         (f"pos/{ACQUIRER}/secret_refs", None, f"pos.{ACQUIRER}.secret_refs: is missing"),
+        (f"pos_8583/{FRONT}/terminals", {}, f"pos_8583.{FRONT}.terminals: is empty"),
+        (f"pos_8583/{FRONT}/terminals", {"1": {}}, "terminals.1: '1' is no terminal"),
+        (f"{_TERMINAL}/mac_key_ref", "file:pos.secret", "mac_key_ref: is no MAC key"),
+        (f"{_TERMINAL}/merchant", None, f"{POS_TERMINAL}.merchant: is missing"),
+        (f"{_TERMINAL}/tpdu", "60", f"{POS_TERMINAL}.tpdu: is no setting"),
+        (f"pos_8583/{FRONT}/order_field", "48", "order_field: is not known (one of 62, 59, 63)"),
+        (f"pos_8583/{FRONT}/settlement_result", 4, "settlement_result: is not known"),
+        (f"pos_8583/{FRONT}/port", 4, f"pos_8583.{FRONT}.port: is no setting"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -158,7 +204,7 @@ def test_files_and_environment(
     path.write_text(json.dumps(document))
     with pytest.raises(BadInput, match=r"file:evidence\.key: No such file"):
         load_profiles(path)
-    for name in ("evidence.key", "payer.key", "wechat.apiv3"):
+    for name in ("evidence.key", "payer.key", "wechat.apiv3", MAC_KEY_FILE):
         (tmp_path / name).write_bytes((key_folder / name).read_bytes() + b"\n")
     environment = _set(document, f"pos/{ACQUIRER}/secret_refs", ["env:POS_SECRET"])
     path.write_text(json.dumps(environment))

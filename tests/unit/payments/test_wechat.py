@@ -159,7 +159,7 @@ def test_refund_signed_but_wrong(
 @pytest.mark.parametrize(
     ("resource", "cause"),
     [
-        ({"algorithm": "AEAD_SM4_GCM"}, Cause.SUITE_UNSUPPORTED),
+        ({"algorithm": "AEAD_SM4_CCM"}, Cause.SUITE_UNSUPPORTED),
         ({"nonce": 7}, Cause.MALFORMED),
         ({"nonce": "short"}, Cause.MALFORMED),
         ({"ciphertext": None}, Cause.MALFORMED),

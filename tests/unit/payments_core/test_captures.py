@@ -21,7 +21,6 @@ from services.payments.events import (
 )
 from services.payments.policy import Policy
 from services.payments.seen import RETENTION_DAYS
-from services.payments.transactions import page_of
 from tests.unit.payments_core.world import CLEARING, START, A, World, order_of, received
 
 
@@ -143,7 +142,7 @@ def test_a_refused_callback_is_evidence_only(world: World) -> None:
     assert world.ledger() == {}
 
 
-@pytest.mark.parametrize("kind", ["closed", "failed", "pending", "information", "reversed"])
+@pytest.mark.parametrize("kind", ["closed", "failed", "pending", "information"])
 @pytest.mark.parametrize("order", [order_of(A), ""])
 def test_other_kinds_are_noted(world: World, kind: str, order: str) -> None:
     body = received("T1", 500, order, kind=kind, references={"rrn": "RRN"})
@@ -152,9 +151,7 @@ def test_other_kinds_are_noted(world: World, kind: str, order: str) -> None:
     assert isinstance(noted, NoticeNoted)
     assert (noted.kind, noted.channel_txn_id, noted.amount_fen) == (kind, "T1", 500)
     assert (noted.references, noted.reason) == ({"rrn": "RRN"}, "")
-    # What takes a payment back is looked at where the payment is (test_money_back.py).
-    place = page_of(body.key) if kind == "reversed" and not order else body.key
-    assert world.events[-1][0] == place
+    assert world.events[-1][0] == body.key
     assert world.ledger() == {}
 
 
@@ -179,7 +176,7 @@ def test_a_refund_is_noted_with_all_that_is_needed_later(world: World) -> None:
     assert (noted.kind, noted.refund_no, noted.refund_id) == ("refund", "R1", "W1")
     assert (noted.refund_fen, noted.refund_total, noted.refund_outcome) == (200, True, "succeeded")
     assert (noted.merchant, noted.bill_on) == ("1900000001", "2026-03-01")
-    assert world.account(A).prepayment_fen == 500
+    assert world.account(A).prepayment_fen == 300
 
 
 def test_nothing_paid_is_noted(world: World) -> None:

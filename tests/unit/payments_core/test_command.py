@@ -89,7 +89,7 @@ def test_bind_writes_one_record(
     assert port.is_closed
     printed = capsys.readouterr().out.splitlines()[0]
     if as_json:
-        assert json.loads(printed)["parts"] == [{"account_no": A, "amount_fen": 100}]
+        assert json.loads(printed)["parts"] == [{"account_no": A, "amount_fen": 100, "round": 1}]
     else:
         assert "request r7" in printed
 

@@ -244,3 +244,32 @@ def test_due_is_the_end_of_the_earliest_due_date_not_told(world: World) -> None:
     world.tick("2026-03-25T16:00:00Z")
     world.run()
     assert due(Entry(account=world.account(A))) == ""
+
+
+# -- late fees ------------------------------------------------------------------------------------
+
+
+def test_a_late_fee_is_a_debt_with_an_income_of_its_own_once(world: World) -> None:
+    world.invoice(A, "I1", 10_000, "2026-02-18")
+    world.late_fee(A, "A-L001", 155, "2026-03-16")
+    world.late_fee(A, "A-L001", 155, "2026-03-16")
+    world.late_fee(A, "A-L002", 0, "2026-03-16")
+    world.run()
+    assert [(debt.invoice_no, debt.open_fen) for debt in world.account(A).debts] == [
+        ("I1", 10_000),
+        ("A-L001", 155),
+    ]
+    assert world.ledger()["late_fee"] == {A: 155}
+    assert world.ledger()["revenue"] == {A: 10_000}
+    world.check()
+
+
+def test_a_late_fee_that_was_paid_and_is_given_back_is_prepaid(world: World) -> None:
+    world.late_fee(A, "A-L001", 155, "2026-03-16")
+    world.run()
+    world.take(received("T1", 155, order_of(A)))
+    world.late_fee(A, "A-L002", -155, "2026-03-20")
+    world.run()
+    assert (world.account(A).debts, world.account(A).prepayment_fen) == ((), 155)
+    assert "late_fee" not in world.ledger()
+    world.check()

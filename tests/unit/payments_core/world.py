@@ -31,6 +31,7 @@ from services.payments.reactions import (
     FeedInCorrected,
     FeedInStated,
     InvoiceIssued,
+    LateFeeCharged,
     Opening,
     OpeningReceivable,
 )
@@ -207,6 +208,12 @@ class World:
             **changes,
         }
         self.feed("payments.notices", key, PayoutRecorded(**values))
+
+    def late_fee(self, account_no: str, number: str, amount_fen: int, due_on: str) -> None:
+        body = LateFeeCharged(
+            fee_no=number, account_no=account_no, amount_fen=amount_fen, due_on=due_on
+        )
+        self.feed("billing.events", account_no, body)
 
     def opening(
         self, account_no: str, debts: Iterable[tuple[str, int, str]], prepayment_fen: int

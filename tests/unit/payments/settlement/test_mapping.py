@@ -38,6 +38,11 @@ def rows(lines: list[str], **changed: Any) -> list[SettlementRow]:
     return list(mapped_rows(lines, mapping_of(POS | changed)))
 
 
+def test_a_row_of_our_own_terminals_is_named_without_a_day() -> None:
+    (sale,) = rows([HEADER, SALE, "sum,1"], channel="pos_8583")
+    assert (sale.channel, sale.transaction) == ("pos_8583", "M1-T1-000001-000042")
+
+
 def test_an_acquirers_file() -> None:
     refund = "M1,T1,000001,000043,20260214,back,-16.00,0.00"
     lines = ["\N{ZERO WIDTH NO-BREAK SPACE}" + HEADER, "", SALE, refund]
