@@ -39,7 +39,7 @@ MADE = ("docs/incompatible-changes.md", "gridledger.yaml", "books/", "export/")
 
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|yaml|toml|json))`")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
-COMMAND = re.compile(r"gridledger ((?:[a-z]+)(?: [a-z][a-z0-9-]*)?)")
+COMMAND = re.compile(r"gridledger ([a-z][a-z-]*(?: [a-z][a-z0-9-]*)?)")
 SETTING = re.compile(r"\bGRIDLEDGER_([A-Z_]+)\b")
 DOTTED = re.compile(r"`((?:libs|services)\.[\w.]+)`")
 SHAPE = {"events.py", "state.py", "decide.py", "reactions.py", "core.py", "main.py"}

@@ -78,12 +78,16 @@ def _book(given: InForce) -> Iterator[Finding]:
         if point.price_list not in book.price_lists:
             text = f"the book has no price list {point.price_list}"
             yield _finding("price_list_missing", point.point, text)
+        elif book.price_lists[point.price_list].kind == "feed_in":
+            text = f"the price list {point.price_list} values what is fed in, not what is drawn"
+            yield _finding("price_list_kind", point.point, text)
 
 
 def _usage_complete(given: InForce) -> Iterator[Finding]:
     usage = given.part.usage
     counts = Counter(each.point for each in usage.points)
     agreed = Counter(each.point for each in given.points)
+    metered = {each.point for each in measured(given)}
     for point in sorted(counts.keys() | agreed.keys()):
         if agreed[point] > 1:
             yield _finding("point_twice", point, "the agreement has the point twice")
@@ -91,7 +95,7 @@ def _usage_complete(given: InForce) -> Iterator[Finding]:
             yield _finding("usage_twice", point, "two usages of the point were given")
         if not agreed[point]:
             yield _finding("point_unknown", point, "the agreement has no such point in these days")
-        elif not counts[point] and given.relations.get(point, MAIN).kind in ("main", *BEHIND):
+        elif not counts[point] and point in metered:
             yield _finding("usage_missing", point, "no usage of the point was given")
     expected = {
         each.point: overlap(usage.from_on, usage.until_on, each.from_on, each.until_on)

@@ -83,11 +83,13 @@ def _spans(given: InForce) -> list[CapacitySpan]:
 
 
 def _own_energy_wh(rating: Rating) -> int:
+    """What came through the transformers for the account itself: neither what it passed on, nor
+    what a feed-in point drew, which has a connection of its own."""
     return sum(
         each.billed.total_wh
         for points in rating.points
         for each in points
-        if each.kind != "transferred"
+        if each.kind not in ("transferred", "feed_in")
     )
 
 

@@ -27,6 +27,7 @@ from services.billing.price_book import (
     ACTIVE_OF,
     LOSS_RULES,
     MINIMUM_PER,
+    NETTINGS,
     PRICE_LIST_KINDS,
     UNITS,
     LossRule,
@@ -115,6 +116,7 @@ def _is_date(text: str) -> bool:
 def _rules(book: PriceBook) -> Defects:
     rounding = book.rounding
     yield from _one_of("day_basis", book.day_basis, DAY_BASES)
+    yield from _one_of("netting", book.netting, NETTINGS)
     bases = ("usage_month", "correction_month")
     yield from _one_of("correction_price_basis", book.correction_price_basis, bases)
     yield from _one_of("rounding.amount", rounding.amount, ROUNDING)
@@ -172,12 +174,27 @@ def _price_list(field: str, price_list: PriceList, book: PriceBook) -> Defects:
     if price_list.two_part:
         yield from _two_part(f"{field}.two_part", price_list.two_part, price_list)
     yield from _one_of(f"{field}.kind", price_list.kind, PRICE_LIST_KINDS)
+    if price_list.kind == "feed_in":
+        yield from _feed_in(field, price_list)
     yield from _one_of(f"{field}.minimum_per", price_list.minimum_per, MINIMUM_PER)
     if price_list.minimum_charge:
         yield from _decimal(f"{field}.minimum_charge", price_list.minimum_charge, 100)
     if price_list.power_factor_applies and book.power_factor is None:
         problem = "the list is adjusted by power factor and the book has no table"
         yield _defect(f"{field}.power_factor_applies", problem, "give the book a power_factor")
+
+
+def _feed_in(field: str, price_list: PriceList) -> Defects:
+    """What is fed in is worth a price per kWh, and has no rules of what is drawn."""
+    for component in price_list.components:
+        if component.unit != "kWh":
+            problem = f"a list of feed-in has no price per {component.unit}"
+            yield _defect(f"{field}.components.{component.code}.unit", problem, "use kWh")
+    rules = ("tiers", "two_part", "power_factor_applies", "minimum_charge", "free_allowance_wh")
+    for name in rules:
+        if getattr(price_list, name):
+            fix = "leave it out"
+            yield _defect(f"{field}.{name}", "a list of feed-in has no such rule", fix)
 
 
 def _component(

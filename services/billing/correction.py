@@ -39,6 +39,14 @@ CAUSES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why an issued month must be looked at again: a cause of corrections, and what it was."""
+
+    cause: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RatingInput:
     """What one part of a bill was rated from; `book` is a key such as `cq-residential@1`."""
 
@@ -291,7 +299,7 @@ def _correction(
 ) -> BillCorrection:
     """What the bill becomes; the money is the difference of the two that are compared."""
     before, after = compared
-    lines = _differences(before.lines, after.lines)
+    lines = differences(before.lines, after.lines)
     total_fen = sum(each.line.amount_fen for each in lines)
     assert total_fen == after.total_fen - before.total_fen, "the differences lost money"
     corrected = IssuedBill(bill_id=issued.bill_id, inputs=inputs, bill=bill, round=number)
@@ -300,7 +308,7 @@ def _correction(
     )
 
 
-def _differences(
+def differences(
     old_lines: Sequence[BillLine], new_lines: Sequence[BillLine]
 ) -> tuple[CorrectionLine, ...]:
     """What turns the old lines into the new ones; lines are matched by what they charge."""

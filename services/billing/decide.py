@@ -6,6 +6,7 @@
     payments.allocations -> late_fee_charged
     billing.requests   -> bill_released | release_rejected, invoice_issued
     calendar           -> bill_calculated, invoice_issued, price_awaited, correction_issued
+                          feed_in_stated, feed_in_corrected, feed_in_withheld
 
 Bills are made and corrected on ticks only, from all that was noted until then: the order in which
 books, agreements and usage arrived does not matter. Months are billed one after the other, because
@@ -57,6 +58,7 @@ from services.billing.state import (
     evolve,
     is_closed,
 )
+from services.billing.statements import is_concerned as is_statement_concerned
 from services.billing.ticks import day_of, invoice, on_tick, released
 
 RELEASE, HOLD = "release", "hold"
@@ -160,7 +162,9 @@ def _on_book(view: View, key: str, published: BookPublished, offset: int) -> Seq
     if shared.offsets.get(book_key(book)) != offset:
         return []  # this record was rejected, or repeats a book
     account: Account = view.get(key)
-    if account.agreement is None or not _is_concerned(account, book, shared):
+    if account.agreement is None or not (
+        _is_concerned(account, book, shared) or is_statement_concerned(account, book, shared.books)
+    ):
         return []
     noted = BookNoted(
         account_no=account.agreement.account_no,

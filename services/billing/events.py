@@ -13,7 +13,8 @@ from libs.events.registry import Catalogue
 from services.billing.agreement import AgreementTerms, ExternalLine, HouseholdSize
 from services.billing.bill import Bill
 from services.billing.bill_checks import CheckHit
-from services.billing.correction import CorrectionRound, RatingInput
+from services.billing.correction import CorrectionLine, CorrectionRound, RatingInput
+from services.billing.feed_in import Statement
 from services.billing.late_fee import LateFeeShare
 from services.billing.price_book import PriceBook
 
@@ -214,6 +215,66 @@ class CorrectionWithheld:
     account_no: str
     cause: str
     months: tuple[str, ...]
+    reasons: tuple[str, ...]
+    is_needless: bool = False
+
+
+@catalogue.event("billing.feed_in_stated")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedInStated:
+    """What an account fed in during a month and what the utility owes for it, for ever.
+
+    In a series of its own: it is no invoice and nothing of one. netting: `offset` where the book
+    lets the amount settle debts of the account, else `none`. due_on: until when it is to be paid.
+    """
+
+    statement_no: str
+    account_no: str
+    month: str
+    inputs: tuple[RatingInput, ...]
+    statement: Statement
+    energy_wh: int
+    amount_fen: int
+    netting: str
+    issued_on: str
+    due_on: str
+
+
+@catalogue.event("billing.feed_in_corrected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedInCorrected:
+    """A numbered difference to a statement: a cause, the lines, and what the statement is now.
+
+    difference_fen: to be paid in addition (positive), or too much was stated (negative).
+    """
+
+    correction_no: str
+    statement_no: str
+    account_no: str
+    month: str
+    round_no: int
+    cause: str
+    reference: str
+    inputs: tuple[RatingInput, ...]
+    statement: Statement
+    lines: tuple[CorrectionLine, ...]
+    energy_difference_wh: int
+    difference_fen: int
+    netting: str
+    issued_on: str
+    due_on: str
+
+
+@catalogue.event("billing.feed_in_withheld")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedInWithheld:
+    """No statement of the month, or no correction of it, with the reasons.
+
+    is_needless: what came makes no difference; else it is looked at again when something new comes.
+    """
+
+    account_no: str
+    month: str
     reasons: tuple[str, ...]
     is_needless: bool = False
 

@@ -9,7 +9,7 @@ days: nothing is shared out by days that was read by day.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -63,7 +63,7 @@ def month_inputs(
     if not parts:
         return ()
     points = account.months.get(month, {})
-    reasons = (*_days_missing(parts, points, month), *_not_agreed(parts, points, month))
+    reasons = (*days_missing(parts, points, month), *not_agreed(parts, points, month))
     if reasons:
         return Lacking(reasons)
     inputs = []
@@ -100,20 +100,23 @@ def relation_of(terms: AgreementTerms, point: str) -> str:
     return next((each.kind for each in terms.relations if each.point == point), MAIN.kind)
 
 
-def _metered(terms: AgreementTerms) -> Iterator[PointTerms]:
+def _metered(terms: AgreementTerms, relations: Collection[str] = METERED) -> Iterator[PointTerms]:
     for point in terms.points:
-        if relation_of(terms, point.point) in METERED:
+        if relation_of(terms, point.point) in relations:
             yield point
 
 
-def _days_missing(
-    parts: tuple[TermsPart, ...], points: Mapping[str, PointMonth], month: str
+def days_missing(
+    parts: tuple[TermsPart, ...],
+    points: Mapping[str, PointMonth],
+    month: str,
+    relations: Collection[str] = METERED,
 ) -> Iterator[str]:
-    """Days on which a point had to be read and was not."""
+    """Days on which a point of these relations had to be read and was not."""
     missing: Counter[str] = Counter()
     for part in parts:
         wanted = day_bits(part.from_on, part.until_on)
-        for point in _metered(part.terms):
+        for point in _metered(part.terms, relations):
             found = points.get(point.point, PointMonth()).days
             missing[point.point] += (wanted & ~found).bit_count()
     for point_name, days in sorted(missing.items()):
@@ -121,7 +124,7 @@ def _days_missing(
             yield f"usage_missing {point_name}: {days} days of {month} have no usage"
 
 
-def _not_agreed(
+def not_agreed(
     parts: tuple[TermsPart, ...], points: Mapping[str, PointMonth], month: str
 ) -> Iterator[str]:
     """Energy of a point on days on which the account is supplied and has no such point."""
@@ -151,12 +154,12 @@ def _account_usage(
         from_on=days[0],
         until_on=days[1],
         points=tuple(
-            _point_usage(account, month, point.point, days, span) for point in _metered(terms)
+            point_usage(account, month, point.point, days, span) for point in _metered(terms)
         ),
     )
 
 
-def _point_usage(account: Account, month: str, point: str, days: Span, span: Span) -> PointUsage:
+def point_usage(account: Account, month: str, point: str, days: Span, span: Span) -> PointUsage:
     """A point's usage of some days; the maximum demand is that of the whole month."""
     sums = account.months[month][point]
     energy = energy_in(sums, *days)
@@ -198,7 +201,7 @@ def _rates(energy: Mapping[str, int], kind: str) -> dict[str, int]:
 
 
 def price_lists_of(terms: AgreementTerms) -> set[str]:
-    """The price lists by which these terms are priced; feed-in and check points have none."""
+    """The price lists by which these terms are priced; check points have none."""
     return {point.price_list for point in terms.points if relation_of(terms, point.point) in PRICED}
 
 

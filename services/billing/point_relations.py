@@ -32,7 +32,9 @@ BEHIND = ("deducted", "transferred")
 UNMETERED = ("fixed_ratio", "fixed_quantity")
 """Relations of points without a meter, which get a part of another one's energy."""
 
-PRICED = ("main", *BEHIND, *UNMETERED)
+PRICED = ("main", *BEHIND, *UNMETERED, "feed_in")
+"""Relations of points that are billed for what they drew, each by its own price list."""
+
 MAIN = PointRelation(point="", kind="main")
 
 

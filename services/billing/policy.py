@@ -20,6 +20,7 @@ class BillingPolicy:
 
     bill_after_days: int = 2
     pay_within_days: int = 15
+    feed_in_pay_within_days: int = 30
     checks: CheckRules = field(default_factory=CheckRules)
 
     def __post_init__(self) -> None:
@@ -35,6 +36,12 @@ TERMS: dict[str, Term] = {
     ),
     "pay_within_days": Term(
         "days from issue to the due date", "UNCONFIRMED: as the agreements say", 0, 366
+    ),
+    "feed_in_pay_within_days": Term(
+        "days from a statement of feed-in until the utility pays it",
+        "UNCONFIRMED: as the agreements say",
+        0,
+        366,
     ),
     "checks.id": Term("the name of your set of checks", "DESIGN 3"),
     "checks.zero": Term("whether a bill without energy waits for a person", _RULE_4),

@@ -27,6 +27,7 @@ UNITS = ("kWh", "kVA", "kW", "month")
 PRICE_LIST_KINDS = ("", "feed_in")
 """What a list prices: what the customer draws (""), or what it feeds in."""
 
+NETTINGS = ("none", "offset")
 MINIMUM_PER = ("month", "kVA", "kW")
 ACTIVE_OF = ("import", "import_and_export")
 
@@ -277,7 +278,8 @@ class PriceBook:
     `correction_price_basis` is `usage_month` or `correction_month` (price_basis.py); `holidays_on`
     lists the dates that the calendars treat as holidays; `household_rules` says who has which of
     the lists' allowances, each that fits adds its own; `loss_tables` are by transformer model,
-    `loss_rule` is for those that have none.
+    `loss_rule` is for those that have none; `netting` is `none`, or `offset` where what is owed
+    for feed-in may settle an account's debts.
     """
 
     id: str
@@ -301,6 +303,7 @@ class PriceBook:
     holidays_on: tuple[str, ...] = ()
     household_rules: tuple[HouseholdRule, ...] = (LARGE_HOUSEHOLD,)
     loss_tables: dict[str, LossTable] = field(default_factory=dict)
+    netting: str = "none"
     loss_rule: LossRule = field(default_factory=LossRule)
 
 

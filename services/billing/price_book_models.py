@@ -223,6 +223,7 @@ class BookModel(Strict):
     unconfirmed: bool = False
     household_rules: tuple[HouseholdRuleModel, ...] | None = None
     loss_tables: dict[str, LossTableModel] = {}
+    netting: str = "none"
     loss_rule: LossRuleModel | None = None
     price_lists: dict[str, PriceListModel] = Field(min_length=1)
 

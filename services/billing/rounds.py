@@ -10,12 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from services.billing.bill import Bill
-from services.billing.correction import Change, CorrectionRound, IssuedBill, RatingInput, correct
+from services.billing.correction import (
+    Change,
+    CorrectionRound,
+    IssuedBill,
+    RatingInput,
+    Reason,
+    correct,
+)
 from services.billing.events import CorrectionIssued, CorrectionWithheld
 from services.billing.month_input import Lacking, NoBook, month_inputs, relation_of
 from services.billing.point_relations import MAIN
 from services.billing.price_book import PriceBook
-from services.billing.state import Account, Reason
+from services.billing.state import Account
 from services.billing.tiers import TierPosition, position_at, tier_key
 
 Books = Mapping[str, PriceBook]

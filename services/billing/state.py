@@ -17,7 +17,7 @@ from typing import Any
 
 from services.billing.agreement import HouseholdSize
 from services.billing.bill_checks import PastBill, past_bill
-from services.billing.correction import IssuedBill, apply_round
+from services.billing.correction import IssuedBill, Reason, apply_round
 from services.billing.events import (
     AgreementNoted,
     BillCalculated,
@@ -34,13 +34,16 @@ from services.billing.events import (
     UsageAdjusted,
     UsageNoted,
 )
+from services.billing.feed_in_series import FeedInSeries, Supply, follow, month_to_state
 from services.billing.late_debts import LateDebt, with_fee, with_invoice, with_round
 from services.billing.months import (
     MonthRange,
     PointMonth,
     Span,
     TermsPart,
+    add_days,
     days_of,
+    first_day,
     months_with,
     next_to_bill,
     noted,
@@ -62,14 +65,6 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Why an issued month must be looked at again: a cause of corrections, and what it was."""
-
-    cause: str
-    reference: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One account.
 
@@ -77,8 +72,8 @@ class Account:
     is calculated and not issued, the last of `calculations`; issued: bills by month with all rounds
     applied; to_correct: issued months whose inputs changed, stuck: those whose correction could not
     be rated; waiting: the month that cannot be billed as things are; news: something came that
-    concerns the month to bill; late_debts: what a late fee may be taken of, by its number;
-    late_fees: how many fees there are.
+    concerns the month to bill; feed_in: what it fed in, in statements of their own series;
+    late_debts: what a late fee may be taken of, by its number; late_fees: how many fees there are.
     """
 
     agreement: AgreementNoted | None = None
@@ -95,6 +90,7 @@ class Account:
     round_no: int = 0
     waiting: str = ""
     news: bool = False
+    feed_in: FeedInSeries = field(default_factory=FeedInSeries)
     late_debts: dict[str, LateDebt] = field(default_factory=dict)
     late_fees: int = 0
 
@@ -104,8 +100,26 @@ class Account:
 
 def supplied_days(account: Account) -> Span | None:
     """The days that are ours to bill."""
+    return supplied(*supply_of(account))
+
+
+def supply_of(account: Account) -> Supply:
+    """What says which days are ours."""
     opening = account.opening
-    return supplied(account.agreement, opening.billed_to_on if opening is not None else "")
+    return Supply(account.agreement, opening.billed_to_on if opening is not None else "")
+
+
+def feed_in_month(account: Account) -> str:
+    """The first month with agreed feed-in that has no statement, "" when there is none."""
+    return month_to_state(account.feed_in, supply_of(account), _closed(account))
+
+
+def _closed(account: Account) -> tuple[MonthRange, ...]:
+    """The billed months of which usage is kept no longer."""
+    if not account.issued:
+        return ()
+    last = add_days(first_day(account.issued[0].bill.period), -1)[:7]
+    return tuple((first, min(end, last)) for first, end in account.billed if first <= last)
 
 
 def month_to_bill(account: Account) -> str:
@@ -143,7 +157,17 @@ def evolve(state: Any, event: Any) -> Any:
     if isinstance(event, BookAdopted):
         key = book_key(event.book)
         return Shared({**state.books, key: event.book}, {**state.offsets, key: event.offset})
-    account: Account = state or Account()
+    if isinstance(state, Shared):
+        return state  # a book that was rejected
+    before: Account = state or Account()
+    after = _evolved(before, event)
+    series = follow(before.feed_in, supply_of(before), supply_of(after), event, _closed(after))
+    if series is not before.feed_in:
+        return replace(after, feed_in=series)
+    return state if after is before else after
+
+
+def _evolved(account: Account, event: Any) -> Account:
     match event:
         case UsageNoted():
             return _used(account, event)
@@ -179,7 +203,7 @@ def evolve(state: Any, event: Any) -> Any:
             return replace(account, late_debts=debts, late_fees=account.late_fees + 1)
         case CorrectionWithheld():
             return _withheld(account, event)
-    return state
+    return account
 
 
 def _used(account: Account, event: UsageNoted) -> Account:

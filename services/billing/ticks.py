@@ -18,6 +18,9 @@ from services.billing.events import (
     BillCalculated,
     BillReleased,
     BillWithheld,
+    FeedInCorrected,
+    FeedInStated,
+    FeedInWithheld,
     InvoiceIssued,
     PriceAwaited,
 )
@@ -26,7 +29,8 @@ from services.billing.months import add_days, first_day, next_month
 from services.billing.policy import BillingPolicy
 from services.billing.rating import rate_parts
 from services.billing.rounds import next_round, reasons_of, tiers_before
-from services.billing.state import Account, Shared, evolve, month_to_bill
+from services.billing.state import Account, Shared, evolve, feed_in_month, month_to_bill
+from services.billing.statements import next_correction, next_statement
 
 ZONE = timedelta(hours=8)
 AT_ONCE = "0001-01-01T00:00:00Z"
@@ -50,13 +54,17 @@ def on_tick(
 def _next_due(
     account: Account, key: str, shared: Shared, now: str, policy: BillingPolicy
 ) -> Iterator[Emit]:
-    """Corrections first, since they move the tier positions; then the next month's bill."""
+    """Corrections first, since they move the tier positions; then statements of feed-in, then the
+    next month's bill."""
     if account.to_correct:
         issued_on = day_of(now)
         due_on = add_days(issued_on, policy.pay_within_days)
         yield from (
             Emit(each) for each in next_round(account, key, shared.books, issued_on, due_on)
         )
+        return
+    if feed_in_at(account, policy) and feed_in_at(account, policy) <= now:
+        yield Emit(_statement(account, key, shared, now, policy))
         return
     if not account.news:
         return
@@ -66,6 +74,26 @@ def _next_due(
         yield Emit(BillWithheld(account_no=key, month=draft.month, reasons=(reason,)))
     elif month and bill_at(month, policy) <= now:
         yield from _bill(account, key, month, shared, now, policy)
+
+
+def _statement(
+    account: Account, key: str, shared: Shared, now: str, policy: BillingPolicy
+) -> FeedInStated | FeedInCorrected | FeedInWithheld:
+    """The next correction of a statement, or else the next statement."""
+    issued_on = day_of(now)
+    due_on = add_days(issued_on, policy.feed_in_pay_within_days)
+    if account.feed_in.to_correct:
+        return next_correction(account, key, shared.books, issued_on, due_on)
+    month = feed_in_month(account)
+    return next_statement(account, key, month, shared.books, issued_on, due_on)
+
+
+def feed_in_at(account: Account, policy: BillingPolicy) -> str:
+    """When a statement is to be made or corrected; "" when nothing new came for one."""
+    if account.feed_in.to_correct:
+        return AT_ONCE
+    month = feed_in_month(account) if account.feed_in.news else ""
+    return bill_at(month, policy) if month else ""
 
 
 def _bill(
@@ -117,8 +145,13 @@ def day_of(at: str) -> str:
 
 
 def due(state: Account, policy: BillingPolicy) -> str:
-    """When a tick must look at the account: its next bill, or at once for a correction; "" when
-    nothing new came since it was last looked at."""
+    """When a tick must look at the account: its next bill or statement, or at once for a
+    correction; "" when nothing new came since it was last looked at."""
+    found = (feed_in_at(state, policy), _bill_due(state, policy))
+    return min((at for at in found if at), default="")
+
+
+def _bill_due(state: Account, policy: BillingPolicy) -> str:
     if state.to_correct:
         return AT_ONCE
     if not state.news:

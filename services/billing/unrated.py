@@ -5,7 +5,7 @@ line wrong, so nothing is ever priced silently or wrongly. Who rates a part take
 `UNRATED`.
 
     the terms of a prepaid one   -> NotYetRated(what="prepaid_terms", withheld=True)
-    a producer's export         -> NotYetRated(what="feed_in", withheld=False); the import is billed
+    export without a price list -> NotYetRated(what="feed_in", withheld=False); the import is billed
 """
 
 from __future__ import annotations
@@ -69,37 +69,12 @@ def relation_unknown(given: InForce) -> Iterator[NotYetRated]:
 
 
 def feed_in(given: InForce) -> Iterator[NotYetRated]:
-    for each in _of_kind(given, "feed_in"):
-        yield _unrated("feed_in", each.point, "feed-in is not valued yet", withheld=False)
-
-
-def feed_in_import(given: InForce) -> Iterator[NotYetRated]:
-    generators = _generators(given)
-    for each in sorted(given.part.usage.points, key=lambda each: each.point):
-        if each.point in generators and each.import_wh:
-            reason = f"the import of a feed-in point ({each.import_wh} Wh) is not billed yet"
-            yield _unrated("feed_in_import", each.point, reason, withheld=False)
-
-
-def export(given: InForce) -> Iterator[NotYetRated]:
-    """What other points than those of feed-in exported."""
-    for point in sorted(_producers(given) - _generators(given)):
-        yield _unrated("feed_in", point, "exported energy is not valued yet", withheld=False)
-
-
-def feed_in_price_list(given: InForce) -> Iterator[NotYetRated]:
-    name = given.part.terms.feed_in_price_list
-    if name:
-        reason = f"feed-in is not valued yet by the price list {name}"
-        yield _unrated("feed_in_price_list", "", reason, withheld=False)
-
-
-def feed_in_list(given: InForce) -> Iterator[NotYetRated]:
-    """A point that draws is to be priced by what another feeds in for."""
-    for point in given.priced:
-        price_list = given.part.book.price_lists.get(point.price_list)
-        if price_list is not None and price_list.kind == "feed_in":
-            yield _unrated("feed_in_list", point.point, "price lists of feed-in are not rated yet")
+    """What is fed in is valued by a list that the agreement names; here it names none."""
+    if given.part.terms.feed_in_price_list:
+        return
+    for point in sorted(_producers(given) | _generators(given)):
+        reason = "no price list of feed-in is agreed"
+        yield _unrated("feed_in", point, reason, withheld=False)
 
 
 def _producers(given: InForce) -> set[str]:
@@ -123,9 +98,5 @@ UNRATED: tuple[Rule, ...] = (
     prepaid,
     relation_unknown,
     feed_in,
-    feed_in_import,
-    export,
-    feed_in_price_list,
-    feed_in_list,
     long_cycle,
 )

@@ -36,12 +36,16 @@ from services.billing.explanation import (
     explain_correction,
     explain_late_fee,
 )
+from services.cli.bill_statement import statement
 from services.cli.records import known_bodies, named, open_cluster, open_records
 from services.ingest.events import RegistersRead
 from services.settings import load_settings
 from services.wiring import open_producer
 
 app = typer.Typer(help="Bills: which are held, who releases them, and why they are what they are.")
+app.command(epilog="Example: gridledger bill statement 1000000001-F2026-01 --language en")(
+    statement
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FromFiles = Annotated[
     Path | None, typer.Option("--from-files", help="Read an export.", metavar="DIR")

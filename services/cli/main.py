@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rate": ("services.cli.rate:app", "Bills out of usage, contract and price-book files."),
     "tariff": ("services.cli.tariff:app", "Price books: check, compare; late fees on files."),
     "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
+    "feed-in": ("services.cli.feed_in:app", "Statements of what was fed in, from a file."),
     "metrology": ("services.cli.metrology:app", "Verification, seals, due lists, corrections."),
     "customers": ("services.cli.customers:app", "Import customers, meters and openings."),
     "vee": ("services.cli.vee:app", "Readings: check, estimate, edit; edits by people."),

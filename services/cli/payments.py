@@ -22,6 +22,7 @@ from services.cli.payments_import import import_file
 from services.cli.payments_iso8583 import iso8583
 from services.cli.payments_match import match
 from services.cli.payments_parse import parse
+from services.cli.payments_payout import offset, payables, payout
 from services.cli.payments_refund import (
     approve_refund,
     parts_of,
@@ -57,6 +58,15 @@ app.command(epilog="Example: gridledger payments parse --channel wechat 2026-01-
 app.command(
     epilog="Example: gridledger payments match ours.csv channel.jsonl bank.jsonl --rules rules.json"
 )(match)
+app.command(
+    epilog="Example: gridledger payments payout --statement 1000000001-F2026-01 --amount 49.61 "
+    "--bank icbc --bank-ref 4711 --paid-on 2026-02-20 --evidence slip.pdf --by wang"
+)(payout)
+app.command(
+    epilog="Example: gridledger payments offset --statement 1000000001-F2026-01 --amount 49.61 "
+    "--request-id 17 --by wang --reason 'letter of 3 March'"
+)(offset)
+app.command(epilog="Example: gridledger payments payables --json")(payables)
 app.command(
     epilog="Example: gridledger payments refund --payment wechat:4200000000202601010000000001 "
     "--order 1000000042126030001 --merchant 1900000001 --yuan 50.00 --by wang --reason 'paid twice'"

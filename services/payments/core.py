@@ -31,6 +31,8 @@ PURE_MODULES: tuple[str, ...] = (
     "services.payments.page_returns",
     "services.payments.page_state",
     "services.payments.payment_table",
+    "services.payments.payable_events",
+    "services.payments.payables",
     "services.payments.policy",
     "services.payments.reactions",
     "services.payments.rebinding",

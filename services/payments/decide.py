@@ -5,9 +5,11 @@ payments.notices     callbacks, found rows   -> captured, repeated, conflicted, 
                      bindings of people      -> suspense bound, transfers; or rejected
                      refunds of people       -> opened, approved and ordered, ended; or refused
                      claims (own)            -> whose a transaction is; suspense cancelled
+                     payouts of people       -> payables settled; or rejected
                      fences (own)            -> clearance granted or refused
 payments.transfers   bound money (own)       -> captured; reversals
 billing.events       invoices, corrections, late fees -> receivables, credits
+                     statements of feed-in   -> payables
 customers.agreements opening positions       -> receivables, prepayment
 control.clearances   "may we?"               -> clearance opened, fence
 calendar             time                    -> accounts overdue
@@ -25,6 +27,7 @@ from services.payments import (
     captures,
     clearance,
     page_returns,
+    payables,
     rebinding,
     receivables,
     refunds,
@@ -45,11 +48,14 @@ from services.payments.found_rows import opened
 from services.payments.money_back import MoneyBackForwarded
 from services.payments.notices import MONEY_BACK, NoticeReceived
 from services.payments.order_number import is_account_no
+from services.payments.payable_events import PayoutRecorded
 from services.payments.policy import DEFAULT_POLICY, Policy
 from services.payments.reactions import (
     AccountOpened,
     ClearanceAsked,
     CorrectionIssued,
+    FeedInCorrected,
+    FeedInStated,
     InvoiceIssued,
     LateFeeCharged,
 )
@@ -107,6 +113,12 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             receivables.on_billed(draft, number, amount_fen, due_on)
         case CorrectionIssued(correction_no=number, difference_fen=amount_fen, due_on=due_on):
             receivables.on_billed(draft, number, amount_fen, due_on)
+        case FeedInStated(statement_no=number, amount_fen=amount_fen, due_on=due_on):
+            payables.on_stated(draft, number, amount_fen, due_on, item.body.netting)
+        case FeedInCorrected(correction_no=number, difference_fen=amount_fen, due_on=due_on):
+            payables.on_stated(draft, number, amount_fen, due_on, item.body.netting)
+        case PayoutRecorded():
+            payables.on_payout(draft, item.body)
         case LateFeeCharged(fee_no=number, amount_fen=amount_fen, due_on=due_on):
             receivables.on_billed(draft, number, amount_fen, due_on, "late_fee")
         case AccountOpened():

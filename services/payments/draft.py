@@ -144,5 +144,6 @@ class Draft:
                 debts=account.debts,
                 reason=reason,
                 as_of=self.at,
+                payable_fen=account.payable_fen,
             )
         )

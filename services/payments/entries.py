@@ -45,6 +45,20 @@ class Clearance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPayable:
+    """What is still to be paid for a statement of feed-in.
+
+    unpaid_fen: the same without what corrections took from it, up to which a transfer is believed.
+    """
+
+    statement_no: str
+    open_fen: int
+    unpaid_fen: int
+    due_on: str
+    netting: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
     """A refund of ours that has not ended. payment_id: "" for one of what is prepaid."""
 
@@ -64,8 +78,9 @@ class Account:
     """The money of one account. While something is prepaid no debt is open.
 
     told: the open debts that were told overdue; seen: payments, invoices, transfers, reversals,
-    clearances, refunds and money that went back (seen.py); awaited: money that went back of
-    payments that have not come.
+    clearances, refunds, statements, payouts and money that went back (seen.py); awaited: money that
+    went back of payments that have not come; payables: what is to be paid for feed-in;
+    overpaid_fen: what was paid too much for it, while nothing is to be paid.
     """
 
     prepayment_fen: int = 0
@@ -77,11 +92,18 @@ class Account:
     clearances: tuple[Clearance, ...] = ()
     refunds: tuple[Refund, ...] = ()
     awaited: tuple[MoneyBack, ...] = ()
+    payables: tuple[OpenPayable, ...] = ()
+    overpaid_fen: int = 0
 
     @property
     def receivable_fen(self) -> int:
         """All that is owed."""
         return sum(debt.open_fen for debt in self.debts)
+
+    @property
+    def payable_fen(self) -> int:
+        """What is to be paid for feed-in; below zero what was paid too much."""
+        return sum(each.open_fen for each in self.payables) - self.overpaid_fen
 
     def open_fen(self, invoice_nos: tuple[str, ...]) -> int:
         """What is owed of these invoices."""

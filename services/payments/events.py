@@ -388,7 +388,8 @@ class AccountOverdue:
 class BalanceChanged:
     """How an account stands after money moved: debts by invoice and prepayment.
 
-    as_of: the business time for which this is told.
+    as_of: the business time for which this is told; payable_fen: what is to be paid to the account
+    for feed-in, below zero where too much was; it is no part of the prepayment.
     """
 
     account_no: str
@@ -398,6 +399,7 @@ class BalanceChanged:
     debts: tuple[OpenDebt, ...]
     reason: str
     as_of: str = ""
+    payable_fen: int = 0
 
 
 @catalogue.event("payments.clearance_opened")

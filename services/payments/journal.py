@@ -40,10 +40,12 @@ CHART: dict[str, LedgerAccount] = {
         ("channel_claim", "1221", "应收渠道短款", True),
         ("suspense", "2202", "待查款项(长款)", False),
         ("transit", "2202.9", "转户在途", False),
+        ("payable_feed_in", "2202.3", "应付上网电费", False),
         ("prepayment", "2203", "预收电费", False),
         ("refund_payable", "2241", "应付退款", False),
         ("opening", "4104", "期初余额", False),
         ("revenue", "6001", "电费收入", False),
+        ("feed_in_cost", "6401", "购电成本(上网)", True),
         ("late_fee", "6301", "违约金收入", False),
         ("collection_fee", "6601", "代收手续费", True),
         ("channel_fee", "6603", "渠道手续费", True),
@@ -380,6 +382,45 @@ def difference_settled(*, role: str, parts: Mapping[str, int]) -> JournalEntry:
         "difference_settled",
         *((role, clearing, parts[clearing]) for clearing in sorted(parts)),
         *(("channel_clearing", clearing, -parts[clearing]) for clearing in sorted(parts)),
+    )
+
+
+def feed_in_stated(*, account_no: str, amount_fen: int) -> JournalEntry:
+    """A statement of feed-in: Dr feed_in_cost / Cr payable_feed_in."""
+    return _entry(
+        "feed_in_stated",
+        ("feed_in_cost", account_no, amount_fen),
+        ("payable_feed_in", account_no, -amount_fen),
+    )
+
+
+def feed_in_lowered(*, account_no: str, amount_fen: int) -> JournalEntry:
+    """A correction of a statement downwards: Dr payable_feed_in / Cr feed_in_cost.
+
+    Where it was paid already the payable is below zero, until later statements make up for it.
+    """
+    return _entry(
+        "feed_in_lowered",
+        ("payable_feed_in", account_no, amount_fen),
+        ("feed_in_cost", account_no, -amount_fen),
+    )
+
+
+def feed_in_paid(*, account_no: str, bank: str, amount_fen: int) -> JournalEntry:
+    """Feed-in was paid by a bank transfer: Dr payable_feed_in / Cr bank."""
+    return _entry(
+        "feed_in_paid",
+        ("payable_feed_in", account_no, amount_fen),
+        ("bank", bank, -amount_fen),
+    )
+
+
+def feed_in_offset(*, account_no: str, amount_fen: int) -> JournalEntry:
+    """Feed-in settles debts of its account: Dr payable_feed_in / Cr receivable."""
+    return _entry(
+        "feed_in_offset",
+        ("payable_feed_in", account_no, amount_fen),
+        ("receivable", account_no, -amount_fen),
     )
 
 

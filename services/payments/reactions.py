@@ -31,6 +31,30 @@ class CorrectionIssued:
     due_on: str
 
 
+@catalogue.reads("billing.feed_in_stated")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedInStated:
+    """What an account fed in during a month, to be paid to it; netting: may it be set off?"""
+
+    statement_no: str
+    account_no: str
+    amount_fen: int
+    netting: str
+    due_on: str
+
+
+@catalogue.reads("billing.feed_in_corrected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedInCorrected:
+    """A numbered difference of a statement: to be paid in addition, or too much was stated."""
+
+    correction_no: str
+    account_no: str
+    difference_fen: int
+    netting: str
+    due_on: str
+
+
 @catalogue.reads("billing.late_fee_charged")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateFeeCharged:

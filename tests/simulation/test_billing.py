@@ -1,11 +1,12 @@
 """The billing core under seeded faults: any order, crashes anywhere, the same bills in the end.
 
-Three accounts with supply from 27 January to 4 February: two bills each. Some have points with a
-fixed ratio or quantity, transferred supply, or a two-part list with transformers that are shared,
-rest and lose energy. Books, agreements, usage with revisions, openings, cases, releases, payments
-and ticks come in a seeded order with poison in between; what stands in the end (invoice plus all
-rounds) is what an undisturbed core comes to that was told everything first, and the late fees are
-those of the payments that stand.
+Three accounts with supply from 27 January to 4 February: two bills each. Most feed in and have
+statements of their own, whatever else they have. Some have points with a fixed ratio or quantity,
+transferred supply, or a two-part list with transformers that are shared, rest and lose energy.
+Books, agreements, usage with revisions, openings, cases, releases, payments and ticks come in a
+seeded order with poison in between; what stands in the end (invoice or statement plus all rounds)
+is what an undisturbed core comes to that was told everything first, and the late fees are those of
+the payments that stand.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from services.billing.core import make_core
 from services.billing.events import (
     BillReleased,
     CorrectionIssued,
+    FeedInCorrected,
+    FeedInStated,
     InvoiceIssued,
     LateFeeCharged,
     ReleaseDecided,
@@ -68,6 +71,7 @@ from tests.unit.billing_core.office import (
 from tests.unit.billing_core.test_bills import AS_SHOP
 
 SEEDS = 120
+EXPORT = "1-0:2.8.0"
 ACCOUNTS = ("A1", "A2", "A3")
 SUPPLY = ("2026-01-27", "2026-02-05")
 TOPICS = {
@@ -128,12 +132,12 @@ def points_of(kind: str, name: str, **main: Any) -> list[ForeignPoint]:
     return found
 
 
-def rows_of(kind: str, moved_out_on: str = SUPPLY[1]) -> list[ForeignTerms]:
+def rows_of(kind: str, moved_out_on: str = SUPPLY[1], **sold: str) -> list[ForeignTerms]:
     if kind not in ("capacity", "measured"):
-        return [terms(SUPPLY[0], moved_out_on=moved_out_on)]
+        return [terms(SUPPLY[0], moved_out_on=moved_out_on, **sold)]
     industry = {"category": "industrial", "price_list": "industry", "voltage_class": "10kv"}
     industry |= {"demand_mode": kind, "pf_standard": "0.90", "moved_out_on": moved_out_on}
-    return [terms(SUPPLY[0], **industry)]
+    return [terms(SUPPLY[0], **industry, **sold)]
 
 
 def transformers(random: Random) -> tuple[ForeignTransformer, ...]:
@@ -151,18 +155,28 @@ def transformers(random: Random) -> tuple[ForeignTransformer, ...]:
     )
 
 
-def used(day: str, wh: int, name: str, no: str, revision: int = 1, **changes: Any) -> Any:
-    """A day's usage; every meter has reactive registers and a demand."""
-    energy = {IMPORT: wh, "1-0:5.8.0": wh // 3, "1-0:8.8.0": wh // 10}
+def used(
+    day: str,
+    wh: int,
+    name: str,
+    no: str,
+    revision: int = 1,
+    energy: dict[str, int] | None = None,
+    **changes: Any,
+) -> Any:
+    """A day's usage; every meter has reactive registers and a demand, `energy` is what else."""
+    registers = {IMPORT: wh, "1-0:5.8.0": wh // 3, "1-0:8.8.0": wh // 10, **(energy or {})}
     peak = (demand(wh // 10, f"{day}T04:00:00Z"),)
-    at = {"point": name, "account_no": no, "energy": energy, "demands": peak}
+    at = {"point": name, "account_no": no, "energy": registers, "demands": peak}
     return usage(day, revision=revision, **at, **changes)
 
 
 def inputs_of(random: Random, no: str) -> list[Input]:
     """What is told about one account, in whatever order it will come."""
     name, kind = f"P{no[1:]}", random.choice(KINDS)
-    rows = rows_of(kind)
+    is_producer = random.random() < 0.6
+    sold = {"feed_in_price_list": "sold"} if is_producer else {}
+    rows = rows_of(kind, **sold)
     own = {"price_list": "", "category": "", "voltage_class": "", "metering_side": ""}
     main = own if kind in ("capacity", "measured") else {}
     agreed: dict[str, Any] = {"account_no": no}
@@ -172,12 +186,14 @@ def inputs_of(random: Random, no: str) -> list[Input]:
     first = agreement(*points, rows=rows, **agreed)
     told: list[Any] = [first, first]
     for day in days(*SUPPLY):
-        told.append(used(day, random.choice((9_000, 60_000)), name, no))
+        energy = export(random, is_producer)
+        told.append(used(day, random.choice((9_000, 60_000)), name, no, energy=energy))
         if kind == "passing_on":
             told.append(used(day, random.choice((1_000, 9_400)), f"{name}T", no))
     for day in random.sample(days(*SUPPLY), 3):
         told.append(used(day, 12_000, name, no, 2, quality="estimated"))
-        told.append(used(day, random.choice((12_000, 12_100, 250_000)), name, no, 3))
+        energy = export(random, is_producer)
+        told.append(used(day, random.choice((12_000, 12_100, 250_000)), name, no, 3, energy=energy))
     if main and random.random() < 0.5:
         told.append(agreement(*points, rows=rows, **agreed | {"transformers": transformers(random)},
                               version=2))  # fmt: skip
@@ -187,7 +203,7 @@ def inputs_of(random: Random, no: str) -> list[Input]:
         halves = point(name, SUPPLY[0], to_on=cut), point(name, cut, **AS_SHOP)
         told.append(agreement(*halves, *others, rows=rows, version=2, **agreed))
     if random.random() < 0.3:
-        gone = rows_of(kind, "2026-02-02")
+        gone = rows_of(kind, "2026-02-02", **sold)
         told.append(agreement(*points, rows=gone, version=3, **agreed))
     if random.random() < 0.5:
         as_of = random.choice(("2025-12-31", "2026-01-28"))
@@ -206,12 +222,22 @@ def inputs_of(random: Random, no: str) -> list[Input]:
     return [(no, body) for body in told]
 
 
+def export(random: Random, is_producer: bool) -> dict[str, int]:
+    """What a producer feeds in on a day."""
+    return {EXPORT: random.choice((0, 1_001, 7_777))} if is_producer else {}
+
+
 def books(random: Random) -> list[Input]:
     """The book, again, a wrong one under its name, and perhaps a dearer version."""
     home = city_book()
     told = [published(home), published(home), published(city_book("0.70"), digest="0" * 64)]
     if random.random() < 0.5:
         told.append(published(city_book("0.60", version=2, from_on="2026-01-30")))
+    sold = price_list(component("sold", "0.40"), code="sold", kind="feed_in")
+    told += [published(book(sold, id="sold"))] * 2
+    if random.random() < 0.3:
+        dear = replace(sold, components=(component("sold", "0.45"),))
+        told.append(published(book(dear, id="sold", version=2, from_on="2026-02-02")))
     return [("", body) for body in told]
 
 
@@ -346,8 +372,8 @@ def tell_on(world: World, each: Input, ticks: Iterator[str]) -> None:
     world.sim.run(random.randrange(1, 6))
 
 
-def undisturbed(told: list[Input], no: str) -> Counter[str]:
-    """What an account's months come to in a core that is told all first."""
+def undisturbed(told: list[Input], no: str) -> list[Any]:
+    """What happens to an account in a core that is told all first."""
     made = Office()
     for account, body in told:
         is_decision = isinstance(body, (ReleaseDecided, PaymentCaptured, PaymentReversed))
@@ -358,7 +384,7 @@ def undisturbed(told: list[Input], no: str) -> Counter[str]:
         state = made.fold.get(no)
         if state is not None and state.draft is not None:
             made.feed(release(state.draft.bill_id, account_no=no), key=no)
-    return stands([body for _, body in made.log], no)
+    return [body for _, body in made.log]
 
 
 def stands(events: list[Any], no: str) -> Counter[str]:
@@ -371,6 +397,19 @@ def stands(events: list[Any], no: str) -> Counter[str]:
             for each in body.correction.bills:
                 totals[each.bill_id.removeprefix(f"{no}-")] += each.total_fen
     return Counter({month: total for month, total in totals.items() if total})
+
+
+def fed_in(events: list[Any], no: str) -> Counter[tuple[str, str]]:
+    """Energy and amount of statements with all their rounds, by month; those at zero left out."""
+    totals: Counter[tuple[str, str]] = Counter()
+    for body in events:
+        if isinstance(body, FeedInStated) and body.account_no == no:
+            totals[body.month, "wh"] += body.energy_wh
+            totals[body.month, "fen"] += body.amount_fen
+        elif isinstance(body, FeedInCorrected) and body.account_no == no:
+            totals[body.month, "wh"] += body.energy_difference_wh
+            totals[body.month, "fen"] += body.difference_fen
+    return Counter({name: total for name, total in totals.items() if total})
 
 
 def fees_due(events: list[Any], told: list[Input], no: str) -> dict[str, int]:
@@ -429,10 +468,15 @@ def test_any_history_keeps_the_laws_and_the_bills(seed: int) -> None:
     events = world.events()
     note(events)
     for no in ACCOUNTS:
-        assert stands(events, no) == undisturbed(told, no), f"seed {seed}, {no}"
+        calm = undisturbed(told, no)
+        assert stands(events, no) == stands(calm, no), f"seed {seed}, {no}"
+        assert fed_in(events, no) == fed_in(calm, no), f"seed {seed}, {no}"
         assert fees_charged(events, no) == fees_due(events, told, no), f"seed {seed}, {no}"
     invoices = [body.invoice_no for body in events if isinstance(body, InvoiceIssued)]
     assert len(invoices) == len(set(invoices)), "an invoice was issued twice"
+    numbers = [body.statement_no for body in events if isinstance(body, FeedInStated)]
+    numbers += [body.correction_no for body in events if isinstance(body, FeedInCorrected)]
+    assert len(numbers) == len(set(numbers)), "a statement or a correction was made twice"
     numbers = [body.fee_no for body in events if isinstance(body, LateFeeCharged)]
     assert len(numbers) == len(set(numbers)), "a fee was charged twice"
     released = [body.bill_id for body in events if isinstance(body, BillReleased)]

@@ -21,6 +21,7 @@ from libs.events.testing.driver import Simulation
 from libs.events.testing.laws import check, rebuild
 from libs.events.testing.simlog import SimReader
 from services.payments import events as payments
+from services.payments import payable_events as payables
 from services.payments.core import WRITTEN, make_core
 from services.payments.journal import sub_balances, trial_balance
 from services.payments.order_number import account_of
@@ -28,6 +29,8 @@ from services.payments.reactions import (
     AccountOpened,
     ClearanceAsked,
     CorrectionIssued,
+    FeedInCorrected,
+    FeedInStated,
     InvoiceIssued,
     LateFeeCharged,
     Opening,
@@ -48,6 +51,8 @@ DUE = ("2026-01-20", "2026-03-01", "2026-03-03")
 FOREIGN = {
     "billing.invoice_issued": InvoiceIssued,
     "billing.correction_issued": CorrectionIssued,
+    "billing.feed_in_stated": FeedInStated,
+    "billing.feed_in_corrected": FeedInCorrected,
     "billing.late_fee_charged": LateFeeCharged,
     "customers.account_opened": AccountOpened,
     "control.clearance_asked": ClearanceAsked,
@@ -65,7 +70,7 @@ class AgreementPublished:
     account_no: str
 
 
-MONEY = (payments.PaymentCaptured, payments.CreditTaken)
+MONEY = (payments.PaymentCaptured, payments.CreditTaken, payables.PayableSettled)
 TYPES_SEEN: set[str] = set()
 SEEDS_SEEN: set[int] = set()
 
@@ -95,6 +100,8 @@ class Town:
             *(self.bind,) * 4,
             *(self.invoice,) * 3,
             self.correct,
+            *(self.feed_in,) * 2,
+            self.pay_out,
             self.charge_late_fee,
             self.open_account,
             *(self.ask,) * 2,
@@ -172,6 +179,45 @@ class Town:
             due_on=self.random.choice(DUE),
         )
         self.write(outside, "billing.events", account_no, body)
+
+    def feed_in(self) -> None:
+        account_no = self.random.choice(ACCOUNTS)
+        name = self.random.randrange(6)
+        netting = ("none", "offset")[name % 2]
+        body: Any = FeedInStated(
+            statement_no=f"F{name}-{account_no}",
+            account_no=account_no,
+            amount_fen=300 + 100 * name,
+            netting=netting,
+            due_on=DUE[2],
+        )
+        if self.random.random() < 0.4:
+            body = FeedInCorrected(
+                correction_no=f"FK{name}-{account_no}",
+                account_no=account_no,
+                difference_fen=(-350, -20, 0, 20)[name % 4],
+                netting=netting,
+                due_on=DUE[2],
+            )
+        self.write(outside, "billing.events", account_no, body)
+
+    def pay_out(self) -> None:
+        account_no = self.random.choice(ACCOUNTS)
+        name = self.random.randrange(6)
+        body = payables.PayoutRecorded(
+            request_id=f"p{self.number // 3}",
+            account_no=account_no,
+            statement_no=f"F{name}-{account_no}",
+            kind=self.random.choice(("transfer", "offset")),
+            amount_fen=self.random.choice((100, 300 + 100 * name)),
+            recorded_by="wang",
+            reason="",
+            bank="icbc",
+            bank_ref=f"B{self.number}",
+            paid_on="2026-03-01",
+            evidence="slip",
+        )
+        self.write(payments.edge_catalogue, "payments.notices", account_no, body)
 
     def charge_late_fee(self) -> None:
         """A fee, or one that is given back with its payment; either may come twice."""
@@ -266,6 +312,7 @@ def test_any_history_keeps_the_laws(seed: int) -> None:
     own = [body for topic, body in written(town) if topic == "payments.events"]
     SEEDS_SEEN.add(seed)
     books_balance(town, own)
+    what_is_fed_in_counts_once(own)
     no_transaction_counts_twice(town, own)
     no_grant_outlives_its_debt(own)
     each_debt_is_told_once(own)
@@ -294,13 +341,25 @@ def books_balance(town: Town, own: list[Any]) -> None:
     assert sub_balances(entries, "transit") == {}
     receivable = sub_balances(entries, "receivable")
     prepayment = sub_balances(entries, "prepayment")
+    payable = sub_balances(entries, "payable_feed_in")
     for account_no in ACCOUNTS:
         fold = rebuild(town.sim, town.core, partition_of(account_no, PARTITIONS), None)
         entry = fold.get(account_no)
         if entry is not None:
             assert entry.account.receivable_fen == receivable.get(account_no, 0)
             assert entry.account.prepayment_fen == prepayment.get(account_no, 0)
+            assert entry.account.payable_fen == payable.get(account_no, 0)
             assert not (entry.account.debts and entry.account.prepayment_fen)
+
+
+def what_is_fed_in_counts_once(own: list[Any]) -> None:
+    """A statement and a correction are booked once, a payout settles once."""
+    booked = [body.statement_no for body in own if isinstance(body, payables.PayableOpened)]
+    booked += [body.correction_no for body in own if isinstance(body, payables.PayableLowered)]
+    assert len(booked) == len(set(booked))
+    answers = payables.PayableSettled | payables.PayoutRejected
+    told = [(body.account_no, body.request_id) for body in own if isinstance(body, answers)]
+    assert len(told) == len(set(told))
 
 
 def no_transaction_counts_twice(town: Town, own: list[Any]) -> None:
@@ -319,6 +378,7 @@ def no_grant_outlives_its_debt(own: list[Any]) -> None:
         assert body.open_fen > question.threshold_fen
         for number, later in enumerate(own[index + 1 :], index + 1):
             at = getattr(later, "captured_at", getattr(later, "taken_at", ""))
+            at = at or getattr(later, "settled_at", "")
             if at > body.valid_until_at and later.account_no == body.account_no:
                 break
             if getattr(later, "clearance_id", "") == body.clearance_id:

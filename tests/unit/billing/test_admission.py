@@ -112,7 +112,7 @@ def test_a_check_meter_is_never_priced() -> None:
         assert [line.point for line in bill.lines] == ["P1"]
 
 
-def test_feed_in_is_listed_and_the_import_is_billed() -> None:
+def test_feed_in_without_a_price_list_is_listed_and_the_import_is_billed() -> None:
     relation = PointRelation(point="P2", kind="feed_in")
     agreed = terms(point_terms(), point_terms("P2"), relations=(relation,))
     month = usage(point_usage(), point_usage("P2", import_wh=0, export_wh=70_000))
@@ -122,13 +122,15 @@ def test_feed_in_is_listed_and_the_import_is_billed() -> None:
     assert (bill.total_fen, bill.energy_wh) == (5_000, 100_000)
 
 
-def test_what_a_feed_in_point_drew_is_listed_too() -> None:
+def test_what_a_feed_in_point_drew_is_billed_by_its_own_list() -> None:
     relation = PointRelation(point="P2", kind="feed_in")
     agreed = terms(point_terms(), point_terms("P2"), relations=(relation,))
-    bill = bill_of(agreed, usage(point_usage("P2", import_wh=300), point_usage()))
+    agreed = replace(agreed, feed_in_price_list="sold")
+    fed = point_usage("P2", import_wh=3_000, export_wh=90_000)
+    bill = bill_of(agreed, usage(fed, point_usage()))
     assert is_withheld_by(bill)
-    assert gaps(bill) == [("feed_in", "P2", False), ("feed_in_import", "P2", False)]
-    assert "300 Wh" in bill.not_yet_rated[1].reason
+    assert gaps(bill) == []
+    assert (bill.total_fen, bill.energy_wh) == (5_150, 103_000)
 
 
 def test_the_export_of_a_main_point_is_listed_and_never_netted() -> None:

@@ -177,15 +177,14 @@ def test_versions_are_those_of_one_book() -> None:
 
 
 def test_every_unconfirmed_value_is_listed_with_its_source() -> None:
-    loss_rule = LossRule(unconfirmed=False)
-    confirmed = book(household_rules=(), loss_rule=loss_rule)
+    known = {"household_rules": (), "loss_rule": LossRule(unconfirmed=False)}
+    confirmed = book(**known)
     assert unconfirmed_values(confirmed) == ()
     marked = book(
         price_list(component(unconfirmed=True, source="a page")),
-        household_rules=(),
-        loss_rule=loss_rule,
         unconfirmed=True,
         source="another page",
+        **known,
     )
     assert unconfirmed_values(marked) == (
         ("the book", "another page"),

@@ -250,3 +250,18 @@ def test_the_energy_of_the_month_counts_in_each_of_its_parts(day: int) -> None:
     assert all(line.basis["price_percent"] == "90" for line in split)
     (whole,) = [line for line in rate(month, prices, agreed).lines if line.code == "demand"]
     assert abs(sum(line.amount_fen for line in split) - whole.amount_fen) <= 1
+
+
+def test_what_a_feed_in_point_drew_is_no_load_of_the_transformers() -> None:
+    """One kWh below the boundary, and the panels drew ten of another connection."""
+    agreed = contract(
+        1000,
+        point_terms("P1"),
+        point_terms("P2", price_list="home"),
+        relations=(PointRelation(point="P2", kind="feed_in"),),
+    )
+    main = point_usage("P1", import_wh=259_999_000, demand_w=1000 * KW)
+    month = usage(main, point_usage("P2", import_wh=10_000))
+    bill = billed(month, tariff(**RULE_2023), agreed)
+    amounts = [line.amount_fen for line in bill.lines if line.code.startswith("demand")]
+    assert amounts == [4_000_000]

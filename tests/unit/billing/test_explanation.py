@@ -142,7 +142,7 @@ def test_findings_warnings_and_gaps_are_said() -> None:
     odd = terms(point_terms("P1", category="residential"))
     text = explain(rate(usage(point_usage(export_wh=5)), book(), odd), ["en"])
     assert text[-2].startswith("Please check: P1 class_mismatch: price list list is for")
-    assert text[-1] == "Not yet rated: feed_in P1 (exported energy is not valued yet)"
+    assert text[-1] == "Not yet rated: feed_in P1 (no price list of feed-in is agreed)"
 
 
 @given(st.integers(0, 10**10))

@@ -168,7 +168,7 @@ def test_rules_of_households_and_losses_are_data_of_the_file() -> None:
     assert "loss_tables.S11-50.row 1.loss_kwh" in read(BOOK + wrong)
 
 
-def test_the_rules_of_a_two_part_list_and_of_feed_in() -> None:
+def test_the_rules_of_a_two_part_list() -> None:
     rules = """\
     two_part:
       contract_floor_percent: 40
@@ -181,13 +181,12 @@ def test_the_rules_of_a_two_part_list_and_of_feed_in() -> None:
         within_feeder: highest
         transferred_kwh_per_kw: {residential: 180}
         source: made up
-    kind: feed_in
     minimum_per: kVA
 """
     priced = BOOK[: BOOK.index("    tiers:\n")]
     priced += "      - {code: kva, name_zh: x, name_en: x, unit: kVA, price: 10, source: x}\n"
     home = read_book(priced + rules, "small.yaml", no_table).price_lists["home"]
-    assert (home.kind, home.minimum_per) == ("feed_in", "kVA")
+    assert (home.kind, home.minimum_per) == ("", "kVA")
     assert home.two_part is not None
     assert home.two_part.state_percents == {
         "in_use": 100,
@@ -324,6 +323,7 @@ def test_a_directory_of_books(tmp_path: Path) -> None:
 def test_the_example_books() -> None:
     assert [each.id for each in load_books(BOOKS)] == [
         "cq-commercial",
+        "cq-feed-in",
         "cq-industry-10kv",
         "cq-industry-110kv",
         "cq-residential",

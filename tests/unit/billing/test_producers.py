@@ -85,3 +85,25 @@ def test_the_quadrants_that_count_must_have_been_read() -> None:
     bill = bill_of(1, {"1": 0, "4": 0}, producer_quadrants=("1", "2"))
     assert [(each.rule, each.point) for each in bill.findings] == [("reactive_missing", "P1")]
     assert not bill_of(0, {"1": 0, "4": 0}, producer_quadrants=("1", "2")).withheld
+
+
+def test_a_feed_in_point_is_billed_for_what_it_drew_and_assessed_by_nothing() -> None:
+    """75 kvarh and 100 kWh of the main point are 0.80; what the panels drew has its own line."""
+    relations = (PointRelation(point="P2", kind="feed_in"),)
+    agreed = terms(
+        point_terms("P1"), point_terms("P2"), relations=relations,
+        power_factor_standard="0.90", feed_in_price_list="sold",
+    )  # fmt: skip
+    main = point_usage("P1", reactive_varh=PUSHED)
+    panels = point_usage("P2", import_wh=7_000, export_wh=900_000)
+    tariff = book(ASSESSED, power_factor=power_factor(producer_quadrants=("1", "4")))
+    bill = rate(usage(main, panels), tariff, agreed)
+    assert [(each.code, each.point, each.quantity) for each in bill.lines[:2]] == [
+        ("energy", "P1", 100_000),
+        ("energy", "P2", 7_000),
+    ]
+    found = basis(bill)
+    assert (found["active_wh"], found["power_factor"]) == ("100000", "0.80")
+    assert bill.not_yet_rated == ()
+    without = rate(usage(main), tariff, agreed)
+    assert [(each.rule, each.point) for each in without.findings] == [("usage_missing", "P2")]

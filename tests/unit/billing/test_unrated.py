@@ -23,8 +23,7 @@ from tests.unit.billing.builders import (
     usage,
 )
 
-FEED_IN = price_list(code="sold", kind="feed_in")
-TARIFF = book(price_list(), FEED_IN)
+TARIFF = book(price_list())
 SIGNED = PrepaidTerms(agreement_no="Y-1", signed_on="2026-01-01")
 
 
@@ -43,8 +42,6 @@ def gaps(bill: Bill) -> list[tuple[str, str, bool]]:
     [
         (terms(prepaid=SIGNED), ("prepaid_terms", "", True)),
         (terms(prepaid=SIGNED, payment_mode="prepaid_remote"), ("prepaid_remote", "", True)),
-        (terms(feed_in_price_list="sold"), ("feed_in_price_list", "", False)),
-        (terms(point_terms(price_list="sold")), ("feed_in_list", "P1", True)),
     ],
 )
 def test_what_is_given_is_never_passed_over(

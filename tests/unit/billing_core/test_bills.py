@@ -266,11 +266,11 @@ def test_a_prepaid_account_is_withheld_and_looked_at_when_something_is_new() -> 
     assert first_bill(made, "2026-02-04").total_fen == 16_000
 
 
-def test_feed_in_is_listed_and_the_import_billed() -> None:
+def test_feed_in_without_a_price_list_is_listed_and_the_import_billed() -> None:
     made = Office()
     made.feed(
         published(HOME),
-        agreement(point(), point("P2", relation="feed_in", price_list="no such list")),
+        agreement(point(), point("P2", relation="feed_in", **AS_SHOP)),
         *month_of_usage("2026-01"),
         *month_of_usage("2026-01", point="P2", energy={"1-0:2.8.0": 5_000}),
     )

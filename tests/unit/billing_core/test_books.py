@@ -158,7 +158,9 @@ def test_a_book_must_have_the_lists_of_all_priced_points_and_no_others() -> None
     ]
     assert keys(book_parts(both, {"zz-shops@1": SHOPS})) == [("2026-01-01", "2026-02-01", "")]
     fed = part(point(), point("P2", relation="feed_in", price_list="nowhere"))
-    assert keys(book_parts(fed, {"test@1": OLD})) == [("2026-01-01", "2026-02-01", "test@1")]
+    assert keys(book_parts(fed, {"test@1": OLD})) == [("2026-01-01", "2026-02-01", "")]
+    seen = part(point(), point("P2", relation="check", price_list="nowhere"))
+    assert keys(book_parts(seen, {"test@1": OLD})) == [("2026-01-01", "2026-02-01", "test@1")]
 
 
 @given(st.permutations([OLD, V2, LATER, ELSEWHERE, SHOPS]))

@@ -111,9 +111,9 @@ def test_a_book_that_is_missing_is_named_by_its_lists() -> None:
     made.feed(agreement(point(), shop))
     made.feed(*month_of_usage("2026-01"), *month_of_usage("2026-01", 10, point="P2"))
     assert parts(made) == NoBook("home, shop")
-    only_feeding = Office()
-    only_feeding.feed(agreement(point(relation="feed_in")), *month_of_usage("2026-01"))
-    assert parts(only_feeding) == NoBook("Test")
+    only_checking = Office()
+    only_checking.feed(agreement(point(relation="check")), *month_of_usage("2026-01"))
+    assert parts(only_checking) == NoBook("Test")
 
 
 def test_a_month_that_is_not_ours_has_no_parts() -> None:

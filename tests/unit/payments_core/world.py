@@ -22,11 +22,14 @@ from services.payments.events import BindingPart, BindingRequested
 from services.payments.journal import CHART, JournalEntry, sub_balances
 from services.payments.notices import Evidence, NoticeReceived, PaymentNotice
 from services.payments.order_number import make_order_number
+from services.payments.payable_events import PayoutRecorded
 from services.payments.policy import DEFAULT_POLICY, Policy
 from services.payments.reactions import (
     AccountOpened,
     ClearanceAsked,
     CorrectionIssued,
+    FeedInCorrected,
+    FeedInStated,
     InvoiceIssued,
     LateFeeCharged,
     Opening,
@@ -161,6 +164,51 @@ class World:
         )
         self.feed("billing.events", account_no, body)
 
+    def state_feed_in(
+        self,
+        account_no: str,
+        number: str,
+        amount_fen: int,
+        due_on: str = "2026-03-20",
+        netting: str = "none",
+    ) -> None:
+        body = FeedInStated(
+            statement_no=number,
+            account_no=account_no,
+            amount_fen=amount_fen,
+            netting=netting,
+            due_on=due_on,
+        )
+        self.feed("billing.events", account_no, body)
+
+    def correct_feed_in(self, account_no: str, number: str, difference_fen: int) -> None:
+        body = FeedInCorrected(
+            correction_no=number,
+            account_no=account_no,
+            difference_fen=difference_fen,
+            netting="none",
+            due_on="2026-04-20",
+        )
+        self.feed("billing.events", account_no, body)
+
+    def pay_out(self, key: str, statement_no: str, amount_fen: int, **changes: Any) -> None:
+        """Queue a person's record of a transfer to an account."""
+        values: dict[str, Any] = {
+            "request_id": f"p/{statement_no}",
+            "account_no": key,
+            "statement_no": statement_no,
+            "kind": "transfer",
+            "amount_fen": amount_fen,
+            "recorded_by": "wang",
+            "reason": "",
+            "bank": "icbc",
+            "bank_ref": "B1",
+            "paid_on": "2026-03-01",
+            "evidence": "slip 7",
+            **changes,
+        }
+        self.feed("payments.notices", key, PayoutRecorded(**values))
+
     def late_fee(self, account_no: str, number: str, amount_fen: int, due_on: str) -> None:
         body = LateFeeCharged(
             fee_no=number, account_no=account_no, amount_fen=amount_fen, due_on=due_on
@@ -288,6 +336,10 @@ class World:
             receivable = sub_balances(entries, "receivable").get(account_no, 0)
             prepayment = sub_balances(entries, "prepayment").get(account_no, 0)
             assert (account.receivable_fen, account.prepayment_fen) == (receivable, prepayment)
+            assert all(each.open_fen > 0 for each in account.payables)
+            assert not (account.overpaid_fen and account.payables), account
+            payable = sub_balances(entries, "payable_feed_in").get(account_no, 0)
+            assert account.payable_fen == payable
         for partition, fold in enumerate(self.folds):
             rebuilt = Fold(self.core, partition)
             for key, body in self.own[partition]:
