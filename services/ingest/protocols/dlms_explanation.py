@@ -61,6 +61,9 @@ _BER = {
 }
 _SECRET = frozenset({0xAA, 0xAC})
 """BER elements that hold a password or a challenge."""
+_SIZES = {3: 1, 25: 12, 26: 5, 27: 4}
+"""Bytes of the types that have always as many (IEC 62056-6-2, 4.1.5)."""
+
 _TYPES = {3: "boolean", 25: "date-time", 26: "date", 27: "time", 9: "octets", 10: "text"}
 _TYPES |= {12: "text", 22: "enumeration"}
 
@@ -259,7 +262,7 @@ def _explain_value(cursor: _Cursor, fields: dict[str, object], depth: int) -> No
         value = format_scaled(number, 1000) if isinstance(number, int) else ""
         cursor.take(5, "float of 4 bytes", value, reason="" if value else "no_number")
     elif tag in STRINGS or tag in _TYPES:
-        size, head = _length_at(cursor, 1) if tag in STRINGS else ({3: 1, 25: 12, 26: 5}[tag], 0)
+        size, head = _length_at(cursor, 1) if tag in STRINGS else (_SIZES[tag], 0)
         start = cursor.place + 1 + head
         raw = cursor.apdu[start : start + size]
         is_text = tag in (10, 12) and raw.isascii() and raw.decode("ascii").isprintable()

@@ -69,9 +69,10 @@ def test_they_have_one_key_and_one_page(orderless: list[NoticeReceived]) -> None
         "captured",
         *MONEY_BACK,
     }
+    fold = World().folds[partition_of(key, 2)]
     for body in orderless:
         item = Item("payments.notices", 0, key, "", body, START)
-        assert concerned(None, item) == (page_of(key),)  # type: ignore[arg-type]
+        assert concerned(fold, item) == (page_of(key),)
     assert len({partition_of(each.key, 7) for each in orderless}) == 1
 
 

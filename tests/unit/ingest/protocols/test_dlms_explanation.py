@@ -198,6 +198,21 @@ def test_a_stream_may_be_cut_anywhere(cut: int) -> None:
     assert explained(stream, cut) == explained(stream)
 
 
+@pytest.mark.parametrize(
+    ("value", "name", "told"),
+    [
+        ("0301", "boolean", "01"),
+        ("1b10000000", "time", "10000000"),
+        ("1a07ea020104", "date", "07ea020104"),
+        ("1907ea02010410000000fe2000", "date-time", "07ea02010410000000fe2000"),
+    ],
+)
+def test_types_of_one_size_are_told_with_their_bytes(value: str, name: str, told: str) -> None:
+    (found,) = explained(wrapped(bytes.fromhex(f"c401c100{value}"), 1, 16))
+    assert isinstance(found, Explained)
+    assert [part.value for part in found.parts if part.name == name] == [told]
+
+
 def mutants() -> Iterator[st.SearchStrategy[bytes]]:
     yield st.binary(max_size=60).map(lambda raw: wrapped(b"\xc4\x01\xc1" + raw, 1, 16))
     yield st.binary(max_size=60).map(lambda raw: wrapped(b"\x60" + bytes((len(raw),)) + raw, 16, 1))
