@@ -118,6 +118,15 @@ class Gateways:
         )
         return await self._submit(refund, txn_id, faults or Faults())
 
+    def paid(self, order: str) -> Payment | None:
+        """The payment of an order, the last one of several; None for none."""
+        found = [payment for payment in self.payments.values() if payment.order == order]
+        return found[-1] if order and found else None
+
+    async def tell(self, fact: Refund, txn_id: str) -> Result:
+        """Send the callback of a refund that the merchant asked for."""
+        return await self._submit(fact, txn_id, Faults())
+
     def hold(self) -> None:
         """Keep callbacks back from now on, until `release`."""
         self.holding = True
