@@ -2,7 +2,7 @@
 
 Queries, closes, refunds and queries of refunds, each request verified with the merchant's public
 key and each answer signed, or not: `Api.faults` is a list of what goes wrong next, one entry for a
-request: busy (429 or its like), broken (500), unsigned, forged, slow, gone (no answer at all).
+request: busy (429 or its like), broken (500), unsigned, forged, slow (until the caller hangs up), gone.
 
 Orders need not be made here: one that is unknown is answered as that, one that was paid by
 `Gateways.pay` is paid. `orders`: how an unpaid one stands (NOTPAY, USERPAYING, PAYERROR, CLOSED).
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from simulators.gateways.gateway import Gateways
 
 FAULTS = ("busy", "broken", "unsigned", "forged", "slow", "gone")
-SLOW_S = 3.0
 ALIPAY_STATES = {"NOTPAY": "WAIT_BUYER_PAY", "USERPAYING": "WAIT_BUYER_PAY"}
 _FIELDS = re.compile(r'(\w+)="([^"]*)"')
 
@@ -74,8 +73,8 @@ class Api:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             fault = self.faults.pop(0) if self.faults else ""
             if fault == "slow":
-                await asyncio.sleep(SLOW_S)
-            if fault != "gone":
+                await reader.read()  # until the caller has had enough
+            elif fault != "gone":
                 writer.write(self._answer(method, target, headers, body, fault))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):

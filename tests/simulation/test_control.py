@@ -64,8 +64,8 @@ class Story:
     opens, closes: what ingest reports of open and close commands, one after the other; acts: what
     people do besides the chain, by phase; clears: how payments answer the first clearance;
     quietly: a credit settles the debt, nothing is captured; corrected_at: metrology proposes a
-    correction in this phase, which is refused in the next; ordered_at: an order may be paid from this
-    phase to the next.
+    correction in this phase, which is refused in the next; ordered_at: an order may be paid from
+    this phase to the next.
     """
 
     name: str

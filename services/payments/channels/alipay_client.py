@@ -129,7 +129,7 @@ def _authenticated(profile: AlipayProfile, method: str, body: bytes) -> Document
         refuse("the answer does not begin with its node")
     _, end = json.JSONDecoder().raw_decode(text, len(head))
     raw = text[len(head) : end].encode()
-    signature = text_of(document, "sign")
+    signature = str(document.get("sign"))
     valid = [signed_by(key, raw, signature) for key in profile.public_keys]
     if not any(valid):
         _unsigned()
@@ -162,7 +162,7 @@ def _order(profile: AlipayProfile, asked: ChannelAsked, content: Document, now_u
     is_paid = kind == "captured"
     occurred = datetime.fromtimestamp(now_unix, UTC)
     if is_paid:
-        occurred = local_instant(text_of(content, "send_pay_date"), "send_pay_date")
+        occurred = local_instant(str(content.get("send_pay_date")), "send_pay_date")
     total_fen = yuan_of(content, "total_amount") if is_paid else 0
     notice = PaymentNotice(
         channel=profile.channel,
@@ -193,8 +193,8 @@ def _refund(profile: AlipayProfile, asked: ChannelAsked, content: Document, now_
         state = optional_text_of(content, "refund_status") or "REFUND_SUCCESS"
         is_done = state == "REFUND_SUCCESS"
     now = datetime.fromtimestamp(now_unix, UTC)
-    paid_at = optional_text_of(content, "gmt_refund_pay")
-    occurred = local_instant(paid_at, "gmt_refund_pay") if paid_at else now
+    paid_at = content.get("gmt_refund_pay")
+    occurred = local_instant(str(paid_at), "gmt_refund_pay") if paid_at else now
     notice = PaymentNotice(
         channel=profile.channel,
         merchant=profile.name,
