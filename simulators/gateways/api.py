@@ -2,7 +2,8 @@
 
 Queries, closes, refunds and queries of refunds, each request verified with the merchant's public
 key and each answer signed, or not: `Api.faults` is a list of what goes wrong next, one entry for a
-request: busy (429 or its like), broken (500), unsigned, forged, slow (until the caller hangs up), gone.
+request: busy (429 or its like), broken (500), unsigned, forged, slow (no answer until the caller
+hangs up), gone.
 
 Orders need not be made here: one that is unknown is answered as that, one that was paid by
 `Gateways.pay` is paid. `orders`: how an unpaid one stands (NOTPAY, USERPAYING, PAYERROR, CLOSED).

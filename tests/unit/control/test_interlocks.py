@@ -283,5 +283,5 @@ def test_a_stage_allows_only_with_every_verdict_it_needs() -> None:
 
 def test_all_interlocks_of_a_stage_are_judged() -> None:
     said = judge(STAGES["before_command"], Facts(now_at=NOW), DEFAULT_POLICY)
-    assert len(said) == 18
-    assert len({each.name for each in said}) == 18
+    assert len(said) == 19
+    assert len({each.name for each in said}) == 19
