@@ -26,6 +26,7 @@ CORES: dict[str, str] = {
     "billing": "services.billing.core",
     "payments": "services.payments.core",
     "payments.settlement": "services.payments.settlement.core",
+    "payments.effect": "services.payments.effect.core",
     "control": "services.control.core",
     "control.limits": "services.control.limits.core",
     "metrology": "services.metrology.core",
@@ -43,7 +44,7 @@ EDGES: dict[str, str] = {
     "metrology.edge": "services.metrology.events:edge_catalogue",
 }
 
-EFFECTS = frozenset({"ingest.effect"})
+EFFECTS = frozenset({"ingest.effect", "payments.effect"})
 """Cores whose events are what the world answered: balanced, but not decided again."""
 
 

@@ -69,12 +69,18 @@ def _make_loop(
     )
 
 
-def run_core(core: Core, settings: Settings, ordinal: int, beside: Sequence[Core] = ()) -> int:
+def run_core(
+    core: Core, settings: Settings, ordinal: int, beside: Sequence[Core | Loop] = ()
+) -> int:
     """Run one member of a core until it is told to stop; those `beside` it in threads of their own,
-    for cores with little to do. They have their own groups and checkpoints, and no health port."""
+    for cores with little to do. They have their own groups and checkpoints, and no health port. An
+    effect core comes as the loop that its owner gave a `perform`."""
     runtime = runtime_of(settings, core.name)
     loop = _member_of(core, settings, ordinal)
-    companions = [_member_of(other, settings, ordinal) for other in beside]
+    companions = [
+        other if isinstance(other, Loop) else _member_of(other, settings, ordinal)
+        for other in beside
+    ]
     with running(companions):
         heartbeats = [partial(_heartbeat, other) for other in companions]
         return run_loop(loop, runtime, _name(core, ordinal), *heartbeats)

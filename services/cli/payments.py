@@ -18,9 +18,11 @@ from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
 from services.cli.payments_cases import books, cases, days, decide
+from services.cli.payments_failures import failures
 from services.cli.payments_import import import_file
 from services.cli.payments_iso8583 import iso8583
 from services.cli.payments_match import match
+from services.cli.payments_order import open_order
 from services.cli.payments_parse import parse
 from services.cli.payments_payout import offset, payables, payout
 from services.cli.payments_refund import (
@@ -96,6 +98,13 @@ app.command(
 )(decide)
 app.command(epilog="Example: gridledger payments days --from-files export")(days)
 app.command(epilog="Example: gridledger payments books --from-files export > ours.jsonl")(books)
+app.command(
+    epilog="Example: gridledger payments open-order --account 1000000042 --yuan 50.00 "
+    "--channel wechat --merchant 1900000001 --by app"
+)(open_order)
+app.command(epilog="Example: gridledger payments failures --from-files export --by channel")(
+    failures
+)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 

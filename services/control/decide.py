@@ -23,6 +23,7 @@ from services.control.corrections import CorrectionDecided, CorrectionProposed, 
 from services.control.draft import Draft
 from services.control.events import RequestMade, RequestRejected, RequestTaken
 from services.control.instant import plus
+from services.control.order_reactions import OrdersChanged, on_orders
 from services.control.permit_events import PermitRefused, PermitReserved
 from services.control.policy import DEFAULT_POLICY, Policy
 from services.control.reactions import (
@@ -88,6 +89,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             on_report(draft, item.body)
         case CorrectionProposed() | CorrectionDecided():
             on_correction(draft, item.body)
+        case OrdersChanged():
+            on_orders(draft, item.body)
         case AgreementPublished():
             _on_agreement(draft, item.body)
         case AccountOpened():

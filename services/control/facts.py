@@ -63,6 +63,7 @@ class Facts:
     clearance: Clearance | None = None
     permit: Permit | None = None
     corrections: tuple[str, ...] = (UNKNOWN,)
+    open_orders: tuple[str, ...] = (UNKNOWN,)
 
 
 Finding = tuple[str, str]

@@ -3,8 +3,8 @@
 Default deny: what is not known, not parseable or not positively right does not allow. Each verdict
 names what it looked at, so that the record proves itself. All interlocks of a stage are judged even
 when one denies, and a stage allows only when every one of them does. The interlocks stand by their
-subject in interlocks_debt, _disputes, _notice, _time, _people and _point; what they look at is in
-facts.py.
+subject in interlocks_debt, _disputes, _payments, _notice, _time, _people and _point; what they look
+at is in facts.py.
 
     judge(BEFORE_COMMAND, facts, policy)    (InterlockVerdict(name="debt_still_open", ...), ...)
 """
@@ -26,6 +26,7 @@ from services.control.interlocks_notice import (
     notice_period,
     notice_served,
 )
+from services.control.interlocks_payments import no_payment_in_flight
 from services.control.interlocks_people import approvals_by_three_different_people, not_protected
 from services.control.interlocks_point import (
     no_case_unknown,
@@ -58,6 +59,7 @@ BEFORE_CLEARANCE: tuple[Interlock, ...] = (
     debt_old_enough,
     debt_is_the_noticed_one,
     no_correction_open,
+    no_payment_in_flight,
     notice_served,
     notice_period,
     notice_not_expired,
@@ -92,7 +94,12 @@ STAGES: dict[str, tuple[Interlock, ...]] = {
 }
 """Which interlocks are judged when. Nothing is switched on any other list."""
 
-AFTER_A_CHANGE: tuple[Interlock, ...] = (not_protected, point_matches, no_correction_open)
+AFTER_A_CHANGE: tuple[Interlock, ...] = (
+    not_protected,
+    point_matches,
+    no_correction_open,
+    no_payment_in_flight,
+)
 """What is judged once more when these facts change while a command is under way."""
 
 

@@ -38,6 +38,7 @@ from services.control.events import (
     SwitchingNoted,
     TermsNoted,
 )
+from services.control.order_events import OrdersNoted
 from services.control.permit_events import OverCapApproved, PermitAsked, PermitEnded, PermitNoted
 
 REQUESTS_KEPT = 64
@@ -187,7 +188,7 @@ class Case:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One account. arrears_known: payments said something about it; corrections: cases of metrology
-    that wait for their decision."""
+    that wait for their decision; open_orders: of payments, that may still be paid."""
 
     version: int = 0
     terms: tuple[TermsNoted, ...] = ()
@@ -201,6 +202,7 @@ class Account:
     openings: tuple[str, ...] = ()
     ticket_count: int = 0
     corrections: tuple[str, ...] = ()
+    open_orders: tuple[str, ...] = ()
 
     def point(self, usage_point: str) -> Point:
         """A point, an empty one when nothing is known of it."""
@@ -233,6 +235,8 @@ def evolve(state: Account | None, event: Any) -> Account:
             left = tuple(name for name in account.corrections if name != event.case_id)
             opened = (event.case_id,) if event.state == PROPOSED else ()
             return replace(account, corrections=(*left, *opened))
+        case OrdersNoted():
+            return replace(account, open_orders=event.open_orders)
         case OpeningNoted():
             return replace(account, openings=(*account.openings, event.opening_id))
         case ArrearsNoted():

@@ -57,6 +57,7 @@ def facts_of_point(draft: Draft, point: Point) -> Facts:
         holds=tuple(f"{hold.reason} of {hold.owner}" for hold in point.holds),
         locks=point.locks,
         corrections=account.corrections,
+        open_orders=account.open_orders,
         under_way=command.command_id if command is not None else "",
     )
 

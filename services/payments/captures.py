@@ -7,7 +7,7 @@ more and goes to suspense; everything else is captured, whoever expected it.
 
 from __future__ import annotations
 
-from services.payments import journal, page_returns, refunds, returns
+from services.payments import journal, orders, page_returns, refunds, returns
 from services.payments.days import day_number, day_of
 from services.payments.draft import ALLOCATIONS, NOTICES, Draft
 from services.payments.events import (
@@ -71,6 +71,14 @@ def on_money(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
     step = returns.step_of(draft, payment_id, "captured")
     if known is not None and step.action == "repeat":
         _compare(draft, received, notice, known)
+        orders.on_paid(
+            draft,
+            notice.out_trade_no,
+            payment_id,
+            known.amount_fen,
+            received.source,
+            is_new=False,
+        )
     elif not notice.channel_txn_id:
         _forward(draft, received, notice, "no_transaction_number")
     elif _age_days(draft, notice) > draft.policy.horizon_days:
@@ -208,6 +216,9 @@ def _capture(draft: Draft, received: NoticeReceived, notice: PaymentNotice) -> N
             clearing=clearing,
             bank_type=notice.references.get("bank_type", ""),
         ),
+    )
+    orders.on_paid(
+        draft, notice.out_trade_no, payment_id, notice.amount_fen, received.source, is_new=True
     )
     draft.moved("payment_captured", payment_id)
     claim = PaymentClaimed(

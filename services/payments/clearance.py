@@ -4,15 +4,20 @@
     the fence comes -> granted for some minutes while the debt is open, else refused
     money comes     -> withdrawn, in the decision that settles the debt (draft.py)
 
+Nobody is cut while a payment is in flight: the channel is asked about every open order when control
+asks, and while one is open at the fence the answer is no. Control asks again.
+
 The fence goes into `payments.notices` of the account's own partition; when the core meets it, every
 notice that a gateway was told is safe has been decided.
 """
 
 from __future__ import annotations
 
+from services.payments import orders
 from services.payments.days import add_minutes
 from services.payments.draft import NOTICES, Draft
 from services.payments.events import ClearanceGranted, ClearanceOpened, ClearanceRefused, FenceSet
+from services.payments.order_state import open_orders
 from services.payments.reactions import ClearanceAsked
 
 
@@ -29,6 +34,7 @@ def on_asked(draft: Draft, asked: ClearanceAsked) -> None:
             opened_at=draft.at,
         )
     )
+    orders.query_now(draft)
     fence = FenceSet(account_no=draft.key, clearance_id=asked.clearance_id)
     draft.send(fence, NOTICES, draft.key)
 
@@ -42,7 +48,8 @@ def on_fence(draft: Draft, fence: FenceSet, offset: int) -> None:
     ]
     for clearance in waiting:
         open_fen = draft.account.open_fen(clearance.invoice_nos)
-        if open_fen > clearance.threshold_fen:
+        is_open = open_fen > clearance.threshold_fen
+        if is_open and not open_orders(draft.account):
             draft.note(
                 ClearanceGranted(
                     clearance_id=clearance.clearance_id,
@@ -60,6 +67,12 @@ def on_fence(draft: Draft, fence: FenceSet, offset: int) -> None:
                     account_no=draft.key,
                     fence_offset=offset,
                     open_fen=open_fen,
-                    reason="settled" if open_fen == 0 else "below_threshold",
+                    reason=_reason(open_fen, is_open),
                 )
             )
+
+
+def _reason(open_fen: int, is_open: bool) -> str:
+    if is_open:
+        return "payment_in_flight"
+    return "settled" if open_fen == 0 else "below_threshold"

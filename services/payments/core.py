@@ -10,6 +10,7 @@ from services.payments import decide as decisions
 from services.payments.bookings import POSTINGS
 from services.payments.draft import ALLOCATIONS, NOTICES, TRANSFERS
 from services.payments.events import catalogue
+from services.payments.orders import COMMANDS
 from services.payments.policy import DEFAULT_POLICY, Policy
 from services.payments.state import Entry, Shared, evolve
 
@@ -17,6 +18,7 @@ PURE_MODULES: tuple[str, ...] = (
     "services.payments.allocation",
     "services.payments.bookings",
     "services.payments.captures",
+    "services.payments.channel_answers",
     "services.payments.clearance",
     "services.payments.days",
     "services.payments.decide",
@@ -27,7 +29,10 @@ PURE_MODULES: tuple[str, ...] = (
     "services.payments.journal",
     "services.payments.money_back",
     "services.payments.notices",
+    "services.payments.order_events",
     "services.payments.order_number",
+    "services.payments.order_state",
+    "services.payments.orders",
     "services.payments.page_returns",
     "services.payments.page_state",
     "services.payments.payment_table",
@@ -60,7 +65,7 @@ CALCULATIONS = tuple(
 )
 """Pure as well, and not decided by: what the commands calculate on files."""
 
-WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS, POSTINGS, ALLOCATIONS)
+WRITTEN: tuple[str, ...] = (NOTICES, TRANSFERS, POSTINGS, ALLOCATIONS, COMMANDS)
 """Topics besides its own that payments writes to; it reads the first two, too."""
 
 
@@ -73,6 +78,7 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         inputs=(
             "payments.notices",
             "payments.transfers",
+            "payments.results",
             "billing.events",
             "customers.agreements",
             "control.clearances",
@@ -85,6 +91,6 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         evolve=evolve,
         concerned=decisions.concerned,
         due=decisions.due,
-        fold_version=2,
+        fold_version=3,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

@@ -7,6 +7,8 @@ payments.notices     callbacks, found rows   -> captured, repeated, conflicted, 
                      claims (own)            -> whose a transaction is; suspense cancelled
                      payouts of people       -> payables settled; or rejected
                      fences (own)            -> clearance granted or refused
+                     orders                  -> noted, asked about by a schedule
+payments.results     answers of channels     -> captured as by a callback; orders and refunds end
 payments.transfers   bound money (own)       -> captured; reversals
 billing.events       invoices, corrections, late fees -> receivables, credits
                      statements of feed-in   -> payables
@@ -25,7 +27,9 @@ from collections.abc import Iterable, Sequence
 from libs.events.core import Emit, Item, Tick, View
 from services.payments import (
     captures,
+    channel_answers,
     clearance,
+    orders,
     page_returns,
     payables,
     rebinding,
@@ -47,6 +51,7 @@ from services.payments.events import (
 from services.payments.found_rows import opened
 from services.payments.money_back import MoneyBackForwarded
 from services.payments.notices import MONEY_BACK, NoticeReceived
+from services.payments.order_events import ChannelAnswered, OrderOpened
 from services.payments.order_number import is_account_no
 from services.payments.payable_events import PayoutRecorded
 from services.payments.policy import DEFAULT_POLICY, Policy
@@ -85,9 +90,11 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
     item = opened(item)
     match item.body:
         case Tick():
-            receivables.on_tick(draft)
+            _on_time(draft)
         case NoticeReceived():
             _on_notice(draft, item, item.body)
+        case OrderOpened() | ChannelAnswered():
+            _on_order(draft, item.body)
         case PaymentClaimed():
             transactions.on_claim(draft, item.body)
         case PaymentForwarded():
@@ -99,12 +106,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
         case MoneyBackForwarded(back=back):
             on_back = returns.on_back if is_account_no(item.key) else page_returns.on_back
             on_back(draft, back)
-        case RefundRequested():
-            refunds.on_requested(draft, item.body)
-        case RefundDecided():
-            refunds.on_decided(draft, item.body)
-        case RefundReported():
-            refunds.on_reported(draft, item.body)
+        case RefundRequested() | RefundDecided() | RefundReported():
+            _on_refund(draft, item.body)
         case TransferMade():
             captures.on_transfer(draft, item.body)
         case ReversalOrdered():
@@ -132,12 +135,37 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
 
 
 def due(entry: Entry) -> str:
-    """When the next debt of an account must be told overdue: 24:00 of its due date; "" for none."""
+    """When the next debt of an account must be told overdue, 24:00 of its due date, or a channel
+    must be asked; "" for never."""
     account = entry.account
     if account is None:
         return ""
     waiting = [debt.due_on for debt in account.debts if debt.invoice_no not in account.told]
-    return day_end(min(waiting)) if waiting else ""
+    overdue_at = day_end(min(waiting)) if waiting else ""
+    asking_at = orders.due_at(account.orders, account.refunds)
+    return min(filter(None, (overdue_at, asking_at)), default="")
+
+
+def _on_time(draft: Draft) -> None:
+    receivables.on_tick(draft)
+    orders.on_time(draft)
+
+
+def _on_order(draft: Draft, body: OrderOpened | ChannelAnswered) -> None:
+    if isinstance(body, OrderOpened):
+        orders.on_opened(draft, body)
+    else:
+        channel_answers.on_answered(draft, body)
+
+
+def _on_refund(draft: Draft, body: RefundRequested | RefundDecided | RefundReported) -> None:
+    match body:
+        case RefundRequested():
+            refunds.on_requested(draft, body)
+        case RefundDecided():
+            refunds.on_decided(draft, body)
+        case RefundReported():
+            refunds.on_reported(draft, body)
 
 
 def _on_notice(draft: Draft, item: Item, received: NoticeReceived) -> None:

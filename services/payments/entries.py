@@ -9,6 +9,7 @@ from typing import Any
 from services.payments.allocation import OpenDebt
 from services.payments.events import BindingPart
 from services.payments.money_back import MoneyBack
+from services.payments.order_state import Order
 from services.payments.seen import digest_of, find
 
 Fold = Callable[[Any, Any], Any]
@@ -60,7 +61,8 @@ class OpenPayable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """A refund of ours that has not ended. payment_id: "" for one of what is prepaid."""
+    """A refund of ours that has not ended. payment_id: "" for one of what is prepaid; attempt,
+    next_at: how often its channel was asked, and when it is again ("" for never)."""
 
     refund_no: str
     payment_id: str
@@ -71,6 +73,8 @@ class Refund:
     state: str
     requested_by: str
     reason: str
+    attempt: int = 0
+    next_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +84,8 @@ class Account:
     told: the open debts that were told overdue; seen: payments, invoices, transfers, reversals,
     clearances, refunds, statements, payouts and money that went back (seen.py); awaited: money that
     went back of payments that have not come; payables: what is to be paid for feed-in;
-    overpaid_fen: what was paid too much for it, while nothing is to be paid.
+    overpaid_fen: what was paid too much for it, while nothing is to be paid; orders: those that may
+    be paid, and the last that ended.
     """
 
     prepayment_fen: int = 0
@@ -94,6 +99,7 @@ class Account:
     awaited: tuple[MoneyBack, ...] = ()
     payables: tuple[OpenPayable, ...] = ()
     overpaid_fen: int = 0
+    orders: tuple[Order, ...] = ()
 
     @property
     def receivable_fen(self) -> int:

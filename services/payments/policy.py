@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from libs.events.errors import BadInput
 from libs.events.policy import Term, check_ranges, digest_of
 from services.payments.seen import RETENTION_DAYS
 
@@ -21,9 +22,16 @@ class Policy:
     clearance_min: int = 5
     reversal_due_days: int = 30
     refund_window_days: int = 365
+    query_after_min: tuple[int, ...] = (1, 2, 5, 10, 30, 60, 120, 360, 1440)
+    order_life_min: int = 120
+    order_close_min: int = 5
 
     def __post_init__(self) -> None:
         check_ranges(self, TERMS)
+        after_min = self.query_after_min
+        if not after_min or list(after_min) != sorted(set(after_min)):
+            problem = "does not rise from one query to the next"
+            raise BadInput("query_after_min", problem, "write it like [1, 2, 5]")
 
 
 TERMS: dict[str, Term] = {
@@ -50,6 +58,25 @@ TERMS: dict[str, Term] = {
         "UNCONFIRMED: WeChat Pay and Alipay say a year; acquirers have shorter windows",
         1,
         RETENTION_DAYS - 1,
+    ),
+    "query_after_min": Term(
+        "minutes after an order was opened, or a refund sent, at which its channel is asked when "
+        "nothing was heard; once more so after an order has expired",
+        "payments.md 5: 1m, 2m, 5m, 10m, 30m, 1h, 2h, 6h, 24h, then the file",
+        1,
+        30 * 1440,
+    ),
+    "order_life_min": Term(
+        "minutes until an order that nobody paid is closed, where its opener says nothing else",
+        "UNCONFIRMED: as most cashiers, two hours",
+        1,
+        30 * 1440,
+    ),
+    "order_close_min": Term(
+        "minutes for which an order is not closed after it was opened",
+        "payments.md 1.3: WeChat Pay wants 5",
+        1,
+        1440,
     ),
 }
 """What each value means and where it comes from."""

@@ -13,13 +13,14 @@ is prepaid ("" for a payment, at the end of a contract) at most that, and goes b
 
 from __future__ import annotations
 
-from services.payments import journal, returns
+from services.payments import journal, orders, returns
 from services.payments.allocation import spread
 from services.payments.days import day_number
 from services.payments.draft import Draft
 from services.payments.entries import Refund
 from services.payments.money_back import MoneyBack
 from services.payments.notices import PaymentNotice
+from services.payments.order_events import REFUND as REFUND_COMMAND
 from services.payments.payment_table import Step, fact_of
 from services.payments.refund_events import (
     RefundApproved,
@@ -38,6 +39,8 @@ from services.payments.refund_table import ENDED, OF_CHANNEL, REFUND, UNDER_WAY
 from services.payments.seen import day_kept, digest_of
 
 KINDS = ("channel", "bank")
+AT_CHANNEL = ("approved", "processing")
+"""States in which the channel was told, or is about to be."""
 _ENDED = {digest_of(state): state for state in ENDED}
 _OF_REPORTS = (*OF_CHANNEL, "rerouted", "paid")
 
@@ -94,11 +97,11 @@ def on_decided(draft: Draft, decided: RefundDecided) -> None:
         fact = "approved_bank"
     step = _step(draft, decided.refund_no, fact)
     if step is None or step.action not in ("approve", "decline") or refund is None:
-        _refuse(draft, decided.refund_no, fact, decided.person, "it cannot be decided now")
+        refuse(draft, decided.refund_no, fact, decided.person, "it cannot be decided now")
     elif step.action == "decline":
         _reject(draft, refund.refund_no, f"declined: {decided.reason}", decided.person)
     elif _identity(decided.person) == _identity(refund.requested_by):
-        _refuse(draft, refund.refund_no, fact, decided.person, "a second person must approve it")
+        refuse(draft, refund.refund_no, fact, decided.person, "a second person must approve it")
     elif problem := _limit_problem(draft, refund):
         _reject(draft, refund.refund_no, problem, decided.person)
     else:
@@ -121,7 +124,7 @@ def on_reported(draft: Draft, report: RefundReported) -> None:
     elif step.action == "pay_bank" and not report.bank:
         problem = "the bank account that paid is missing"
     if problem:
-        _refuse(draft, report.refund_no, report.fact, report.person, problem)
+        refuse(draft, report.refund_no, report.fact, report.person, problem)
     elif refund is not None and step is not None:
         channel = refund.payment_id.partition(":")[0]
         clearing = journal.clearing_of(channel, refund.merchant, report.bill_on)
@@ -159,7 +162,7 @@ def on_channel(draft: Draft, refund_no: str, fact: str, back: MoneyBack | None, 
         assert back is not None, "only `succeeded` is booked, and it is about money"
         returns.on_back(draft, back)
     elif step.action == "work_item":
-        _refuse(draft, refund_no, fact, by, "the channel says what does not fit")
+        refuse(draft, refund_no, fact, by, "the channel says what does not fit")
         if fact == "succeeded" and back is not None:
             returns.on_back(draft, back)
     elif step.action == "pay" and refund is not None and back is not None:
@@ -173,7 +176,7 @@ def on_channel(draft: Draft, refund_no: str, fact: str, back: MoneyBack | None, 
 def _pay(draft: Draft, refund: Refund, step: Step, back: MoneyBack, by: str) -> None:
     if not back.is_total and back.amount_fen != refund.refund_fen:
         problem = f"the channel gave {back.amount_fen} fen, ours are {refund.refund_fen}"
-        _refuse(draft, refund.refund_no, "succeeded", by, problem)
+        refuse(draft, refund.refund_no, "succeeded", by, problem)
         return
     _go_on(draft, refund, step, by, "", back.clearing, "", back.back_id)
     known = draft.taken("refunded", refund.payment_id)
@@ -219,6 +222,7 @@ def _approve(draft: Draft, refund: Refund, state: str, person: str) -> None:
             ordered_at=draft.at,
         )
     )
+    orders.ask_refund(draft, refund.refund_no, REFUND_COMMAND)
     draft.moved("refund_approved", refund.payment_id)
 
 
@@ -363,7 +367,8 @@ def _reject(draft: Draft, refund_no: str, problem: str, person: str) -> None:
     )
 
 
-def _refuse(draft: Draft, refund_no: str, fact: str, by: str, problem: str) -> None:
+def refuse(draft: Draft, refund_no: str, fact: str, by: str, problem: str) -> None:
+    """What was said of a refund and has no way on from here: a work item."""
     draft.note(
         RefundFactRefused(
             refund_no=refund_no,

@@ -11,6 +11,7 @@ A key costs (measured, in a checkpoint and in memory):
 - and besides, calculated: 29 bytes for each payment of which money went back and for each fact that
   took it, twice for refunds; about 0.1 KB for each capture of the last 92 days that settled a debt,
   0.3 KB for each refund until it ends, and 0.3 KB for what is awaited, for at most 431 days;
+- 0.4 KB for each order, until 92 days after it was opened (order_state.py);
 - a page 30 bytes and 0.3 KB, 29 bytes for each transaction of the last 431 days, and 210 and 300
   for each suspense that nobody bound yet. With 3.3 million payments in that time and 4 partitions
   a page has 200 transactions (6 KB) and a partition 4096 pages (24 MB). What grows for ever is
@@ -52,6 +53,7 @@ from services.payments.events import (
     ReceivableOpened,
 )
 from services.payments.money_back import MoneyBack, MoneyBackAwaited, MoneyReturned
+from services.payments.order_state import OF_ORDERS
 from services.payments.page_state import OF_PAGE
 from services.payments.payable_events import (
     PayableLowered,
@@ -457,4 +459,5 @@ _OF_ACCOUNT: dict[type, Fold] = {
     PayableLowered: _lowered,
     PayableSettled: _paid_out,
     PayoutRejected: _refused_payout,
+    **OF_ORDERS,
 }

@@ -24,6 +24,7 @@ from services.billing.events import edge_catalogue as billing_edge
 from services.billing.price_book_file import load_book
 from services.cli import metrology_desk
 from services.cli.payments import make_request
+from services.cli.payments_order import order_request
 from services.control.accounts import add_account
 from services.customers.api import submit
 from services.customers.events import catalogue as customers_catalogue
@@ -40,6 +41,7 @@ from services.payments.order_number import make_order_number
 from services.settings import Settings
 from services.wiring import open_producer
 from simulators.city.stage import ControlPort, Stage, insist, post
+from simulators.gateways.keys import MCHID
 
 STAFF = {
     "requester": ("chen", "collection"),
@@ -130,6 +132,15 @@ class Acts:
             payer=f"payer-{account_no}",
             faults=dict(faults or {}),
         )
+
+    def open_order(self, account_no: str, amount_fen: int) -> str:
+        """A payer is shown an order; its number."""
+        self.orders += 1
+        yuan = format_yuan(amount_fen)
+        body = order_request(account_no, yuan, "wechat", MCHID, "app", "", 0, f"{self.orders:06d}")
+        producer = self.producer("payments.edge", payments_edge)
+        insist(lambda: producer.append("payments.notices", account_no, body))
+        return body.out_trade_no
 
     def bind(self, suspense_key: str, parts: Mapping[str, int]) -> None:
         """A clerk binds money in suspense to accounts."""

@@ -151,9 +151,10 @@ def run_demo(options: DemoOptions, teller: Teller) -> DemoResult:
     began = time.monotonic()
     with on_stage(stage, keep=options.keep):
         teller.say("starting Kafka, 14 services and the simulators")
-        _start_simulators(stage, city, files)
+        (api_port,) = free_ports(1)
+        _start_simulators(stage, city, files, api_port)
         stage.set_up({**_environment(files, options), **options.environment})
-        _start_gateways(stage, files)
+        _start_gateways(stage, files, api_port)
         stage.wait_ready({f"{name}-0" for name in MEMBERS})
         up_s = time.monotonic() - began
         result = _play(stage, city, files, options, teller)
@@ -163,7 +164,7 @@ def run_demo(options: DemoOptions, teller: Teller) -> DemoResult:
     return result
 
 
-def _start_simulators(stage: Stage, city: City, files: Path) -> None:
+def _start_simulators(stage: Stage, city: City, files: Path, api_port: int) -> None:
     exchanged = city.point_of("exchange")
     new_meter = {
         "line": exchanged.line,
@@ -183,7 +184,7 @@ def _start_simulators(stage: Stage, city: City, files: Path) -> None:
     behind = concentrator_config(city, files, free_ports(1)[0])
     (files / "concentrator.json").write_text(json.dumps(behind), encoding="utf-8")
     stage.start("concentrator", "simulators.concentrator", str(files / "concentrator.json"))
-    generate_keys(files / "keys")
+    generate_keys(files / "keys", f"http://127.0.0.1:{api_port}")
     write_operators(files / "operators.json")
     (files / "meter_passwords.json").write_text(
         json.dumps({"level": "02", "password": "000000", "operator": "00000001"}), encoding="utf-8"
@@ -204,11 +205,12 @@ def _environment(files: Path, options: DemoOptions) -> dict[str, str]:
     }
 
 
-def _start_gateways(stage: Stage, files: Path) -> None:
+def _start_gateways(stage: Stage, files: Path, api_port: int) -> None:
     config = {
         "keys": str(files / "keys"),
         "target": stage.url("payments", ""),
         "journal": str(files / "gateways.jsonl"),
+        "api_port": api_port,
         "retry_delays_s": [0.2, 0.5, 1, 2, 4, 8, 8, 8],
         "seed": 1,
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab, late_fees, mass_cut, voltages
+from simulators.city import behind, edits, lab, late_fees, lost_callback, mass_cut, voltages
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -434,6 +434,7 @@ STORIES: tuple[Callable[[Plan, date], None], ...] = (
     Plan.on_desk,
     Plan.on_switching,
     mass_cut.on_day,
+    lost_callback.on_day,
     Plan.on_lab,
     Plan.on_payers,
     Plan.on_kills,

@@ -3,7 +3,8 @@
 Prints one JSON line with the control port when it is ready; ends with 0 on SIGTERM or SIGINT.
 
 Configuration: `keys` (directory, made when missing), `target` (base URL of the payments edge), and
-optionally `journal` (file), `control_port` (0: a free one), `retry_delays_s`, `seed`.
+optionally `journal` (file), `control_port` (0: a free one), `api_port` (the same, of the interface
+for queries and refunds), `retry_delays_s`, `seed`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import httpx
 
 from libs.events.documents import read_json
 from libs.events.errors import BadInput
+from simulators.gateways.api import Api
 from simulators.gateways.control import Control
 from simulators.gateways.delivery import ANSWER_TIMEOUT_S, Delivery, Journal
 from simulators.gateways.gateway import Gateways
@@ -39,6 +41,7 @@ class Settings:
     target: str
     journal: Path | None
     control_port: int
+    api_port: int
     retry_delays_s: tuple[float, ...]
     seed: int
 
@@ -56,7 +59,7 @@ def parse_settings(document: Any) -> Settings:
     """Check a configuration document; paths are as given."""
     if not isinstance(document, dict):
         raise BadInput("CONFIG", "is no JSON object", 'write {"keys": DIR, "target": URL}')
-    known = {"keys", "target", "journal", "control_port", "retry_delays_s", "seed"}
+    known = {"keys", "target", "journal", "control_port", "api_port", "retry_delays_s", "seed"}
     unknown = set(document) - known
     if unknown:
         raise BadInput(min(unknown), "is no setting here", f"use {', '.join(sorted(known))}")
@@ -68,11 +71,12 @@ def parse_settings(document: Any) -> Settings:
         type(item) in (int, float) and item >= 0 for item in delays_s
     ):
         raise BadInput("retry_delays_s", "is no list of seconds", "write it like [1, 2, 5]")
-    for name in ("control_port", "seed"):
+    for name in ("control_port", "api_port", "seed"):
         if type(document.get(name, 0)) is not int:
             raise BadInput(name, "is no whole number", "write it like 0")
-    if not 0 <= document.get("control_port", 0) <= PORT_MAX:
-        raise BadInput("control_port", "is no port", f"give 0 (a free one) to {PORT_MAX}")
+    for name in ("control_port", "api_port"):
+        if not 0 <= document.get(name, 0) <= PORT_MAX:
+            raise BadInput(name, "is no port", f"give 0 (a free one) to {PORT_MAX}")
     journal = document.get("journal")
     if not isinstance(journal, str | None):
         raise BadInput("journal", "is no text", "give the path of a file")
@@ -81,6 +85,7 @@ def parse_settings(document: Any) -> Settings:
         target=document["target"],
         journal=Path(journal) if isinstance(journal, str) else None,
         control_port=document.get("control_port", 0),
+        api_port=document.get("api_port", 0),
         retry_delays_s=tuple(delays_s),
         seed=document.get("seed", 0),
     )
@@ -97,11 +102,14 @@ async def serve(settings: Settings) -> None:
     ) as client:
         delivery = Delivery(client, journal, settings.retry_delays_s)
         gateways = Gateways(load_keys(settings.keys), delivery, settings.seed)
-        server = await Control(gateways).start(settings.control_port)
+        api = Api(gateways)
+        interface = await api.start(settings.api_port)
+        server = await Control(gateways, api).start(settings.control_port)
         port = server.sockets[0].getsockname()[1]
         print(json.dumps({"ready": "gateways", "control_port": port}), flush=True)
         await stop.wait()
         server.close()
+        interface.close()
         gateways.close()
     journal.close()
 

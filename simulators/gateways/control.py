@@ -1,7 +1,8 @@
 """The control port: JSON lines over TCP, so that the demo and the tests say what happens.
 
 One request per line, one answer per line; an answer comes when the callbacks were answered (or at
-once with `"wait": false`). Requests: pay, refund, hold, release, idle.
+once with `"wait": false`). Requests: pay, refund, hold, release, idle, misbehave (`"faults"`: what
+goes wrong with the next questions asked of the gateways, api.FAULTS).
 
 Example:
     {"op": "pay", "channel": "alipay", "order": "", "amount_fen": 500,
@@ -19,6 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.events.errors import BadInput
+from simulators.gateways.api import FAULTS, Api
 from simulators.gateways.callbacks import Twist
 from simulators.gateways.gateway import Faults, Gateways, Result
 
@@ -30,8 +32,9 @@ _TWISTS = {item.name: item.type for item in fields(Twist)}
 class Control:
     """Answers control requests about one `Gateways`."""
 
-    def __init__(self, gateways: Gateways) -> None:
+    def __init__(self, gateways: Gateways, api: Api | None = None) -> None:
         self.gateways = gateways
+        self.api = api or Api(gateways)
         self.tasks: set[asyncio.Task[Result]] = set()
         self.operations: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             "pay": self._pay,
@@ -39,6 +42,7 @@ class Control:
             "hold": self._hold,
             "release": self._release,
             "idle": self._idle,
+            "misbehave": self._misbehave,
         }
 
     async def start(self, port: int) -> asyncio.Server:
@@ -116,8 +120,19 @@ class Control:
         results = await self.gateways.release(str(request.get("order", "sent")))
         return {"results": [asdict(result) for result in results]}
 
+    async def _misbehave(self, request: Request) -> dict[str, Any]:
+        self.api.faults += _listed(request, "faults", FAULTS)
+        return {}
+
     async def _idle(self, request: Request) -> dict[str, Any]:
         return {"idle": self.gateways.idle, "held": len(self.gateways.held)}
+
+
+def _listed(request: Request, name: str, allowed: tuple[str, ...]) -> list[str]:
+    values = request.get(name)
+    if not isinstance(values, list) or not all(value in allowed for value in values):
+        raise BadInput(name, f"is no list of {', '.join(allowed)}")
+    return values
 
 
 def _text(request: Request, name: str) -> str:
@@ -148,7 +163,7 @@ def _faults(request: Request) -> Faults:
     given = request.get("faults", {})
     if not isinstance(given, dict):
         raise BadInput("faults", "is no JSON object")
-    unknown = set(given) - set(_TWISTS) - {"copies", "delay_s"}
+    unknown = set(given) - set(_TWISTS) - {"copies", "delay_s", "silent"}
     if unknown:
         raise BadInput(f"faults.{min(unknown)}", "is no fault we know")
     delay_s = given.get("delay_s", 0)
@@ -160,4 +175,9 @@ def _faults(request: Request) -> Faults:
         if type(given[name]) is not wanted:
             raise BadInput(f"faults.{name}", f"is no {wanted.__name__}")
         twist[name] = given[name]
-    return Faults(copies=_whole(given, "copies", 1), delay_s=delay_s, twist=Twist(**twist))
+    silent = given.get("silent", False)
+    if type(silent) is not bool:
+        raise BadInput("faults.silent", "is no bool")
+    return Faults(
+        copies=_whole(given, "copies", 1), delay_s=delay_s, silent=silent, twist=Twist(**twist)
+    )

@@ -34,10 +34,12 @@ class Faults:
 
     copies: that many at once; delay_s: sent that much later (wall time); twist: see `Twist`. A
     probe is followed by the right callback, as WeChat does it; other wrong callbacks are not.
+    silent: the callback is lost, so that only a query or the channel's file tells of the payment.
     """
 
     copies: int = 1
     delay_s: float = 0.0
+    silent: bool = False
     twist: Twist = field(default_factory=Twist)
 
 
@@ -116,6 +118,15 @@ class Gateways:
         )
         return await self._submit(refund, txn_id, faults or Faults())
 
+    def paid(self, order: str) -> Payment | None:
+        """The payment of an order, the last one of several; None for none."""
+        found = [payment for payment in self.payments.values() if payment.order == order]
+        return found[-1] if order and found else None
+
+    async def tell(self, fact: Refund, txn_id: str) -> Result:
+        """Send the callback of a refund that the merchant asked for."""
+        return await self._submit(fact, txn_id, Faults())
+
     def hold(self) -> None:
         """Keep callbacks back from now on, until `release`."""
         self.holding = True
@@ -143,6 +154,8 @@ class Gateways:
 
     async def _submit(self, fact: Payment | Refund, txn_id: str, faults: Faults) -> Result:
         _check(faults.copies > 0, "copies", "is not above zero")
+        if faults.silent:
+            return Result(txn_id=txn_id, answers=())
         sending = self._send(fact, txn_id, faults)
         if self.holding:
             self.held.append(sending)

@@ -43,25 +43,31 @@ FRONT = "front-1"
 FRONT_MERCHANT = "88758D048165555"
 MAC_KEY_FILE = f"{POS_TERMINAL}.mak"
 
-_PRIVATE_NAMES = ("wechat_key", "wechat_certificate", "alipay", "stranger")
+MERCHANT_SERIAL = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
+_PRIVATE_NAMES = ("wechat_key", "wechat_certificate", "alipay", "stranger", "merchant")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySet:
-    """Everything the gateways sign and encrypt with. `stranger` is a key nobody trusts."""
+    """Everything the gateways sign and encrypt with. `stranger` is a key nobody trusts; `merchant`
+    is ours, whose public half they know."""
 
     wechat_key: rsa.RSAPrivateKey = field(repr=False)
     wechat_certificate: rsa.RSAPrivateKey = field(repr=False)
     certificate_serial: str
     alipay: rsa.RSAPrivateKey = field(repr=False)
     stranger: rsa.RSAPrivateKey = field(repr=False)
+    merchant: rsa.RSAPrivateKey = field(repr=False)
     api_v3_key: bytes = field(repr=False)
     pos_secret: bytes = field(repr=False)
     pos_mac_key: bytes = field(repr=False)
 
 
-def generate_keys(directory: Path) -> Path:
-    """Make a key set in the directory, unless it has one; the path of its keys.json."""
+def generate_keys(directory: Path, api_url: str = "") -> Path:
+    """Make a key set in the directory, unless it has one; the path of its keys.json.
+
+    With the address of the gateways' interface the profiles have access to it.
+    """
     document_path = directory / "keys.json"
     if document_path.exists():
         return document_path
@@ -84,6 +90,13 @@ def generate_keys(directory: Path) -> Path:
         serial: certificate.public_bytes(Encoding.PEM).decode(),
     }
     document = _edge_document(platform_keys, _public_pem(made["alipay"]))
+    if api_url:
+        access = {
+            "base_url": api_url,
+            "serial": MERCHANT_SERIAL,
+            "key_ref": "file:private/merchant.pem",
+        }
+        document["wechat"][MCHID]["access"] = document["alipay"][SELLER_ID]["access"] = access
     temporary = directory / "keys.json.new"
     temporary.write_text(json.dumps(document, indent=1) + "\n")
     temporary.rename(document_path)

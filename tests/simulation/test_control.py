@@ -27,6 +27,7 @@ from services.control.instant import plus
 from services.control.limits.core import WRITTEN as LIMITS_WRITTEN
 from services.control.limits.core import make_core as make_limits
 from services.control.limits.policy import LimitPolicy
+from services.control.order_reactions import OrdersChanged
 from services.control.reactions import (
     AccountOpened,
     AccountOverdue,
@@ -63,7 +64,8 @@ class Story:
     opens, closes: what ingest reports of open and close commands, one after the other; acts: what
     people do besides the chain, by phase; clears: how payments answer the first clearance;
     quietly: a credit settles the debt, nothing is captured; corrected_at: metrology proposes a
-    correction in this phase, which is refused in the next.
+    correction in this phase, which is refused in the next; ordered_at: an order may be paid from
+    this phase to the next.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Story:
     found_at: int = -1
     quietly: bool = False
     corrected_at: int = -1
+    ordered_at: int = -1
 
 
 WORKS = {"reason": "works", "unit": "works"}
@@ -128,6 +131,8 @@ STORIES = (
     Story("brought along", 7, skips=("request_disconnect",), opening=("arrears", "vacated")),
     Story("in doubt", corrected_at=4),
     Story("in doubt while it is cut", corrected_at=5),
+    Story("pays just now", ordered_at=4),
+    Story("pays while it is cut", ordered_at=5),
     Story("found open", skips=("request_disconnect",), found_at=5),
 )
 
@@ -381,8 +386,15 @@ class Town:
             yield lambda: self.pay(account, OWED_FEN)
         if phase in (story.corrected_at, story.corrected_at + 1) and story.corrected_at >= 0:
             yield lambda: self.correct(account, decided=phase > story.corrected_at)
+        if phase in (story.ordered_at, story.ordered_at + 1) and story.ordered_at >= 0:
+            yield lambda: self.order(account, is_open=phase == story.ordered_at)
         if phase == story.found_at:
             yield lambda: self.find(account)
+
+    def order(self, account: str, *, is_open: bool) -> None:
+        """A payer is shown an order; then it is paid or closed."""
+        told = OrdersChanged(account_no=account, open_orders=("O1",) if is_open else ())
+        self.tell(account, told)
 
     def correct(self, account: str, *, decided: bool) -> None:
         """Metrology doubts the usage of an account; then a person refuses the correction."""

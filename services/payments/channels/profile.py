@@ -10,7 +10,10 @@ Example (JSON), with references `file:NAME` or `env:NAME` as the edge reads them
      "payer_key_ref": "file:payer.key",
      "wechat": {"1900000001": {"appids": ["wx0000000000000001"],
                                "platform_keys": {"PUB_KEY_ID_01": "-----BEGIN PUBLIC KEY..."},
-                               "api_v3_key_refs": ["file:wechat.apiv3"]}},
+                               "api_v3_key_refs": ["file:wechat.apiv3"],
+                               "access": {"base_url": "https://api.mch.weixin.qq.com",
+                                          "serial": "5157F09EFDC096DE15EBE81A47057A72",
+                                          "key_ref": "file:apiclient_key.pem"}}},
      "alipay": {"2088000000000099": {"app_id": "2021000000000001", "public_keys": ["-----..."]}},
      "pos": {"acquirer-1": {"merchants": ["887580481655550"], "secret_refs": ["file:pos.key"]}},
      "pos_8583": {"front-1": {"terminals": {"58D01115": {"merchant": "88758D048165555",
@@ -27,6 +30,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from libs.events.errors import BadInput
+from services.payments.channels.access import Access, private_key
 from services.payments.channels.rsa import load_public_key
 from services.payments.channels.standard_webhooks import SECRET_BYTES_MAX, SECRET_BYTES_MIN
 from services.payments.channels.strict import decode_base64
@@ -82,6 +86,7 @@ class WechatProfile:
     api_v3_keys: tuple[bytes, ...] = field(repr=False)
     payer_key: bytes = field(repr=False)
     window_s: int = 300
+    access: Access | None = None
 
     @property
     def channel(self) -> str:
@@ -103,6 +108,7 @@ class AlipayProfile:
     payer_key: bytes = field(repr=False)
     past_s: int = 25 * 3600
     future_s: int = 300
+    access: Access | None = None
 
     @property
     def channel(self) -> str:
@@ -194,7 +200,8 @@ def parse_profiles(document: Mapping[str, Any], secret: Secret) -> Profiles:
             for name, settings in top.sections("wechat")
         },
         alipay={
-            name: _alipay(name, settings, payer_key) for name, settings in top.sections("alipay")
+            name: _alipay(name, settings, secret, payer_key)
+            for name, settings in top.sections("alipay")
         },
         pos={
             name: _pos(name, settings, secret, payer_key) for name, settings in top.sections("pos")
@@ -227,12 +234,13 @@ def _wechat(name: str, settings: _Settings, secret: Secret, payer_key: bytes) ->
         api_v3_keys=api_v3_keys,
         payer_key=payer_key,
         window_s=settings.seconds("window_s", 300),
+        access=_access(settings, secret),
     )
     settings.done()
     return profile
 
 
-def _alipay(name: str, settings: _Settings, payer_key: bytes) -> AlipayProfile:
+def _alipay(name: str, settings: _Settings, secret: Secret, payer_key: bytes) -> AlipayProfile:
     profile = AlipayProfile(
         name=name,
         app_id=settings.text("app_id"),
@@ -243,6 +251,7 @@ def _alipay(name: str, settings: _Settings, payer_key: bytes) -> AlipayProfile:
         payer_key=payer_key,
         past_s=settings.seconds("past_s", 25 * 3600),
         future_s=settings.seconds("future_s", 300),
+        access=_access(settings, secret),
     )
     settings.done()
     return profile
@@ -299,6 +308,21 @@ def _terminal(number: str, settings: _Settings, secret: Secret) -> Pos8583Termin
     terminal = Pos8583Terminal(merchant=settings.text("merchant"), mac_key=bytes.fromhex(text))
     settings.done()
     return terminal
+
+
+def _access(settings: _Settings, secret: Secret) -> Access | None:
+    """How we call a channel ourselves; without the section it is never asked."""
+    if settings.get("access") is None:
+        return None
+    given = settings.section("access")
+    base_url = given.text("base_url").rstrip("/")
+    if not base_url.startswith(("https://", "http://127.0.0.1:")):
+        problem = f"{base_url!r} is no address of a channel"
+        raise BadInput(f"{given.path}.base_url", problem, "write it like https://HOST")
+    key = private_key(secret(given.text("key_ref")), f"{given.path}.key_ref")
+    access = Access(base_url=base_url, serial=given.text("serial"), key=key)
+    given.done()
+    return access
 
 
 def _key_bytes(stored: bytes, where: str) -> bytes:

@@ -106,7 +106,7 @@ def read_callback(
     plaintext = decrypt_resource(profile.api_v3_keys, object_of(envelope, "resource"))
     content = parse_json(plaintext)
     if event.startswith("TRANSACTION."):
-        return _transaction(profile, event, content, created)
+        return read_transaction(profile, event, content, created)
     if event in REFUND_EVENTS:
         return _refund(profile, event, content, created)
     return _information(profile, event, content, created)
@@ -163,7 +163,8 @@ def decrypt_resource(api_v3_keys: tuple[bytes, ...], resource: Document) -> byte
     raise RefusalError(Cause.DECRYPT_FAILED, "resource does not open with our APIv3 key")
 
 
-def _check_merchant(profile: WechatProfile, content: Document) -> None:
+def check_merchant(profile: WechatProfile, content: Document) -> None:
+    """RefusalError when it is about another merchant."""
     if text_of(content, "mchid") != profile.name:
         raise RefusalError(Cause.MERCHANT_MISMATCH, "mchid is another merchant's")
 
@@ -175,10 +176,11 @@ def _check_currency(amount: Document) -> str:
     return currency
 
 
-def _transaction(
+def read_transaction(
     profile: WechatProfile, event: str, content: Document, created: datetime
 ) -> PaymentNotice:
-    _check_merchant(profile, content)
+    """A transaction of a callback or an answer; RefusalError when it is not ours or not whole."""
+    check_merchant(profile, content)
     if text_of(content, "appid") not in profile.appids:
         raise RefusalError(Cause.MERCHANT_MISMATCH, "appid is not one of ours")
     state = text_of(content, "trade_state")
@@ -204,7 +206,7 @@ def _transaction(
         occurred_at=utc_text(occurred),
         bill_on=day_of(occurred),
         payer_hash=payer_hash(profile.payer_key, _openid(content)),
-        references=_references(content, ("trade_type", "bank_type")),
+        references=references_of(content, ("trade_type", "bank_type")),
     )
 
 
@@ -224,7 +226,8 @@ def _openid(content: Document) -> str:
     return openid if isinstance(openid, str) else ""
 
 
-def _references(content: Document, fields: tuple[str, ...]) -> dict[str, str]:
+def references_of(content: Document, fields: tuple[str, ...]) -> dict[str, str]:
+    """What matching and reports need besides, with nothing of a card in it."""
     found = {name: masked_text(optional_text_of(content, name)) for name in fields}
     return {name: value for name, value in found.items() if value}
 
@@ -232,7 +235,7 @@ def _references(content: Document, fields: tuple[str, ...]) -> dict[str, str]:
 def _refund(
     profile: WechatProfile, event: str, content: Document, created: datetime
 ) -> PaymentNotice:
-    _check_merchant(profile, content)
+    check_merchant(profile, content)
     state, outcome = REFUND_EVENTS[event]
     if text_of(content, "refund_status") != state:
         refuse("refund_status contradicts event_type")
@@ -267,7 +270,7 @@ def _information(
 ) -> PaymentNotice:
     """Signed by WeChat but about no payment: the self-test echo, contracts, pay scores."""
     if content.get("mchid") is not None:
-        _check_merchant(profile, content)
+        check_merchant(profile, content)
     return PaymentNotice(
         channel=profile.channel,
         merchant=profile.name,

@@ -14,6 +14,7 @@ from typing import Any
 from services.control import correction_events as c
 from services.control import events as e
 from services.control import permit_events as p
+from services.control.order_events import OrdersNoted
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -38,6 +39,7 @@ MUST_BE_JUDGED = {
     "approvals_by_three_different_people",
     "point_matches",
     "not_cut_already",
+    "no_payment_in_flight",
     "no_case_unknown",
     "permit_reserved",
     "no_correction_open",
@@ -106,6 +108,7 @@ class RelayLaw:
         self.asked: dict[str, e.ClearanceAsked] = {}
         self.permits: dict[str, PermitRecord] = {}
         self.corrections: set[str] = set()
+        self.open_orders: tuple[str, ...] = ()
         self.unused: e.CommandIssued | None = None
         self.previous: Any = None
         self.released: list[e.HoldReleased] = []
@@ -124,6 +127,8 @@ class RelayLaw:
                 self.corrections.add(event.case_id)
             case c.CorrectionNoted():
                 self.corrections.remove(event.case_id)
+            case OrdersNoted():
+                self.open_orders = event.open_orders
             case e.CaseOpened():
                 assert event.case_id not in self.cases
                 self.cases[event.case_id] = CaseRecord(event)
@@ -283,6 +288,7 @@ class RelayLaw:
         now = instant(command.issued_at)
         assert not case.closed, "its case was closed"
         assert not self.corrections, "a correction is open"
+        assert not self.open_orders, "a payment may be in flight"
         assert command.usage_point == case.opened.usage_point
         assert self.judged is not None
         assert self.judged.stage == "before_command"

@@ -16,6 +16,7 @@ from services.control.core import make_core
 from services.control.corrections import CorrectionDecided, CorrectionProposed
 from services.control.events import CommandIssued, RequestMade
 from services.control.instant import hour_of
+from services.control.order_reactions import OrdersChanged
 from services.control.permit_events import (
     PermitAsked,
     PermitEnded,
@@ -382,6 +383,11 @@ def corrected(decision: str = "", case_id: str = "r7/P1") -> CorrectionProposed 
     if decision:
         return CorrectionDecided(decision=decision, **told)
     return CorrectionProposed(**told)
+
+
+def ordered(*open_orders: str) -> OrdersChanged:
+    """Payments tell which orders of the account may still be paid."""
+    return OrdersChanged(account_no=ACCOUNT, open_orders=open_orders)
 
 
 def capped(permit_id: str, hour_at: str) -> PermitRefused:

@@ -76,6 +76,7 @@ WRONG_TOO: dict[str, Change] = {
     "notice_period": lambda a: with_case(a, served_at="2026-03-05T02:00:01Z"),
     "no_case_unknown": lambda a: with_point(a, command=UNDER_WAY),
     "no_correction_open": lambda a: replace(a, corrections=("r1/P1",)),
+    "no_payment_in_flight": lambda a: replace(a, open_orders=("10000000421A7",)),
     "permit_reserved": lambda a: with_case(
         a,
         permit=replace(case_of(a).permit, hour_at="2026-03-12T01:00:00Z"),  # type: ignore[type-var]
@@ -150,7 +151,7 @@ def test_no_pair_of_wrong_inputs_opens(desk: Desk) -> None:
         for account in (other(one(desk.account)), one(other(desk.account))):
             bodies = decided(account, desk.clearance_id)
             assert not any(isinstance(body, CommandIssued) for body in bodies)
-    assert len(pairs) == 153
+    assert len(pairs) == 171
 
 
 @pytest.mark.parametrize("name", WRONG | WRONG_TOO)

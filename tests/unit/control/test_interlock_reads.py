@@ -79,6 +79,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
         replace(PERMIT, hour_at="2026-03-12T01:00:00Z"),
     ),
     "corrections": ((), ("r1/P1",), ("unknown",)),
+    "open_orders": ((), ("10000000421A7",), ("unknown",)),
 }
 """Values of each field that are right, wrong in every way that is told apart, and unreadable."""
 

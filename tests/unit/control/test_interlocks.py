@@ -66,6 +66,7 @@ GOOD = Facts(
     clearance=GRANT,
     permit=PERMIT,
     corrections=(),
+    open_orders=(),
 )
 NAMED: dict[str, Interlock] = {each.name: each for stage in STAGES.values() for each in stage}
 ALL = sorted(NAMED)
@@ -247,6 +248,7 @@ def test_the_border_allows(name: str, changes: dict[str, Any]) -> None:
         ("permit_reserved", {"now_at": "2026-03-12T03:00:00Z"}, "not for this hour"),
         ("permit_reserved", {"now_at": "2026-03-12T01:59:59Z"}, "not for this hour"),
         ("no_correction_open", {"corrections": ("r1/P1",)}, "not decided"),
+        ("no_payment_in_flight", {"open_orders": ("10000000421A7",)}, "may still be paid"),
         ("no_hold_left", {"holds": ("works",)}, "holds are in force"),
         ("nobody_locked", {"locks": ("wu",)}, "locked"),
     ],
@@ -281,5 +283,5 @@ def test_a_stage_allows_only_with_every_verdict_it_needs() -> None:
 
 def test_all_interlocks_of_a_stage_are_judged() -> None:
     said = judge(STAGES["before_command"], Facts(now_at=NOW), DEFAULT_POLICY)
-    assert len(said) == 18
-    assert len({each.name for each in said}) == 18
+    assert len(said) == 19
+    assert len({each.name for each in said}) == 19

@@ -19,6 +19,7 @@ from services.control import events as control
 from services.customers import events as customers
 from services.payments.channels.profile import Profiles
 from services.payments.core import PURE_MODULES, WRITTEN, make_core
+from services.payments.effect import events as effect
 from services.payments.events import NoticeRepeated, PaymentCaptured, edge_catalogue
 from services.payments.notices import NoticeReceived
 from services.payments.policy import Policy, policy_digest
@@ -66,9 +67,10 @@ def test_what_is_read_of_others_are_fields_they_have() -> None:
         **control.catalogue.by_name,
         **edge_catalogue.by_name,
         **settlement.catalogue.by_name,
+        **effect.catalogue.by_name,
     }
     foreign = [kind for kind in make_core().catalogue.by_name.values() if kind.foreign]
-    assert len(foreign) == 16
+    assert len(foreign) == 18
     for kind in foreign:
         owner = owners.get(kind.name)
         if owner is None:

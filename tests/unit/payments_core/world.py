@@ -44,6 +44,7 @@ T = TypeVar("T")
 A, B, C = "1000000042", "1000000043", "1000000099"
 START = "2026-03-02T02:00:00Z"  # 10:00 in the utility's zone
 CLEARING = "wechat:1900000001:2026-03-01"
+OF_OTHERS = ("payments.postings", "payments.allocations", "payments.commands")
 _BOUNDS = Bounds(inputs_max=1 << 30, outgoing_max=1 << 30, bytes_max=1 << 40)
 
 
@@ -262,7 +263,7 @@ class World:
         if out.topic == self.core.own_topic:
             self.events.append((key, body))
             self.own[out.partition].append((key, body))
-        elif out.topic in ("payments.postings", "payments.allocations"):  # others read these
+        elif out.topic in OF_OTHERS:
             self.sent.append((out.topic, key, body))
         else:
             assert out.topic in ("payments.notices", "payments.transfers"), out.topic
