@@ -86,7 +86,9 @@ def test_the_withdrawal_is_in_the_decision_of_the_capture(world: World) -> None:
     world.step(("payments.notices", 0))
     kinds = [type(body).__name__ for body in world.last]
     assert kinds == [
-        *("PaymentCaptured", "ClearanceWithdrawn", "BalanceChanged"),
+        "PaymentCaptured",
+        "PaymentCaptured",  # its copy for billing, on payments.allocations
+        *("ClearanceWithdrawn", "BalanceChanged"),
         *("PaymentClaimed", "BookingNoted"),
     ]
 

@@ -262,7 +262,7 @@ class World:
         if out.topic == self.core.own_topic:
             self.events.append((key, body))
             self.own[out.partition].append((key, body))
-        elif out.topic == "payments.postings":  # for the settlement stage
+        elif out.topic in ("payments.postings", "payments.allocations"):  # others read these
             self.sent.append((out.topic, key, body))
         else:
             assert out.topic in ("payments.notices", "payments.transfers"), out.topic
