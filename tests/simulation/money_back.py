@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from services.payments import events as payments
-from services.payments.journal import sub_balances
+from services.payments.bookings import BookingNoted
+from services.payments.journal import clearing_of, sub_balances
 from services.payments.money_back import MoneyReturned
 from services.payments.notices import MONEY_BACK
 from services.payments.rebinding_events import RebindingRequested
@@ -23,6 +24,7 @@ from services.payments.refund_events import (
     RefundSucceeded,
 )
 from services.payments.refund_table import OF_CHANNEL
+from services.payments.settlement.rows import SettlementRow
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
 if TYPE_CHECKING:
@@ -193,6 +195,27 @@ def nothing_stays_on_its_way(own: list[Any]) -> None:
     assert sub_balances(entries, "transit") == {}
     clearing_fen = sum(sub_balances(entries, "channel_clearing").values())
     assert clearing_fen == sum(by_channel.values())
+
+
+def bookings_are_what_the_clearing_has(own: list[Any], told: list[Any]) -> None:
+    """What the settlement stage was told is what stands on each clearing account, to the fen."""
+    entries = [body.journal for body in own if hasattr(body, "journal")]
+    standing: dict[str, SettlementRow] = {}
+    undone = set()
+    for body in told:
+        if isinstance(body, BookingNoted) and body.is_taken_back:
+            undone.add(body.booking_id)
+        elif isinstance(body, BookingNoted):
+            assert body.booking_id not in standing, "one booking, one id"
+            standing[body.booking_id] = body.row
+    assert undone <= standing.keys()
+    sums: dict[str, int] = {}
+    for name, row in standing.items():
+        if name not in undone:
+            _add(sums, clearing_of(row.channel, row.merchant, row.day_on), row.net_fen)
+    assert {name: fen for name, fen in sums.items() if fen} == sub_balances(
+        entries, "channel_clearing"
+    )
 
 
 def _add(sums: dict[str, int], name: str, amount_fen: int) -> None:

@@ -309,11 +309,13 @@ def written(town: Town) -> list[tuple[str, Any]]:
 def test_any_history_keeps_the_laws(seed: int) -> None:
     town = run_history(seed)
     check(town.sim, {"payments": WRITTEN})
-    own = [body for topic, body in written(town) if topic == "payments.events"]
+    told = written(town)
+    own = [body for topic, body in told if topic == "payments.events"]
     SEEDS_SEEN.add(seed)
     books_balance(town, own)
     what_is_fed_in_counts_once(own)
     no_transaction_counts_twice(town, own)
+    money_back.bookings_are_what_the_clearing_has(own, [body for _, body in told])
     no_grant_outlives_its_debt(own)
     each_debt_is_told_once(own)
     what_goes_back_is_where_its_payment_is(town)
