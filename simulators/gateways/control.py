@@ -148,7 +148,7 @@ def _faults(request: Request) -> Faults:
     given = request.get("faults", {})
     if not isinstance(given, dict):
         raise BadInput("faults", "is no JSON object")
-    unknown = set(given) - set(_TWISTS) - {"copies", "delay_s"}
+    unknown = set(given) - set(_TWISTS) - {"copies", "delay_s", "silent"}
     if unknown:
         raise BadInput(f"faults.{min(unknown)}", "is no fault we know")
     delay_s = given.get("delay_s", 0)
@@ -160,4 +160,9 @@ def _faults(request: Request) -> Faults:
         if type(given[name]) is not wanted:
             raise BadInput(f"faults.{name}", f"is no {wanted.__name__}")
         twist[name] = given[name]
-    return Faults(copies=_whole(given, "copies", 1), delay_s=delay_s, twist=Twist(**twist))
+    silent = given.get("silent", False)
+    if type(silent) is not bool:
+        raise BadInput("faults.silent", "is no bool")
+    return Faults(
+        copies=_whole(given, "copies", 1), delay_s=delay_s, silent=silent, twist=Twist(**twist)
+    )

@@ -34,10 +34,12 @@ class Faults:
 
     copies: that many at once; delay_s: sent that much later (wall time); twist: see `Twist`. A
     probe is followed by the right callback, as WeChat does it; other wrong callbacks are not.
+    silent: the callback is lost, so that only a query or the channel's file tells of the payment.
     """
 
     copies: int = 1
     delay_s: float = 0.0
+    silent: bool = False
     twist: Twist = field(default_factory=Twist)
 
 
@@ -143,6 +145,8 @@ class Gateways:
 
     async def _submit(self, fact: Payment | Refund, txn_id: str, faults: Faults) -> Result:
         _check(faults.copies > 0, "copies", "is not above zero")
+        if faults.silent:
+            return Result(txn_id=txn_id, answers=())
         sending = self._send(fact, txn_id, faults)
         if self.holding:
             self.held.append(sending)

@@ -109,6 +109,7 @@ def test_refund_by_control(keys: KeySet, edge: tuple[MemoryLog, str]) -> None:
         ({**PAY, "faults": {"alterr": True}}, "faults.alterr: is no fault"),
         ({**PAY, "faults": {"alter": 1}}, "faults.alter: is no bool"),
         ({**PAY, "faults": {"age_s": True}}, "faults.age_s: is no int"),
+        ({**PAY, "faults": {"silent": 1}}, "faults.silent: is no bool"),
         ({**PAY, "faults": {"delay_s": -1}}, "faults.delay_s: is no number"),
         ({**PAY, "channel": "cash"}, "channel: is none of"),
         ({**PAY, "channel": "cash", "wait": False}, "channel: is none of"),

@@ -283,3 +283,15 @@ def test_the_journal_is_a_file(tmp_path: Path) -> None:
     assert json.loads(path.read_text("utf-8")) == {"channel": "微信"}
     journal.close()
     Journal(None).close()
+
+
+def test_a_lost_callback_is_a_payment_that_nobody_told_of(stage: Stage) -> None:
+    async def scene(gateways: Gateways) -> Result:
+        result = await gateways.pay(ORDER, 12345, "wechat", AT, Faults(silent=True))
+        assert gateways.payments[result.txn_id].amount_fen == 12345
+        assert gateways.idle
+        return result
+
+    assert stage.play(scene).answers == ()
+    assert stage.log.records == []
+    assert stage.journal.entries == []
