@@ -58,9 +58,7 @@ def refund(
     """
     number = refund_no or f"RF{secrets.token_hex(8)}"
     request = refund_request(payment, order, merchant, account, yuan, kind, by, reason, number)
-    _ask(
-        request.account_no, request, f"asked for refund {number}; a second person decides", as_json
-    )
+    ask(request.account_no, request, f"asked for refund {number}; a second person decides", as_json)
 
 
 def approve_refund(
@@ -79,7 +77,7 @@ def approve_refund(
         person=named("--by", by, ASK_BACK),
         reason=named("--reason", reason, ASK_BACK),
     )
-    _ask(body.account_no, body, f"{body.decision} refund {refund_no}; payments decides", as_json)
+    ask(body.account_no, body, f"{body.decision} refund {refund_no}; payments decides", as_json)
 
 
 def refund_outcome(
@@ -97,7 +95,7 @@ def refund_outcome(
     rerouted: a dead card, so a bank transfer is ordered; paid: the bank paid it.
     """
     body = outcome_report(account, refund_no, outcome, by, evidence, bill_on, bank)
-    _ask(body.account_no, body, f"recorded {outcome} of refund {refund_no}", as_json)
+    ask(body.account_no, body, f"recorded {outcome} of refund {refund_no}", as_json)
 
 
 def rebind(
@@ -115,7 +113,7 @@ def rebind(
     """Ask for money that is at the wrong account to be bound to others."""
     number = request_id or secrets.token_hex(8)
     request = rebinding_request(payment, old, to, by, approved_by, reason, number)
-    _ask(request.payment_id, request, f"asked as request {number}; payments decides", as_json)
+    ask(request.payment_id, request, f"asked as request {number}; payments decides", as_json)
 
 
 def refund_request(
@@ -244,7 +242,7 @@ def _account(account: str) -> str:
     return account
 
 
-def _ask(key: str, body: Any, said: str, as_json: bool) -> None:
+def ask(key: str, body: Any, said: str, as_json: bool) -> None:
     """Write one record of the edge; the cluster is looked at first, so that it fails in words."""
     from services.settings import load_settings
     from services.wiring import open_producer

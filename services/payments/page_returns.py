@@ -84,7 +84,8 @@ def _return(draft: Draft, back: MoneyBack, suspense: Suspense) -> None:
     amount_fen = back.amount_fen
     gone_fen = sum(each.amount_fen for each in suspense.returned)
     if back.is_total:
-        amount_fen -= sum(each.amount_fen for each in suspense.returned if each.kind == "refund")
+        by_channel = (each for each in suspense.returned if each.kind == "refund" and each.clearing)
+        amount_fen -= sum(each.amount_fen for each in by_channel)
     if amount_fen <= 0:
         return
     is_reversed = any(each.kind != "refund" for each in suspense.returned)

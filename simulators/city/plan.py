@@ -17,7 +17,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab, late_fees, mass_cut, voltages
+from simulators.city import (
+    behind,
+    edits,
+    lab,
+    late_fees,
+    mass_cut,
+    settlement,
+    transfers,
+    voltages,
+)
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -39,6 +48,7 @@ merchant's, and the channel's own probe."""
 
 KILLS = {
     date(2026, 2, 5): "ingest-0",
+    date(2026, 2, 13): "payments-settlement-0",
     date(2026, 2, 21): "validation-0",
     date(2026, 3, 4): "billing-0",
     date(2026, 3, 16): "ingest-field-0",
@@ -77,6 +87,7 @@ class Plan:
     cases: dict[str, str] = field(default_factory=dict)
     exchange_kwh: dict[str, str] = field(default_factory=dict)
     killed: list[str] = field(default_factory=list)
+    bank: settlement.Bank = field(default_factory=settlement.Bank)
 
     # -- the day ----------------------------------------------------------------------------
 
@@ -435,6 +446,8 @@ STORIES: tuple[Callable[[Plan, date], None], ...] = (
     Plan.on_switching,
     mass_cut.on_day,
     Plan.on_lab,
+    settlement.on_day,
+    transfers.on_day,
     Plan.on_payers,
     Plan.on_kills,
     behind.on_day,

@@ -25,6 +25,7 @@ from services.payments.refund_events import (
 )
 from services.payments.refund_table import OF_CHANNEL
 from services.payments.settlement.rows import SettlementRow
+from services.payments.suspense_refund_events import SuspenseRefunded, SuspenseRefundRequested
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
 if TYPE_CHECKING:
@@ -128,6 +129,24 @@ def rebind(town: Town, amounts: dict[str, int]) -> None:
     _write(town, request.payment_id, request)
 
 
+def send_back(town: Town, amounts: dict[str, int]) -> None:
+    """Two people send money in suspense back by bank."""
+    txn = town.random.choice(tuple(amounts))
+    request = SuspenseRefundRequested(
+        request_id=f"s{town.number // 2}",
+        suspense_key=f"wechat:{txn}",
+        amount_fen=town.random.choice((10, 20, amounts[txn])),
+        bank="icbc-1",
+        bank_ref=f"B{town.number}",
+        paid_on="2026-03-02",
+        evidence="letter",
+        requested_by="wang",
+        approved_by="li",
+        reason="nobody claimed it",
+    )
+    _write(town, request.suspense_key, request)
+
+
 def no_more_goes_back_than_came(told: dict[str, int], own: list[Any]) -> None:
     """Of each payment: what people have of it is what came without what went, never below zero.
 
@@ -145,7 +164,8 @@ def no_more_goes_back_than_came(told: dict[str, int], own: list[Any]) -> None:
         match body:
             case payments.PaymentCaptured():
                 _add(held, body.payment_id, body.amount_fen)
-                captured[body.account_no, body.payment_id] = body.amount_fen
+                if not body.transfer_id:
+                    captured[body.account_no, body.payment_id] = body.amount_fen
             case payments.PaymentReversed():
                 _add(held, body.payment_id, body.gone_fen - body.amount_fen)
             case MoneyReturned(back=back):
@@ -153,6 +173,9 @@ def no_more_goes_back_than_came(told: dict[str, int], own: list[Any]) -> None:
                     _add(held, back.payment_id, body.claim_fen - body.amount_fen)
                 if back.clearing:
                     gone.setdefault(back.payment_id, {})[back.back_id] = body.amount_fen
+            case SuspenseRefunded():
+                name = f"bank/{body.request_id}"
+                gone.setdefault(body.payment_id, {})[name] = body.amount_fen
             case RefundApproved(payment_id=payment_id) if payment_id:
                 approved[body.refund_no] = body
                 _add(held, payment_id, -body.refund_fen)

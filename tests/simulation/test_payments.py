@@ -97,6 +97,7 @@ class Town:
             *(lambda: money_back.taken_back(self, tuple(AMOUNTS)),) * 3,
             *(lambda: money_back.refund(self, tuple(AMOUNTS)),) * 10,
             *(lambda: money_back.rebind(self, AMOUNTS),) * 2,
+            lambda: money_back.send_back(self, AMOUNTS),
             *(self.bind,) * 4,
             *(self.invoice,) * 3,
             self.correct,
