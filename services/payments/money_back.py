@@ -118,13 +118,15 @@ def back_of(notice: PaymentNotice, evidence_id: str) -> MoneyBack | None:
         evidence_id=evidence_id,
         is_total=notice.refund_total,
         refund_no=notice.refund_no,
-        own_txn_id=notice.channel_txn_id if is_refund and _has_own_number(notice) else "",
+        own_txn_id=notice.channel_txn_id if _has_own_number(notice) else "",
     )
 
 
 def _has_own_number(notice: PaymentNotice) -> bool:
-    """Whether a notice has another transaction than the one that it takes back."""
-    return bool(notice.original_txn_id) and notice.channel_txn_id != notice.original_txn_id
+    """Whether a refund or void has a transaction of its own; a reversal by our own terminals has
+    the sale's with its kind of message behind it, which is no number of a file."""
+    original = notice.original_txn_id
+    return bool(original) and not notice.channel_txn_id.startswith(original)
 
 
 def _back_id(notice: PaymentNotice, amount_fen: int) -> str:

@@ -122,3 +122,24 @@ def test_a_cards_refund_is_told_under_the_number_that_it_has_in_the_file() -> No
         ("capture", "S1"),
         ("refund", "S9"),
     ]
+
+
+def test_a_reversal_of_our_own_terminals_is_told_under_its_sale() -> None:
+    """It has no number that a file could have; the two cancel each other out."""
+    world = World()
+    world.take(received("S1", 10000, order_of(A), channel="pos_8583"))
+    reversal = received(
+        "S1-0400",
+        10000,
+        order_of(A),
+        channel="pos_8583",
+        kind="reversed",
+        original_txn_id="S1",
+        evidence_id="e2",
+    )
+    world.take(reversal)
+    world.run()
+    assert [(each.row.kind, each.row.transaction) for each in bookings(world)] == [
+        ("capture", "S1"),
+        ("refund", "S1"),
+    ]
