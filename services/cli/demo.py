@@ -116,7 +116,8 @@ def show(result: DemoResult, console: Console, *, keep: bool, data: Path) -> Non
     lines = [
         f"{command} bill explain {result.an_invoice} --language en --frames {export}",
         f"{command} audit balance {export}",
-        f"{command} audit replay {export}",
+        f"{command} audit replay {export} --policy {data / 'files' / 'policy.yaml'}",
+        f"{command} payments days {export}",
     ]
     if keep:
         lines.append(f"  the status page: {result.console_url}")

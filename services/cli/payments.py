@@ -17,7 +17,7 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
-from services.cli.payments_cases import books, cases, days, decide
+from services.cli.payments_cases import FromFiles, books, cases, days, decide
 from services.cli.payments_failures import failures
 from services.cli.payments_import import import_file
 from services.cli.payments_iso8583 import iso8583
@@ -33,6 +33,7 @@ from services.cli.payments_refund import (
     refund_outcome,
     require_payment,
 )
+from services.cli.payments_suspense import refund_suspense
 from services.cli.payments_verify import verify
 from services.cli.payments_work import work_items
 from services.cli.records import known_bodies, named, open_cluster, open_records
@@ -46,6 +47,7 @@ from services.payments.events import (
     edge_catalogue,
 )
 from services.payments.money_back import MoneyReturned
+from services.payments.suspense_refund_events import SuspenseRefunded
 
 app = typer.Typer(
     no_args_is_help=True, help="Callbacks, settlement files, matching, money in suspense."
@@ -85,6 +87,12 @@ app.command(
     epilog="Example: gridledger payments rebind --payment wechat:4200000000202601010000000001 "
     "--from 1000000042 --to 1000000043=23.45 --by wang --approved-by li --reason 'slip 4711'"
 )(rebind)
+app.command(
+    epilog="Example: gridledger payments refund-suspense "
+    "--suspense pos_http:887580481655550-58D01115-000001-000042-20260214 --yuan 100.00 --bank icbc "
+    "--bank-ref 4711 --paid-on 2026-03-20 --evidence slip.pdf --by wang --approved-by li "
+    "--reason 'nobody claimed it'"
+)(refund_suspense)
 app.command(epilog="Example: gridledger payments work-items --json")(work_items)
 app.command(epilog="Example: gridledger payments iso8583 sign-on.hex --json")(iso8583)
 app.command(
@@ -106,6 +114,8 @@ app.command(epilog="Example: gridledger payments failures --from-files export --
     failures
 )
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+OfSuspense = PaymentSuspended | SuspenseBound | SuspenseCancelled | MoneyReturned | SuspenseRefunded
+"""What happens to money in suspense."""
 
 
 @app.callback()
@@ -151,9 +161,9 @@ def bind(
 
 
 @app.command(epilog="Example: gridledger payments suspense --json")
-def suspense(as_json: AsJson = False) -> None:
+def suspense(from_files: FromFiles = None, as_json: AsJson = False) -> None:
     """List the money that nobody claimed and nobody bound."""
-    found = open_suspenses(*open_records(None))
+    found = open_suspenses(*open_records(from_files))
     if as_json:
         names = ("suspense_key", "amount_fen", "occurred_at", "reason", "account_no")
         rows = [{name: getattr(each, name) for name in names} for each in found]
@@ -189,18 +199,20 @@ def open_suspenses(reader: Reader, partitions: int) -> list[PaymentSuspended]:
         if isinstance(event, PaymentSuspended):
             found[event.suspense_key] = event
         elif isinstance(event, MoneyReturned):
-            _give_back(found, event)
+            _give_back(found, event.back.payment_id, event.suspense_fen)
+        elif isinstance(event, SuspenseRefunded):
+            _give_back(found, event.suspense_key, event.amount_fen)
         else:
             found.pop(event.suspense_key, None)
     return sorted(found.values(), key=lambda each: (each.occurred_at, each.suspense_key))
 
 
-def _give_back(found: dict[str, PaymentSuspended], event: MoneyReturned) -> None:
+def _give_back(found: dict[str, PaymentSuspended], suspense_key: str, amount_fen: int) -> None:
     """What went back to the payer is not in suspense any more."""
-    suspended = found.get(event.back.payment_id)
+    suspended = found.get(suspense_key)
     if suspended is None:
         return
-    left_fen = suspended.amount_fen - event.suspense_fen
+    left_fen = suspended.amount_fen - amount_fen
     if left_fen:
         found[suspended.suspense_key] = replace(suspended, amount_fen=left_fen)
     else:
@@ -217,13 +229,9 @@ def require_suspense(reader: Reader, partitions: int, suspense_key: str) -> None
         raise BadInput("--suspense", f"there is no suspense {suspense_key!r}", fix)
 
 
-def _suspense_events(
-    reader: Reader, partitions: int
-) -> Iterable[PaymentSuspended | SuspenseBound | SuspenseCancelled | MoneyReturned]:
+def _suspense_events(reader: Reader, partitions: int) -> Iterable[OfSuspense]:
     codec = Codec(make_core().catalogue)
     for partition in range(partitions):
         for body in known_bodies(reader, codec, "payments.events", partition):
-            if isinstance(
-                body, PaymentSuspended | SuspenseBound | SuspenseCancelled | MoneyReturned
-            ):
+            if isinstance(body, OfSuspense):
                 yield body

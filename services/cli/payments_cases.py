@@ -2,13 +2,14 @@
 
 `cases --json` prints one object a case, oldest first:
 
-    {"case_id", "key", "status": open | accept | write_off | claim, "owner", "age_days", "cause",
-     "outcome", "action", "day_on", "transaction", "order_no", "refund_no", "account_no",
-     "ours_fen", "channel_fen", "left_fen": {day: fen}}
+    {"case_id", "key", "status": open | accept | write_off | claim | agrees | captured_from_file |
+     differs, "owner", "age_days", "cause", "outcome", "action", "day_on", "transaction",
+     "order_no", "refund_no", "account_no", "ours_fen", "channel_fen", "left_fen": {day: fen}}
 
 `days --json` prints one object a day of a channel and merchant:
 
-    {"key", "day_on", "is_closed", "clearing_fen", "causes": {cause: fen}}
+    {"key", "day_on", "is_closed", "clearing_fen", "causes": {cause: fen},
+     "payouts": [{"paid_on", "paid_fen", "outcome"}]}
 
 `books` prints our side for `payments match`, one object a line, with the columns of `payments
 parse --json`: every booking on a clearing account that was not taken back.
@@ -43,16 +44,23 @@ from services.payments.settlement.events import (
     DiscrepancyGone,
     DiscrepancySettled,
     DiscrepancyTakenUp,
+    PayoutBooked,
     catalogue,
 )
+from services.payments.settlement.payouts import PAID
 from services.payments.settlement.requests import DECISIONS, DiscrepancyDecided, files_catalogue
 from services.payments.settlement.rows import SettlementRow
 
 TOPIC = "payments.settlement"
 CASE_WIDTHS = (16, -4, 12, 10, 18, -14)
 CASE_HEADER = ("case", "age", "owner", "day", "cause", "ours-channel")
-DAY_WIDTHS = (26, 10, 6, -16)
-DAY_HEADER = ("channel and merchant", "day", "state", "clearing")
+DAY_WIDTHS = (26, 10, 6, -12, 21)
+DAY_HEADER = ("channel and merchant", "day", "state", "clearing", "paid out")
+
+GONE = ("agrees", "captured_from_file", "differs")
+"""How a case ends by itself: settlement/events.DiscrepancyGone."""
+PAYOUT = "payout_"
+"""What the outcomes of payouts begin with."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 FromFiles = Annotated[
@@ -62,7 +70,7 @@ FromFiles = Annotated[
 
 def cases(
     from_files: FromFiles = None,
-    every: Annotated[bool, typer.Option("--all", help="Those that are settled, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Settled and resolved ones, too.")] = False,
     as_of: Annotated[str, typer.Option(help="The day that counts as today.")] = "",
     as_json: AsJson = False,
 ) -> int:
@@ -138,10 +146,17 @@ def days(from_files: FromFiles = None, as_json: AsJson = False) -> None:
             print(json.dumps(each, ensure_ascii=False))
             continue
         state = "closed" if each["is_closed"] else "open"
-        cells = (each["key"], each["day_on"], state, format_yuan(each["clearing_fen"]))
+        paid = ", ".join(map(payout_text, each["payouts"]))
+        cells = (each["key"], each["day_on"], state, format_yuan(each["clearing_fen"]), paid)
         print(fixed_line(cells, DAY_WIDTHS))
         for cause, amount_fen in each["causes"].items():
             print(f"  = {format_yuan(amount_fen)} {cause}")
+
+
+def payout_text(payout: dict[str, Any]) -> str:
+    """When a day was paid out, and what was wrong with it."""
+    outcome = str(payout["outcome"])
+    return str(payout["paid_on"]) + ("" if outcome == PAID else f" {outcome[len(PAYOUT) :]}")
 
 
 def books(
@@ -172,19 +187,21 @@ def booked_rows(reader: Reader, partitions: int) -> list[SettlementRow]:
 
 
 def known_cases(reader: Reader, partitions: int, today: str) -> list[dict[str, Any]]:
-    """All cases that are open or settled, oldest first."""
+    """All cases, oldest first: open, settled by a person, or gone because both sides agree."""
     found: dict[str, dict[str, Any]] = {}
     for key, body in settlement_events(reader, partitions):
         match body:
             case DiscrepancyFound():
                 before = found.get(body.case_id, {})
-                found[body.case_id] = case_document(key, body, before.get("owner", body.owner))
+                is_new = before.get("status", "open") in GONE
+                owner = body.owner if is_new else before.get("owner", body.owner)
+                found[body.case_id] = case_document(key, body, owner)
             case DiscrepancyTakenUp():
                 found[body.case_id]["owner"] = body.owner
             case DiscrepancySettled():
                 found[body.case_id]["status"] = body.action
             case DiscrepancyGone():
-                found.pop(body.case_id)
+                found[body.case_id]["status"] = body.how
     for each in found.values():
         opened_on = date.fromisoformat(each.pop("opened_on"))
         each["age_days"] = (date.fromisoformat(today) - opened_on).days
@@ -212,14 +229,19 @@ def case_document(key: str, found: DiscrepancyFound, owner: str) -> dict[str, An
 def known_days(reader: Reader, partitions: int) -> list[dict[str, Any]]:
     """The latest statement of each day, or how it was closed."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
+    payouts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for key, body in settlement_events(reader, partitions):
-        if isinstance(body, DayStated | DayClosed):
+        if isinstance(body, PayoutBooked):
+            paid = {name: getattr(body, name) for name in ("paid_on", "paid_fen", "outcome")}
+            payouts.setdefault((key, body.day_on), []).append(paid)
+        elif isinstance(body, DayStated | DayClosed):
             found[key, body.day_on] = {
                 "key": key,
                 "day_on": body.day_on,
                 "is_closed": isinstance(body, DayClosed),
                 "clearing_fen": body.clearing_fen,
                 "causes": body.causes,
+                "payouts": payouts.setdefault((key, body.day_on), []),
             }
     return [found[place] for place in sorted(found)]
 

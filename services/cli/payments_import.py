@@ -65,6 +65,20 @@ def import_file(
     what differs. A file without rows needs --merchant and --day: a day
     without trade. See `payments cases` for what comes of it.
     """
+    show(give_file(file, channel, by, mapping, merchant, day, sha1), as_json)
+
+
+def give_file(
+    file: str,
+    channel: str,
+    by: str,
+    mapping: Path | None = None,
+    merchant: str = "",
+    day: str = "",
+    sha1: str = "",
+) -> dict[str, Any]:
+    """Give a file to payments; what was given, as `--json` prints it. RefusedFile when nothing of
+    it is taken, which payments is told, too."""
     by = named("--by", by, "people must be able to ask back")
     reading, declared = reading_of(channel, mapping, merchant, day), declared_hash(sha1)
     from services.settings import load_settings
@@ -99,7 +113,7 @@ def import_file(
         producer.append_many([producer.outgoing(POSTINGS, key, body) for key, body in records])
     if refused is not None:
         raise refused
-    show(document(facts, rows, [body for _, body in records]), as_json)
+    return document(facts, rows, [body for _, body in records])
 
 
 def require_trade(source: SourceFile, reading: Reading) -> None:

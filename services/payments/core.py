@@ -50,6 +50,8 @@ PURE_MODULES: tuple[str, ...] = (
     "services.payments.seen",
     "services.payments.settlement.rows",
     "services.payments.state",
+    "services.payments.suspense_refund_events",
+    "services.payments.suspense_refunds",
     "services.payments.transactions",
 )
 """All modules whose text decides."""

@@ -3,6 +3,7 @@
 payments.notices     callbacks, found rows   -> captured, repeated, conflicted, suspended, noted
                      money that went back    -> returned, awaited, forwarded; refunds succeed
                      bindings of people      -> suspense bound, transfers; or rejected
+                     suspense sent back      -> refunded by bank; or rejected
                      refunds of people       -> opened, approved and ordered, ended; or refused
                      claims (own)            -> whose a transaction is; suspense cancelled
                      payouts of people       -> payables settled; or rejected
@@ -36,6 +37,7 @@ from services.payments import (
     receivables,
     refunds,
     returns,
+    suspense_refunds,
     transactions,
 )
 from services.payments.days import day_end
@@ -67,6 +69,7 @@ from services.payments.reactions import (
 from services.payments.rebinding_events import RebindingRequested
 from services.payments.refund_events import RefundDecided, RefundReported, RefundRequested
 from services.payments.state import Entry
+from services.payments.suspense_refund_events import SuspenseRefundRequested
 
 
 def concerned(view: View, item: Item) -> Iterable[str]:
@@ -76,6 +79,8 @@ def concerned(view: View, item: Item) -> Iterable[str]:
         case Tick():
             return view.keys_due(item.body.at)
         case PaymentClaimed() | PaymentForwarded() | BindingRequested() | RebindingRequested():
+            return (transactions.page_of(item.key),)
+        case SuspenseRefundRequested():
             return (transactions.page_of(item.key),)
         case MoneyBackForwarded() if not is_account_no(item.key):
             return (transactions.page_of(item.key),)
@@ -103,6 +108,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             transactions.on_binding(draft, item.body, item.key)
         case RebindingRequested():
             rebinding.on_rebinding(draft, item.body, item.key)
+        case SuspenseRefundRequested():
+            suspense_refunds.on_suspense_refund(draft, item.body, item.key)
         case MoneyBackForwarded(back=back):
             on_back = returns.on_back if is_account_no(item.key) else page_returns.on_back
             on_back(draft, back)

@@ -98,15 +98,22 @@ class Draft:
         )
         self.send(booking, POSTINGS, settlement_key(channel, merchant))
 
-    def booked_back(self, back: MoneyBack, amount_fen: int) -> None:
-        """What the channel took back, told to the settlement stage: once, wherever it is booked."""
+    def booked_back(
+        self, back: MoneyBack, amount_fen: int, *, place: str, is_taken_back: bool = False
+    ) -> None:
+        """What the channel took back, told to the settlement stage.
+
+        place: who gave it, the account or the suspense: when an account takes over what a suspense
+        gave, the one is taken back and the other told, and a closed day is not touched by it.
+        """
         self.booked(
-            f"{back.payment_id}/back/{back.back_id}",
+            f"{back.payment_id}/back/{back.back_id}/{place}",
             back.clearing,
             amount_fen,
-            payment_id=back.payment_id,
+            payment_id=back.booked_as,
             kind=REFUND,
             refund_no=back.refund_no,
+            is_taken_back=is_taken_back,
         )
 
     def taken(self, kind: str, name: str) -> Seen | None:

@@ -221,6 +221,13 @@ def transfer_received(*, account_no: str, parts: Spread) -> JournalEntry:
     )
 
 
+def suspense_refunded(*, suspense_key: str, bank: str, amount_fen: int) -> JournalEntry:
+    """Money that nobody claimed went back to its payer by bank: Dr suspense / Cr bank."""
+    return _entry(
+        "suspense_refunded", ("suspense", suspense_key, amount_fen), ("bank", bank, -amount_fen)
+    )
+
+
 def suspense_cancelled(
     *,
     clearing: str,

@@ -28,7 +28,8 @@ class MoneyBack:
 
     back_id: the same for every copy and source. kind: one of MONEY_BACK. is_total: `amount_fen` is
     all that was refunded so far (Alipay). clearing: where the channel took it; "" for what an
-    account gave before the payment was another's: that comes through transit.
+    account gave before the payment was another's: that comes through transit. own_txn_id: where the
+    channel numbers a refund like a payment (cards); its file has it under that number.
     """
 
     back_id: str
@@ -39,6 +40,13 @@ class MoneyBack:
     evidence_id: str
     is_total: bool = False
     refund_no: str = ""
+    own_txn_id: str = ""
+
+    @property
+    def booked_as(self) -> str:
+        """`channel:transaction` under which the channel's file has it."""
+        channel = self.payment_id.partition(":")[0]
+        return f"{channel}:{self.own_txn_id}" if self.own_txn_id else self.payment_id
 
 
 @catalogue.event("payments.money_back_awaited")
@@ -110,7 +118,15 @@ def back_of(notice: PaymentNotice, evidence_id: str) -> MoneyBack | None:
         evidence_id=evidence_id,
         is_total=notice.refund_total,
         refund_no=notice.refund_no,
+        own_txn_id=notice.channel_txn_id if _has_own_number(notice) else "",
     )
+
+
+def _has_own_number(notice: PaymentNotice) -> bool:
+    """Whether a refund or void has a transaction of its own; a reversal by our own terminals has
+    the sale's with its kind of message behind it, which is no number of a file."""
+    original = notice.original_txn_id
+    return bool(original) and not notice.channel_txn_id.startswith(original)
 
 
 def _back_id(notice: PaymentNotice, amount_fen: int) -> str:

@@ -26,6 +26,9 @@ from services.payments.money_back import (
 from services.payments.payment_table import PAYMENT, fact_of, state_of
 from services.payments.seen import NOBODY, account_held, find
 
+SUSPENSE = "suspense"
+"""Who gave it, in the id of a booking."""
+
 
 def transfer_id_of(payment_id: str, part: BindingPart) -> str:
     """The id of the transfer of a part; from the second binding on it says which one it was."""
@@ -81,7 +84,8 @@ def _return(draft: Draft, back: MoneyBack, suspense: Suspense) -> None:
     amount_fen = back.amount_fen
     gone_fen = sum(each.amount_fen for each in suspense.returned)
     if back.is_total:
-        amount_fen -= sum(each.amount_fen for each in suspense.returned if each.kind == "refund")
+        by_channel = (each for each in suspense.returned if each.kind == "refund" and each.clearing)
+        amount_fen -= sum(each.amount_fen for each in by_channel)
     if amount_fen <= 0:
         return
     is_reversed = any(each.kind != "refund" for each in suspense.returned)
@@ -109,7 +113,7 @@ def _return(draft: Draft, back: MoneyBack, suspense: Suspense) -> None:
             returned_at=draft.at,
         )
     )
-    draft.booked_back(back, amount_fen)
+    draft.booked_back(back, amount_fen, place=SUSPENSE)
     for part in given:
         transfer_id = transfer_id_of(back.payment_id, part)
         order = ReversalOrdered(

@@ -21,6 +21,7 @@ from services.payments.money_back import (
 )
 from services.payments.rebinding_events import RebindingMade
 from services.payments.seen import Seen, account_holder, find, keep
+from services.payments.suspense_refund_events import SuspenseRefunded
 
 
 def _claimed(page: Page, event: PaymentClaimed) -> Page:
@@ -113,6 +114,22 @@ def _returned(page: Page, event: MoneyReturned) -> Page:
     return _back_on(changed, back, event.returned_at)
 
 
+def _refunded(page: Page, event: SuspenseRefunded) -> Page:
+    back = MoneyBack(
+        back_id=f"bank/{event.request_id}",
+        payment_id=event.payment_id,
+        kind="refund",
+        amount_fen=event.amount_fen,
+        clearing="",
+        evidence_id=event.bank_ref,
+        refund_no=event.request_id,
+    )
+    suspense = page.suspenses[event.suspense_key]
+    less = replace(suspense, returned=(*suspense.returned, back))
+    changed = replace(page, suspenses={**page.suspenses, event.suspense_key: less})
+    return _heard(changed, event.request_id, event.refunded_at)
+
+
 def _back_on(page: Page, back: MoneyBack, at: str) -> Page:
     today = day_number(day_of(at))
     seen = Seen(amount_fen=back.amount_fen)
@@ -154,4 +171,5 @@ OF_PAGE: dict[type, Fold] = {
     MoneyBackForwarded: _forwarded,
     MoneyBackAwaited: _awaited,
     MoneyReturned: _returned,
+    SuspenseRefunded: _refunded,
 }

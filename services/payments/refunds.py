@@ -37,6 +37,7 @@ from services.payments.refund_events import (
 )
 from services.payments.refund_table import ENDED, OF_CHANNEL, REFUND, UNDER_WAY
 from services.payments.seen import day_kept, digest_of
+from services.payments.settlement.rows import REFUND as REFUND_ROW
 
 KINDS = ("channel", "bank")
 AT_CHANNEL = ("approved", "processing")
@@ -127,8 +128,15 @@ def on_reported(draft: Draft, report: RefundReported) -> None:
         refuse(draft, report.refund_no, report.fact, report.person, problem)
     elif refund is not None and step is not None:
         channel = refund.payment_id.partition(":")[0]
-        clearing = journal.clearing_of(channel, refund.merchant, report.bill_on)
-        _go_on(draft, refund, step, report.person, report.evidence, clearing, report.bank, "")
+        told = MoneyBack(
+            back_id="",
+            payment_id=refund.payment_id,
+            kind="refund",
+            amount_fen=refund.refund_fen,
+            clearing=journal.clearing_of(channel, refund.merchant, report.bill_on),
+            evidence_id="",
+        )
+        _go_on(draft, refund, step, told, report.person, report.evidence, report.bank)
 
 
 def number_of(draft: Draft, notice: PaymentNotice, payment_id: str) -> str:
@@ -168,7 +176,7 @@ def on_channel(draft: Draft, refund_no: str, fact: str, back: MoneyBack | None, 
     elif step.action == "pay" and refund is not None and back is not None:
         _pay(draft, refund, step, back, by)
     elif refund is not None:
-        _go_on(draft, refund, step, by, "", "", "", "")
+        _go_on(draft, refund, step, back, by)
     elif back is not None and back.is_total:
         returns.book(draft, back)
 
@@ -178,7 +186,7 @@ def _pay(draft: Draft, refund: Refund, step: Step, back: MoneyBack, by: str) -> 
         problem = f"the channel gave {back.amount_fen} fen, ours are {refund.refund_fen}"
         refuse(draft, refund.refund_no, "succeeded", by, problem)
         return
-    _go_on(draft, refund, step, by, "", back.clearing, "", back.back_id)
+    _go_on(draft, refund, step, back, by)
     known = draft.taken("refunded", refund.payment_id)
     if back.is_total and known is not None and known.amount_fen < back.amount_fen:
         returns.book(draft, back)
@@ -230,15 +238,16 @@ def _go_on(
     draft: Draft,
     refund: Refund,
     step: Step,
+    back: MoneyBack | None,
     by: str,
-    evidence: str,
-    clearing: str,
-    bank: str,
-    back_id: str,
+    evidence: str = "",
+    bank: str = "",
 ) -> None:
-    """The way on that the table says."""
+    """The way on that the table says. back: the money that went, as the channel says or a person;
+    without a `back_id` it is a person's word."""
     if step.action in ("pay", "pay_bank"):
-        by_channel = clearing if step.action == "pay" else ""
+        assert back is not None, "what is paid is about money"
+        by_channel = back.clearing if step.action == "pay" else ""
         draft.note(
             RefundSucceeded(
                 refund_no=refund.refund_no,
@@ -255,8 +264,18 @@ def _go_on(
                 evidence=evidence,
                 succeeded_at=draft.at,
                 by_channel=bool(by_channel),
-                back_id=back_id,
+                back_id=back.back_id,
             )
+        )
+        draft.booked(
+            f"{refund.payment_id}/refund/{refund.refund_no}",
+            by_channel,
+            refund.refund_fen,
+            payment_id=back.booked_as,
+            kind=REFUND_ROW,
+            order_no=refund.out_trade_no,
+            refund_no=refund.refund_no,
+            account_no=draft.key,
         )
     elif step.action == "give_up":
         _give_up(draft, refund, by, evidence)

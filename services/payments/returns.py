@@ -169,5 +169,5 @@ def book(draft: Draft, back: MoneyBack) -> None:
             returned_at=draft.at,
         )
     )
-    draft.booked_back(back, amount_fen)
+    draft.booked_back(back, amount_fen, place=draft.key)
     draft.moved("money_returned", back.payment_id)

@@ -216,6 +216,7 @@ def _cancel_suspense(draft: Draft, claim: PaymentClaimed) -> None:
         transfer_id = transfer_id_of(claim.payment_id, part)
         _order_reversal(draft, claim, part.account_no, part.amount_fen, transfer_id, "")
     for back in suspense.returned:
+        draft.booked_back(back, back.amount_fen, place=page_returns.SUSPENSE, is_taken_back=True)
         page_returns.forward(draft, back, claim.account_no)
 
 

@@ -24,7 +24,9 @@ from services.billing.events import edge_catalogue as billing_edge
 from services.billing.price_book_file import load_book
 from services.cli import metrology_desk
 from services.cli.payments import make_request
+from services.cli.payments_import import give_file
 from services.cli.payments_order import order_request
+from services.cli.payments_refund import rebinding_request
 from services.control.accounts import add_account
 from services.customers.api import submit
 from services.customers.events import catalogue as customers_catalogue
@@ -149,6 +151,21 @@ class Acts:
         request = make_request(suspense_key, to, "clerk", reason, f"bind/{suspense_key}")
         producer = self.producer("payments.edge", payments_edge)
         insist(lambda: producer.append("payments.notices", suspense_key, request))
+
+    def rebind(self, payment_id: str, old: str, parts: Mapping[str, int]) -> None:
+        """Two clerks bind again what was bound to the wrong account."""
+        to = [f"{account}={format_yuan(amount)}" for account, amount in parts.items()]
+        request = rebinding_request(
+            payment_id, old, to, "clerk", "supervisor", "the list of the payer", f"again/{old}"
+        )
+        producer = self.producer("payments.edge", payments_edge)
+        insist(lambda: producer.append("payments.notices", payment_id, request))
+
+    def import_settlement(
+        self, file: Path, channel: str, mapping: Path | None, **known: str
+    ) -> dict[str, Any]:
+        """A clerk imports a settlement file by the command's function; what was given."""
+        return insist(lambda: give_file(str(file), channel, "clerk", mapping, **known))
 
     # -- billing, metering, lab --------------------------------------------------------------
 

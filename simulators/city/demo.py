@@ -24,7 +24,7 @@ from services.audit.mirror import open_reader
 from services.cli.audit import balance_document, replay_document
 from services.cores import CORES, EFFECTS, load_core
 from services.local.ports import free_ports
-from simulators.city import mass_cut
+from simulators.city import mass_cut, settlement
 from simulators.city.acts import Acts, write_operators
 from simulators.city.facts import Expectation, Facts
 from simulators.city.files import concentrator_config, meters_config, write_import
@@ -201,6 +201,7 @@ def _environment(files: Path, options: DemoOptions) -> dict[str, str]:
         "GRIDLEDGER_OPERATORS_FILE": str((files / "operators.json").resolve()),
         "GRIDLEDGER_METER_PASSWORDS_FILE": str((files / "meter_passwords.json").resolve()),
         "GRIDLEDGER_EVIDENCE_KEY_FILE": str((files / EVIDENCE_KEY_FILE).resolve()),
+        "GRIDLEDGER_POLICY_FILE": settlement.write_policy(files),
         "GRIDLEDGER_RELEASE_ID": f"demo-{options.seed}",
     }
 

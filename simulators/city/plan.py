@@ -17,7 +17,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab, late_fees, lost_callback, mass_cut, voltages
+from simulators.city import (
+    behind,
+    edits,
+    lab,
+    late_fees,
+    lost_callback,
+    mass_cut,
+    settlement,
+    transfers,
+    voltages,
+)
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -39,6 +49,7 @@ merchant's, and the channel's own probe."""
 
 KILLS = {
     date(2026, 2, 5): "ingest-0",
+    date(2026, 2, 13): "payments-settlement-0",
     date(2026, 2, 21): "validation-0",
     date(2026, 3, 4): "billing-0",
     date(2026, 3, 16): "ingest-field-0",
@@ -77,6 +88,7 @@ class Plan:
     cases: dict[str, str] = field(default_factory=dict)
     exchange_kwh: dict[str, str] = field(default_factory=dict)
     killed: list[str] = field(default_factory=list)
+    bank: settlement.Bank = field(default_factory=settlement.Bank)
 
     # -- the day ----------------------------------------------------------------------------
 
@@ -436,6 +448,8 @@ STORIES: tuple[Callable[[Plan, date], None], ...] = (
     mass_cut.on_day,
     lost_callback.on_day,
     Plan.on_lab,
+    settlement.on_day,
+    transfers.on_day,
     Plan.on_payers,
     Plan.on_kills,
     behind.on_day,

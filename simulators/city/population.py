@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from simulators.city import mass_cut
+from simulators.city import mass_cut, transfers
 from simulators.city.people import (
     FIRST_ON,
     IMPORT_RATES,
@@ -334,4 +334,5 @@ def make_city(seed: int) -> City:
         for index in range(count):
             settle(city, rng, index)
     _add_gate(city)
+    transfers.cast(city)
     return city

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from simulators.city import late_fees, lost_callback, mass_cut, voltages
+from simulators.city import (
+    late_fees,
+    lost_callback,
+    mass_cut,
+    settlement,
+    transfers,
+    voltages,
+)
 from simulators.city import report_lab as laboratory
 from simulators.city import report_meters as meters
 from simulators.city.facts import Check, Expectation, Facts, expect
@@ -117,8 +124,18 @@ def late_payment(facts: Facts) -> Expectation:
 
 def orderless(facts: Facts) -> Expectation:
     """Money without an order: suspense, bound once, captured at the account."""
-    suspended = facts.memory.of("payments.payment_suspended")
-    bound = facts.memory.of("payments.suspense_bound")
+    account_no = facts.city.cast["jump"]
+    bound = [
+        body
+        for body in facts.memory.of("payments.suspense_bound")
+        if account_no in {part["account_no"] for part in body["parts"]}
+    ]
+    keys = {body["suspense_key"] for body in bound}
+    suspended = [
+        body
+        for body in facts.memory.of("payments.payment_suspended")
+        if body["suspense_key"] in keys
+    ]
     captured = facts.of("payments.payment_captured", "jump", source="transfer")
     found = f"{len(suspended)} suspended, {len(bound)} bound, {len(captured)} captured"
     return expect("payment without order", "suspense, bound once", found,
@@ -280,6 +297,8 @@ CHECKS: tuple[Check, ...] = (
     *late_fees.CHECKS,
     *mass_cut.CHECKS,
     *lost_callback.CHECKS,
+    *settlement.CHECKS,
+    *transfers.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 

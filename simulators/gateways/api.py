@@ -188,6 +188,7 @@ class Api:
             at=payment.at,
         )
         self.refunds[refund_no] = refund
+        self.gateways.facts.append(refund)
         if not self.silent_refunds:
             task = asyncio.ensure_future(self.gateways.tell(refund, payment.txn_id))
             self.tasks.add(task)

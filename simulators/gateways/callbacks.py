@@ -69,6 +69,12 @@ class Refund:
     at: datetime
     outcome: str = "SUCCESS"
 
+    @property
+    def pos_numbers(self) -> tuple[str, str, str]:
+        """Batch, STAN and retrieval reference number of a refund at a card terminal."""
+        digits = _digits(self.refund_no, 24)
+        return digits[18:], digits[12:18], digits[:12]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Twist:
@@ -285,9 +291,8 @@ def _pos(
     if payment.order:
         document["order_no"] = payment.order
     if isinstance(fact, Refund):
-        digits = _digits(fact.refund_no, 24)
-        document |= {"original_rrn": payment.rrn, "rrn": digits[:12], "stan": digits[12:18]}
-        document["batch"] = digits[18:]
+        batch, stan, rrn = fact.pos_numbers
+        document |= {"original_rrn": payment.rrn, "rrn": rrn, "stan": stan, "batch": batch}
         document |= {"original_batch": payment.batch, "original_stan": payment.stan}
         document["original_settlement_on"] = payment.at.astimezone(CHINA).date().isoformat()
     body = _compact(document)

@@ -1,8 +1,9 @@
 """The control port: JSON lines over TCP, so that the demo and the tests say what happens.
 
 One request per line, one answer per line; an answer comes when the callbacks were answered (or at
-once with `"wait": false`). Requests: pay, refund, hold, release, idle, misbehave (`"faults"`: what
-goes wrong with the next questions asked of the gateways, api.FAULTS).
+once with `"wait": false`). Requests: pay, refund, hold, release, idle; misbehave (`"faults"`: what
+goes wrong with the next questions asked of the gateways, api.FAULTS); bill, the settlement file of
+a channel's day in base64 (`"rows": 0`: nothing was traded).
 
 Example:
     {"op": "pay", "channel": "alipay", "order": "", "amount_fen": 500,
@@ -13,10 +14,11 @@ Example:
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from libs.events.errors import BadInput
@@ -43,6 +45,7 @@ class Control:
             "release": self._release,
             "idle": self._idle,
             "misbehave": self._misbehave,
+            "bill": self._bill,
         }
 
     async def start(self, port: int) -> asyncio.Server:
@@ -126,6 +129,16 @@ class Control:
 
     async def _idle(self, request: Request) -> dict[str, Any]:
         return {"idle": self.gateways.idle, "held": len(self.gateways.held)}
+
+    async def _bill(self, request: Request) -> dict[str, Any]:
+        try:
+            day = date.fromisoformat(_text(request, "day"))
+        except ValueError:
+            raise BadInput("day", "is no day", "write it like 2026-01-31") from None
+        bill = self.gateways.bill(_text(request, "channel"), day)
+        if bill is None:
+            return {"rows": 0}
+        return {**asdict(bill), "content": base64.b64encode(bill.content).decode()}
 
 
 def _listed(request: Request, name: str, allowed: tuple[str, ...]) -> list[str]:

@@ -16,10 +16,11 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from libs.events.errors import BadInput
+from simulators.gateways.bills import Bill, Fact, bill_of
 from simulators.gateways.callbacks import CHINA, Callback, Payment, Refund, Twist, build
 from simulators.gateways.delivery import Answer, Delivery
 from simulators.gateways.keys import POS_MERCHANT, POS_TERMINAL, KeySet
@@ -60,6 +61,7 @@ class Gateways:
         self.delivery = delivery
         self.seed = seed
         self.payments: dict[str, Payment] = {}
+        self.facts: list[Fact] = []
         self.refunded_fen: Counter[str] = Counter()
         self.holding = False
         self.held: list[Coroutine[Any, Any, Result]] = []
@@ -87,6 +89,9 @@ class Gateways:
         _check(0 <= coupon_fen <= amount_fen, "coupon_fen", "is not within the amount")
         payment = self._payment(order, amount_fen, channel, at, payer, coupon_fen)
         self.payments[payment.txn_id] = payment
+        twist = (faults or Faults()).twist
+        if twist.probe or not twist.wrong(channel):
+            self.facts.append(payment)
         return await self._submit(payment, payment.txn_id, faults or Faults())
 
     async def refund(
@@ -116,6 +121,8 @@ class Gateways:
             at=at,
             outcome=outcome,
         )
+        if outcome == "SUCCESS":
+            self.facts.append(refund)
         return await self._submit(refund, txn_id, faults or Faults())
 
     def paid(self, order: str) -> Payment | None:
@@ -126,6 +133,12 @@ class Gateways:
     async def tell(self, fact: Refund, txn_id: str) -> Result:
         """Send the callback of a refund that the merchant asked for."""
         return await self._submit(fact, txn_id, Faults())
+
+    def bill(self, channel: str, day: date) -> Bill | None:
+        """The settlement file of a channel's day; None when nothing was traded. What a wrong
+        callback said never happened."""
+        _check(channel in CHANNELS, "channel", f"is none of {', '.join(CHANNELS)}")
+        return bill_of(channel, self.facts, day)
 
     def hold(self) -> None:
         """Keep callbacks back from now on, until `release`."""

@@ -46,6 +46,11 @@ SETTLED = frozenset(
         "concentrator",
         "recovered profile",
         "mass cut-off",
+        "settlement",
+        "late payout",
+        "cut-off bill",
+        "lost callback",
+        "group transfer",
     }
 )
 """What must be settled by the last day of the short form."""

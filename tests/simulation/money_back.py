@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from services.payments import events as payments
-from services.payments.journal import sub_balances
+from services.payments.bookings import BookingNoted
+from services.payments.journal import clearing_of, sub_balances
 from services.payments.money_back import MoneyReturned
 from services.payments.notices import MONEY_BACK
 from services.payments.rebinding_events import RebindingRequested
@@ -23,6 +24,8 @@ from services.payments.refund_events import (
     RefundSucceeded,
 )
 from services.payments.refund_table import OF_CHANNEL
+from services.payments.settlement.rows import SettlementRow
+from services.payments.suspense_refund_events import SuspenseRefunded, SuspenseRefundRequested
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
 if TYPE_CHECKING:
@@ -126,6 +129,24 @@ def rebind(town: Town, amounts: dict[str, int]) -> None:
     _write(town, request.payment_id, request)
 
 
+def send_back(town: Town, amounts: dict[str, int]) -> None:
+    """Two people send money in suspense back by bank."""
+    txn = town.random.choice(tuple(amounts))
+    request = SuspenseRefundRequested(
+        request_id=f"s{town.number // 2}",
+        suspense_key=f"wechat:{txn}",
+        amount_fen=town.random.choice((10, 20, amounts[txn])),
+        bank="icbc-1",
+        bank_ref=f"B{town.number}",
+        paid_on="2026-03-02",
+        evidence="letter",
+        requested_by="wang",
+        approved_by="li",
+        reason="nobody claimed it",
+    )
+    _write(town, request.suspense_key, request)
+
+
 def no_more_goes_back_than_came(told: dict[str, int], own: list[Any]) -> None:
     """Of each payment: what people have of it is what came without what went, never below zero.
 
@@ -143,7 +164,8 @@ def no_more_goes_back_than_came(told: dict[str, int], own: list[Any]) -> None:
         match body:
             case payments.PaymentCaptured():
                 _add(held, body.payment_id, body.amount_fen)
-                captured[body.account_no, body.payment_id] = body.amount_fen
+                if not body.transfer_id:
+                    captured[body.account_no, body.payment_id] = body.amount_fen
             case payments.PaymentReversed():
                 _add(held, body.payment_id, body.gone_fen - body.amount_fen)
             case MoneyReturned(back=back):
@@ -151,6 +173,9 @@ def no_more_goes_back_than_came(told: dict[str, int], own: list[Any]) -> None:
                     _add(held, back.payment_id, body.claim_fen - body.amount_fen)
                 if back.clearing:
                     gone.setdefault(back.payment_id, {})[back.back_id] = body.amount_fen
+            case SuspenseRefunded():
+                name = f"bank/{body.request_id}"
+                gone.setdefault(body.payment_id, {})[name] = body.amount_fen
             case RefundApproved(payment_id=payment_id) if payment_id:
                 approved[body.refund_no] = body
                 _add(held, payment_id, -body.refund_fen)
@@ -193,6 +218,27 @@ def nothing_stays_on_its_way(own: list[Any]) -> None:
     assert sub_balances(entries, "transit") == {}
     clearing_fen = sum(sub_balances(entries, "channel_clearing").values())
     assert clearing_fen == sum(by_channel.values())
+
+
+def bookings_are_what_the_clearing_has(own: list[Any], told: list[Any]) -> None:
+    """What the settlement stage was told is what stands on each clearing account, to the fen."""
+    entries = [body.journal for body in own if hasattr(body, "journal")]
+    standing: dict[str, SettlementRow] = {}
+    undone = set()
+    for body in told:
+        if isinstance(body, BookingNoted) and body.is_taken_back:
+            undone.add(body.booking_id)
+        elif isinstance(body, BookingNoted):
+            assert body.booking_id not in standing, "one booking, one id"
+            standing[body.booking_id] = body.row
+    assert undone <= standing.keys()
+    sums: dict[str, int] = {}
+    for name, row in standing.items():
+        if name not in undone:
+            _add(sums, clearing_of(row.channel, row.merchant, row.day_on), row.net_fen)
+    assert {name: fen for name, fen in sums.items() if fen} == sub_balances(
+        entries, "channel_clearing"
+    )
 
 
 def _add(sums: dict[str, int], name: str, amount_fen: int) -> None:

@@ -110,6 +110,7 @@ class Town:
             *(lambda: money_back.taken_back(self, tuple(AMOUNTS)),) * 3,
             *(lambda: money_back.refund(self, tuple(AMOUNTS)),) * 10,
             *(lambda: money_back.rebind(self, AMOUNTS),) * 2,
+            lambda: money_back.send_back(self, AMOUNTS),
             *(self.bind,) * 4,
             *(lambda: open_order(self, ACCOUNTS),) * 4,
             *(self.invoice,) * 3,
@@ -326,11 +327,13 @@ def written(town: Town) -> list[tuple[str, Any]]:
 def test_any_history_keeps_the_laws(seed: int) -> None:
     town = run_history(seed)
     check(town.sim, dict.fromkeys((core.name for core in town.cores), ()) | {"payments": WRITTEN})
-    own = [body for topic, body in written(town) if topic == "payments.events"]
+    told = written(town)
+    own = [body for topic, body in told if topic == "payments.events"]
     SEEDS_SEEN.add(seed)
     books_balance(town, own)
     what_is_fed_in_counts_once(own)
     no_transaction_counts_twice(town, own)
+    money_back.bookings_are_what_the_clearing_has(own, [body for _, body in told])
     no_grant_outlives_its_debt(own)
     each_debt_is_told_once(own)
     what_goes_back_is_where_its_payment_is(town)

@@ -1,9 +1,10 @@
 """Settlement over both cores of payments, whatever breaks on the way and in any order.
 
 Each seed is a story of three days at one channel: payments with and without callbacks and order
-numbers, one after midnight, one that the channel never had, a refund made elsewhere, a bill that is
-corrected, payouts of the bank. It is lived through undisturbed and in order, and again with faults,
-delays, copies and another order. In the end the same books stand, and they are those of the story.
+numbers, one after midnight, one that the channel never had, a refund made elsewhere and one of
+ours, a sale that its terminal reverses, money bound again, a bill that is corrected, payouts. It is
+lived through undisturbed and in order, and again with faults, delays, copies and another order. In
+the end the same books stand, and they are those of the story.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from services.payments import events as payments
 from services.payments.core import WRITTEN, make_core
 from services.payments.days import add_days, day_end
 from services.payments.journal import sub_balances
+from services.payments.rebinding_events import RebindingRequested
+from services.payments.refund_events import RefundDecided, RefundRequested
 from services.payments.settlement import events as settlement
 from services.payments.settlement.cases import case_id_of
 from services.payments.settlement.core import WRITTEN as STAGE_WRITTEN
@@ -45,12 +48,16 @@ from services.wiring import on_table
 from tests.unit.payments_core.settling import KEY, MERCHANT, row
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
-SEEDS = 200
+SEEDS = 120
 PARTITIONS = 2
 FIRST = "2026-01-28"  # a Wednesday; the third day is paid out on Monday
 DAYS = 3
 TICKS = 9
 TOLD_BY = 5
+BACK_DAY = TOLD_BY + 1  # a Tuesday: a refund of ours, alone on its day
+BACK_FEN = 200
+SALE = "S1"
+SALE_FEN = 77
 ALL_WRITTEN = {"payments": WRITTEN, "payments.settlement": STAGE_WRITTEN}
 met: Counter[str] = Counter()
 
@@ -89,6 +96,17 @@ class Story:
     payments: tuple[Payment, ...]
     refund: SettlementRow | None
     corrected: int
+    is_reversed: bool = False
+
+    @property
+    def asked(self) -> Payment | None:
+        """Of this one we give something back."""
+        return next((each for each in self.payments if each.order and each.file_day >= 0), None)
+
+    @property
+    def bound(self) -> Payment | None:
+        """This one is bound to C, and then to A."""
+        return next((each for each in self.payments if not each.order and each.file_day >= 0), None)
 
     def bill(self, number: int) -> list[SettlementRow]:
         """The last version of the bill of a day."""
@@ -96,6 +114,18 @@ class Story:
         if self.refund is not None and self.refund.day_on == day(number):
             rows.append(self.refund)
         return rows
+
+    def refund_row(self) -> SettlementRow | None:
+        """The refund of ours in the file of its day."""
+        if self.asked is None:
+            return None
+        return row(
+            *(self.asked.txn, BACK_FEN),
+            day_on=day(BACK_DAY),
+            kind=REFUND,
+            refund_no="OURS",
+            order=self.asked.order,
+        )
 
     def owed_fen(self, number: int) -> int:
         return sum(each.net_settled_fen - each.fee_fen for each in self.bill(number))
@@ -117,7 +147,7 @@ def draw_story(seed: int) -> Story:
             called=never or shifted or draw.random() < 0.6,
         )
         found.append(payment)
-    story = Story(tuple(found), None, draw.randrange(DAYS))
+    story = Story(tuple(found), None, draw.randrange(DAYS), draw.random() < 0.3)
     paid = [each for each in found if each.file_day >= 0]
     if draw.random() < 0.4:
         first = paid[0]
@@ -154,6 +184,8 @@ def told_of(story: Story) -> list[Told]:
         if story.owed_fen(number):
             paid = row("", story.owed_fen(number), day_on=day(due), kind=PAYOUT)
             told += files(BANK, due, [paid], due, 0)
+    if story.is_reversed:
+        told += sale_and_reversal()
     refused = FileRefused(
         file_sha256="f",
         name="bad.csv",
@@ -168,6 +200,87 @@ def told_of(story: Story) -> list[Told]:
     )
     told.append((1, files_catalogue, "payments.postings", KEY, refused))
     return told
+
+
+def sale_and_reversal() -> list[Told]:
+    """A terminal's sale of the first day, and what takes it back: no file has either."""
+    told: list[Told] = []
+    for txn, kind in ((SALE, "captured"), (f"{SALE}-0400", "reversed")):
+        original = SALE if kind == "reversed" else ""
+        notice = received(
+            *(txn, SALE_FEN, order_of(A, SALE)),
+            evidence_id=txn,
+            kind=kind,
+            original_txn_id=original,
+        )
+        assert notice.notice is not None
+        notice = replace(notice, notice=replace(notice.notice, bill_on=day(0)))
+        told.append((0, payments.edge_catalogue, "payments.notices", notice.key, notice))
+    return told
+
+
+def given_back(story: Story) -> list[Told]:
+    """A refund of ours when all payments are there: two people, the channel, its file, the bank."""
+    asked, line = story.asked, story.refund_row()
+    if asked is None or line is None:
+        return []
+    fields = {"refund_no": "OURS", "account_no": asked.account_no}
+    request = RefundRequested(
+        payment_id=f"wechat:{asked.txn}",
+        out_trade_no=asked.order,
+        merchant=MERCHANT,
+        refund_fen=BACK_FEN,
+        kind="channel",
+        requested_by="wang",
+        reason="asked",
+        **fields,
+    )
+    decided = RefundDecided(decision="approved", person="li", reason="seen", **fields)
+    notice = received(
+        *(asked.txn, asked.amount_fen, asked.order),
+        evidence_id="ours",
+        kind="refund",
+        refund_no="OURS",
+        refund_fen=BACK_FEN,
+        refund_outcome="succeeded",
+    )
+    assert notice.notice is not None
+    notice = replace(notice, notice=replace(notice.notice, bill_on=day(BACK_DAY)))
+    bodies = ((BACK_DAY, request), (BACK_DAY, decided), (BACK_DAY + 1, notice))
+    taken = row("", -BACK_FEN, day_on=day(BACK_DAY + 1), kind=PAYOUT)
+    return [
+        *(
+            (at, payments.edge_catalogue, "payments.notices", asked.account_no, body)
+            for at, body in bodies
+        ),
+        *files(TRADE, BACK_DAY, [line], BACK_DAY + 1, 0),
+        *files(BANK, BACK_DAY + 1, [taken], BACK_DAY + 1, 0),
+    ]
+
+
+def bound_twice(story: Story) -> list[Told]:
+    """Money without an order, bound to C and then to A."""
+    if story.bound is None:
+        return []
+    key, amount_fen = f"wechat:{story.bound.txn}", story.bound.amount_fen
+    first = payments.BindingRequested(
+        request_id="b1",
+        suspense_key=key,
+        parts=(payments.BindingPart(account_no=C, amount_fen=amount_fen),),
+        requested_by="wang",
+        reason="slip",
+    )
+    again = RebindingRequested(
+        request_id="b2",
+        payment_id=key,
+        from_account=C,
+        parts=(payments.BindingPart(account_no=A, amount_fen=amount_fen),),
+        requested_by="wang",
+        approved_by="li",
+        reason="slip",
+    )
+    found = ((BACK_DAY, first), (BACK_DAY + 1, again))
+    return [(at, payments.edge_catalogue, "payments.notices", key, body) for at, body in found]
 
 
 def files(
@@ -303,6 +416,8 @@ def end_of(bodies: list[Any]) -> End:
             case settlement.DayClosed():
                 assert body.day_on not in closed
                 closed[body.day_on] = (body.clearing_fen, tuple(sorted(body.causes.items())))
+            case payments.PaymentCaptured(transfer_id=transfer_id) if transfer_id:
+                pass  # bound: it was in suspense
             case payments.PaymentCaptured() | payments.PaymentSuspended():
                 money[body.payment_id] += body.amount_fen
     return End(
@@ -322,10 +437,13 @@ def by_sub(entries: list[Any], role: str) -> dict[str, int]:
 
 def check_books(story: Story, end: End) -> None:
     """The books are those of the story, to the fen."""
-    assert end.money == {f"wechat:{each.txn}": each.amount_fen for each in story.payments}
+    sale = {f"wechat:{SALE}": SALE_FEN} if story.is_reversed else {}
+    paid = {f"wechat:{each.txn}": each.amount_fen for each in story.payments}
+    assert end.money == {**paid, **sale}
+    back_fen = BACK_FEN if story.asked else 0
     lines = [line for number in range(DAYS) for line in story.bill(number)]
     owed = sum(story.owed_fen(number) for number in range(DAYS))
-    assert sum(end.bank.values()) == owed
+    assert sum(end.bank.values()) == owed - back_fen
     assert sum(end.fees.values()) == sum(line.fee_fen for line in lines)
     never = sum(each.amount_fen for each in story.payments if each.file_day < 0)
     assert sum(end.lost.values()) == never
@@ -335,7 +453,8 @@ def check_books(story: Story, end: End) -> None:
             left.update({day(each.day): each.amount_fen, day(each.file_day): -each.amount_fen})
     assert end.clearing == {day_on: fen for day_on, fen in sorted(left.items()) if fen}
     assert end.cases == set()
-    assert set(end.closed) == set(map(day, range(DAYS)))
+    refund_days = {day(BACK_DAY)} if story.asked else set()
+    assert set(end.closed) == {*map(day, range(DAYS)), *refund_days}
     assert {day_on: fen for day_on, (fen, _) in end.closed.items() if fen} == end.clearing
 
 
@@ -344,6 +463,7 @@ def test_faults_copies_delays_and_order_change_no_book(seed: int) -> None:
     story = draw_story(seed)
     told = told_of(story)
     decisions = [write_off(each) for each in story.payments if each.file_day < 0]
+    decisions += given_back(story) + bound_twice(story)
     world = World(seed, 2 if seed % 3 == 0 else 1)
     order = random.Random(f"order/{seed}")
     bodies = world.live([*drawn(story, told, order), *decisions], faults=True)
@@ -356,6 +476,7 @@ def test_faults_copies_delays_and_order_change_no_book(seed: int) -> None:
     met.update(type(body).__name__ for body in bodies)
     met.update(case.cause for case in bodies if isinstance(case, settlement.DiscrepancyFound))
     met.update(gone.how for gone in bodies if isinstance(gone, settlement.DiscrepancyGone))
+    met.update({"reversed": int(story.is_reversed)})
     met.update(over.reason for over in bodies if isinstance(over, settlement.FilePassedOver))
     met.update(
         f"captured by {each.source}"
@@ -373,5 +494,6 @@ def test_everything_that_can_happen_happened() -> None:
     wanted |= {"lost_callback", "no_order", "refund_elsewhere", "not_at_channel", "payout_amount"}
     wanted |= {"captured_from_file", "agrees", "identical", "older"}
     wanted |= {"FileTaken", "FileQuarantined", "DiscrepancySettled", "FeesBooked", "PayoutBooked"}
+    wanted |= {"RefundSucceeded", "RebindingMade", "MoneyReturned", "reversed"}
     wanted |= {"captured by file", "captured by callback", "NoticeRepeated", "DayClosed"}
     assert wanted - {name for name, count in met.items() if count} == set()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.payments.settlement.clearing import Settlement
+from services.payments.settlement.matching import REVERSED
 from services.payments.settlement.payouts import Payout
 from services.payments.settlement.state import Book
 
@@ -24,12 +25,16 @@ def days_done(book: Book, settlement: Settlement, as_of: str) -> list[str]:
     """The days that can be closed on a day, in their order; none before its payout is due."""
     blocked = {day for case in book.cases.values() if not case.settled for day in case.found.days}
     links: list[set[str]] = []
+    reversed_on: dict[str, set[str]] = {}
     for match in settlement.matches:
         days = {row.day_on for row in (match.ours, match.channel) if row}
         if match.cause == NOT_YET:
             blocked |= days
+        if match.cause == REVERSED:
+            reversed_on.setdefault(match.row.transaction, set()).update(days)
         if len(days) > 1:
             links.append(days)
+    links += reversed_on.values()
     for _, payout in settlement.payouts:
         days = {day.day_on for day in payout.days}
         if payout.outcome == AWAITED or payout.due_on > as_of:

@@ -24,6 +24,8 @@ from services.payments.settlement.rows import CAPTURE, REFUND, SettlementRow
 from services.payments.settlement.work_days import WorkCalendar
 
 MATCHED = "matched"
+REVERSED = "reversed"
+"""A card sale that its terminal took back: it cancels itself out, and no file has either."""
 OUTCOMES = (
     MATCHED,
     "date_shifted",
@@ -35,12 +37,14 @@ OUTCOMES = (
     "ours_only",
     "duplicate_in_file",
     "duplicate_in_ours",
+    REVERSED,
 )
 ACTIONS = {
     "late_cut_off": "none: the other day's file has it",
     "not_in_file_yet": "wait for the next file, then query the channel",
     "lost_callback": "capture it from the file; ask why no callback came",
     "no_order": "suspense: bind it to an account, or refund it",
+    REVERSED: "none: the sale and its reversal cancel each other out",
     "duplicate": "one is too many: refund it, or take the second entry back",
     "refund_elsewhere": "book the refund; ask who made it at the channel",
     "refund_not_made": "query the refund; pay by bank transfer when it is abnormal",
@@ -52,7 +56,7 @@ ACTIONS = {
     "fee": "claim the fee, or correct the rate of --rules",
 }
 """By cause; what a person does next."""
-CLOSED_CAUSES = ("", "late_cut_off", "not_in_file_yet")
+CLOSED_CAUSES = ("", "late_cut_off", "not_in_file_yet", REVERSED)
 """Nobody needs to do anything yet."""
 
 
@@ -132,6 +136,8 @@ def match_lines(
     found = [_judge(name, pair, rules) for name, pair in paired]
     known = _Known.of([pair for _, pair in paired], theirs)
     found += _channel_alone(right, known)
+    taken_back, left = _reversed(left)
+    found += taken_back
     found += _ours_alone(left, known, rules)
     return tuple(sorted(found, key=lambda match: (_content(match.row), match.outcome)))
 
@@ -332,6 +338,27 @@ def _channel_alone(rows: Iterable[SettlementRow], known: _Known) -> Iterator[Mat
         if row.kind == CAPTURE and row.order_no:
             paid.add(row.order_no)
         yield Match(outcome=outcome, cause=cause, ours=None, channel=row)
+
+
+def _reversed(rows: Iterable[SettlementRow]) -> tuple[list[Match], list[SettlementRow]]:
+    """Sales of ours with a reversal of the same transaction and amount, and what is left.
+
+    What has a number as a refund is asked for at the channel, and must be in its file.
+    """
+    found, rest = [], []
+    open_sales: dict[Key, list[SettlementRow]] = {}
+    ordered = sorted(rows, key=lambda row: (row.kind, _content(row)))  # captures come first
+    for row in ordered:
+        key = (row.channel, row.merchant, row.transaction, row.amount_fen)
+        if row.kind == CAPTURE:
+            open_sales.setdefault(key, []).append(row)
+        elif row.transaction and not _refund_number(row) and open_sales.get(key):
+            pair = (open_sales[key].pop(0), row)
+            found += [Match(outcome=REVERSED, cause=REVERSED, ours=r, channel=None) for r in pair]
+        else:
+            rest.append(row)
+    rest += [row for sales in open_sales.values() for row in sales]
+    return found, sorted(rest, key=_content)
 
 
 def _ours_alone(rows: Iterable[SettlementRow], known: _Known, rules: MatchRules) -> Iterator[Match]:

@@ -208,7 +208,10 @@ def test_a_decision_is_one_record_and_what_came_of_it_is_shown(
     desk.book("T2", 8000, order=order_of(B))
     desk.tick("2026-02-02")
     monkeypatch.setattr(command, "open_records", lambda _: (SettledReader(desk, []), 1))
-    assert printed(["cases", "--all", "--json"], capsys) == ""
+    (case,) = map(json.loads, printed(["cases", "--all", "--json"], capsys).splitlines())
+    assert case["status"] == "captured_from_file"
+    assert "-> captured_from_file" in printed(["cases", "--all"], capsys)
+    assert found.case_id not in printed(["cases"], capsys)
 
 
 def test_days_say_why_something_is_left(desk: Desk, capsys: Capture) -> None:
@@ -217,6 +220,24 @@ def test_days_say_why_something_is_left(desk: Desk, capsys: Capture) -> None:
     (found,) = map(json.loads, printed(["days", "--json"], capsys).splitlines())
     assert found["clearing_fen"] == sum(found["causes"].values()) == 9940
     assert not found["is_closed"]
+    assert found["payouts"] == []
+
+
+def test_days_say_when_they_were_paid_out(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DAY is a Friday, its payout is due on Monday and comes on Tuesday."""
+    desk = Desk()
+    desk.book("T1", 10000)
+    desk.bill(DAY, row("T1", 10000, fee_fen=60))
+    desk.bank("2026-02-03", 9940)
+    desk.tick("2026-02-03")
+    monkeypatch.setattr(command, "open_records", lambda _: (SettledReader(desk, []), 1))
+    told = printed(["days"], capsys).splitlines()
+    assert told[1].split()[-3:] == ["0.00", "2026-02-03", "late"]
+    assert all(len(line) <= 80 for line in told)
+    (found,) = map(json.loads, printed(["days", "--json"], capsys).splitlines())
+    (paid,) = found["payouts"]
+    assert paid == {"paid_on": "2026-02-03", "paid_fen": 9940, "outcome": "payout_late"}
+    assert found["is_closed"]
 
 
 def test_books_are_our_side_for_match(desk: Desk, capsys: Capture) -> None:

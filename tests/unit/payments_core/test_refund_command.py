@@ -16,6 +16,7 @@ from services.cli.payments_work import events_of, items_of
 from services.payments.events import BindingPart, edge_catalogue
 from services.payments.rebinding_events import RebindingRequested
 from services.payments.refund_events import RefundDecided, RefundReported, RefundRequested
+from services.payments.suspense_refund_events import SuspenseRefundRequested
 from tests.unit.payments_core.edge_process import MemoryPort, producer_over
 from tests.unit.payments_core.test_command import MemoryReader
 from tests.unit.payments_core.world import A, B, World, order_of, received
@@ -215,6 +216,31 @@ WRITTEN: list[tuple[list[str], str, Any]] = [
 ]
 
 
+SEND_BACK = [
+    *("refund-suspense", "--suspense", T, "--yuan", "1.00", "--bank", "icbc", "--bank-ref", "4711"),
+    *("--paid-on", "2026-03-20", "--evidence", "slip", "--by", "wang", "--approved-by", "li"),
+    *("--reason", "nobody claimed it", "--request-id", "r1"),
+]
+WRITTEN.append(
+    (
+        SEND_BACK,
+        T,
+        SuspenseRefundRequested(
+            request_id="r1",
+            suspense_key=T,
+            amount_fen=100,
+            bank="icbc",
+            bank_ref="4711",
+            paid_on="2026-03-20",
+            evidence="slip",
+            requested_by="wang",
+            approved_by="li",
+            reason="nobody claimed it",
+        ),
+    )
+)
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize(("options", "key", "body"), WRITTEN)
 def test_each_writes_one_record_which_the_core_decides(
@@ -242,6 +268,30 @@ def test_each_writes_one_record_which_the_core_decides(
     else:
         assert len(printed.splitlines()) == 1
     assert encode(body) == record.value
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--suspense", "T1"),
+        ("--yuan", "0"),
+        ("--bank", " "),
+        ("--bank-ref", ""),
+        ("--paid-on", "20.3."),
+        ("--paid-on", "20260320"),
+        ("--evidence", ""),
+        ("--by", ""),
+        ("--approved-by", " Wang"),
+        ("--reason", " "),
+    ],
+)
+def test_a_wrong_option_of_money_sent_back_is_named(option: str, value: str) -> None:
+    given = list(SEND_BACK)
+    given[given.index(option) + 1] = value
+    with pytest.raises(BadInput) as wrong:
+        run(*given)
+    assert wrong.value.field == option
+    assert wrong.value.fix
 
 
 def _approved(refund_no: str) -> RefundDecided:

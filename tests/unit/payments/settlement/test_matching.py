@@ -160,6 +160,24 @@ def test_sides_of_a_match() -> None:
     assert (lost.ours_fen, lost.channel_fen, lost.is_open) == (0, 10000, True)
 
 
+def test_a_sale_and_its_reversal_are_in_no_file() -> None:
+    """Of two sales of one number one is reversed; what has a number as a refund is not."""
+    reversal = paid(kind="refund", day_on="2026-02-13")
+    assert told([paid(), reversal], []) == [("reversed", "reversed", "")] * 2
+    pair = match_lines([paid(), reversal], [paid(transaction="T9", day_on="2026-02-16")], RULES)
+    assert [each.outcome for each in pair if each.ours] == ["reversed", "reversed"]
+    assert not any(each.is_open for each in pair if each.ours)
+    assert sum(each.ours_fen for each in pair) == 0
+    assert ("ours_only", "not_in_file_yet", "") in told([paid(), paid(), reversal], [])
+    for other in (paid(2000, kind="refund"), back(10000), paid(kind="refund", transaction="T2")):
+        assert {outcome for outcome, *_ in told([paid(), other], [])} == {"ours_only"}
+
+
+def test_a_void_that_the_file_has_is_matched_with_it() -> None:
+    void = paid(kind="refund")
+    assert told([paid(), void], [paid(), void]) == [("matched", "", "transaction")] * 2
+
+
 def test_a_payment_that_names_its_refund_is_no_refund() -> None:
     found = match_lines([paid(2000, refund_no="R1")], [back()], RULES)
     assert {each.outcome for each in found} == {"ours_only", "channel_only"}
