@@ -87,6 +87,7 @@ class Account:
     payment_mode: str = "postpaid"
     household_size: int = 3
     language: str = "zh"
+    feed_in_price_list: str = ""
 
 
 @dataclass(slots=True)

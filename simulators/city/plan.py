@@ -17,7 +17,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab, late_fees, mass_cut, voltages
+from simulators.city import (
+    behind,
+    edits,
+    feed_in,
+    lab,
+    late_fees,
+    mass_cut,
+    superseded,
+    suspended,
+    voltages,
+)
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -438,5 +448,8 @@ STORIES: tuple[Callable[[Plan, date], None], ...] = (
     Plan.on_payers,
     Plan.on_kills,
     behind.on_day,
+    suspended.on_day,
+    superseded.on_day,
+    feed_in.on_day,
 )
 """In the order of a day; a story with a module of its own has a line here."""

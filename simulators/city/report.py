@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from simulators.city import late_fees, mass_cut, voltages
+from simulators.city import (
+    feed_in,
+    late_fees,
+    mass_cut,
+    relations,
+    superseded,
+    suspended,
+    voltages,
+)
 from simulators.city import report_lab as laboratory
 from simulators.city import report_meters as meters
 from simulators.city.facts import Check, Expectation, Facts, expect
@@ -279,6 +287,10 @@ CHECKS: tuple[Check, ...] = (
     *voltages.CHECKS,
     *late_fees.CHECKS,
     *mass_cut.CHECKS,
+    *suspended.CHECKS,
+    *relations.CHECKS,
+    *feed_in.CHECKS,
+    *superseded.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 
