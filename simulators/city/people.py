@@ -73,7 +73,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account with its agreement."""
+    """One account with its agreement. region: or the id of the one price book that counts."""
 
     account_no: str
     category: str

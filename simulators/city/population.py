@@ -260,6 +260,7 @@ def _add_sdm630(city: City, rng: random.Random, index: int) -> None:
             account_no=account_no,
             category="residential",
             price_list="residential_shared",
+            region="cq-commercial",
             language="en",
         )
     )
