@@ -65,7 +65,7 @@ TOPICS = {
 BASIS = {"fixed_wh", "fixed_ratio", "fixed_quantity_wh", "deducted_wh", "transformer_loss_wh"}
 BASIS |= {"measured_w", "power_factor", "price_percent"}
 BASIS |= {"free_wh", "minimum_fen"}
-OWN_LINES = {"own", "market"}
+OWN_LINES = {"account.own", "external.D1.market"}
 """What lines must rest on in some history, and which lines of its own an account must have."""
 
 occurred: Counter[str] = Counter()
