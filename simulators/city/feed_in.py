@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulators.city.facts import Check, Expectation, Facts, expect
 from simulators.city.people import MONTHS
@@ -52,15 +52,27 @@ def feed_in(facts: Facts) -> Expectation:
     paid_fen = sum(body["amount_fen"] for body in settled)
     open_fen = sum(body["amount_fen"] for body in opened)
     open_fen -= sum(body["amount_fen"] for body in lowered)
+    lines = [line for body in (*opened, *lowered, *settled) for line in body["journal"]["lines"]]
     found = f"{', '.join(str(wh) for wh in stated_wh.values())} Wh, paid {paid_fen} fen"
     holds = stated_wh == by_hand and min(by_hand.values()) > 0
     holds = holds and (open_fen, paid_fen) == (owed_fen, owed_fen)
+    holds = holds and _balance_fen(lines, "bank") == -owed_fen
+    holds = holds and _balance_fen(lines, "payable_feed_in") == 0
     holds = holds and not facts.of("payments.payout_rejected", ROLE)
     return expect("feed-in", f"to the Wh at {PRICE}, {owed_fen} fen paid out", found, holds)
 
 
 def _sum_wh(exported: dict[str, int], month: str) -> int:
     return sum(wh for day_on, wh in exported.items() if day_on.startswith(month))
+
+
+def _balance_fen(lines: list[dict[str, Any]], ledger_account: str) -> int:
+    """Debits less credits of an account of the journal."""
+    return sum(
+        line["debit_fen"] - line["credit_fen"]
+        for line in lines
+        if line["ledger_account"] == ledger_account
+    )
 
 
 def _amount_fen(energy_wh: int) -> int:

@@ -98,6 +98,15 @@ def fixed_told() -> Told:
     return {"validation.usage_established": meters, "billing.invoice_issued": bills}
 
 
+def booked(*legs: tuple[str, int]) -> dict[str, Any]:
+    """A journal entry; below zero is a credit."""
+    lines = [
+        {"ledger_account": name, "debit_fen": max(fen, 0), "credit_fen": max(-fen, 0)}
+        for name, fen in legs
+    ]
+    return {"journal": {"lines": lines}}
+
+
 def feed_in_told() -> Told:
     """1,000 kWh a month at 0.4153."""
     no, point = CITY.cast["panels"], CITY.point_of("panels").usage_point
@@ -107,9 +116,12 @@ def feed_in_told() -> Told:
         stated = {"_key": no, "month": month, "energy_wh": 1_000_000}
         told.setdefault("billing.feed_in_stated", []).append(stated)
         opened = {"_key": no, "amount_fen": 41_530}
-        told.setdefault("payments.payable_opened", []).append(opened)
-        paid = opened | {"kind": "transfer"}
-        told.setdefault("payments.payable_settled", []).append(paid)
+        told.setdefault("payments.payable_opened", []).append(
+            opened | booked(("feed_in_cost", 41_530), ("payable_feed_in", -41_530))
+        )
+        told.setdefault("payments.payable_settled", []).append(
+            opened | {"kind": "transfer"} | booked(("payable_feed_in", 41_530), ("bank", -41_530))
+        )
     return told
 
 
@@ -185,6 +197,12 @@ CASES: list[tuple[Check, Callable[[], Told], str, Callable[[dict[str, Any]], Non
         feed_in_told,
         "payments.payable_settled",
         lambda body: body.update(amount_fen=41_529),
+    ),
+    (
+        feed_in.feed_in,
+        feed_in_told,
+        "payments.payable_settled",
+        lambda body: body["journal"]["lines"][1].update(ledger_account="prepayment"),
     ),
     (
         superseded.superseded_book,
