@@ -1,9 +1,9 @@
 """`gridledger metrology`: what a bench measured, who holds what, what is due; and corrections.
 
-`judge`, `due`, `seals`, `store`, `sample`, `match` and `certificate` work on files and need no
-broker; their formats and --json schemas stand in the modules they come from. `cases`, `decide`,
-`judgement` and `certificate issued` read the installation's own events, or an export of them;
-`move`, `seal`, `register` and `decide` write a request that metrology decides.
+`judge`, `due`, `seals`, `store`, `correction`, `sample`, `match` and `certificate` work on files,
+without a broker; their formats and --json schemas stand in the modules they come from. `cases`,
+`decide`, `judgement` and `certificate issued` read the installation's own events, or an export of
+them; `move`, `seal`, `register` and `decide` write a request that metrology decides.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from libs.events.errors import BadInput
 from services.billing.events import CaseEstimate
 from services.cli import metrology_certificate, metrology_desk
 from services.cli.metrology_case import open_case
+from services.cli.metrology_correction import correction
 from services.cli.metrology_due import due, match_file
 from services.cli.metrology_estimates import case_estimates, energy_cell, money_cell
 from services.cli.metrology_judge import judge_file
@@ -60,6 +61,9 @@ app.command("due", epilog="Example: gridledger metrology due devices.csv --on 20
 app.command("seals", epilog="Example: gridledger metrology seals trail.csv --json")(seals)
 app.command("store", epilog="Example: gridledger metrology store moves.csv")(store)
 app.command("match", epilog="Example: gridledger metrology match points.csv")(match_file)
+app.command("correction", epilog="Example: gridledger metrology correction cases.csv --json")(
+    correction
+)
 app.command("sample", epilog="Example: gridledger metrology sample batch.csv")(sample)
 app.command(
     "move", epilog="Example: gridledger metrology move M-1 reserve --place 'shelf 7' --by li"

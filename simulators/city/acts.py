@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from typing import Any
 from libs.events.edge import EdgeProducer
 from libs.events.kafka import TransactionalWriter
 from libs.events.quantities import format_yuan
-from services.billing import books
 from services.billing.api import SOURCE, decide_release, publish_book
 from services.billing.events import edge_catalogue as billing_edge
-from services.billing.price_book_file import load_book
+from services.billing.price_book import PriceBook
+from services.billing.price_book_file import BOOKS, load_book
 from services.cli import metrology_desk
 from services.cli.payments import make_request
 from services.cli.payments_import import give_file
@@ -40,6 +41,7 @@ from services.metrology.seal_custody import SealEvent
 from services.metrology.standards_register import CertifiedStandard
 from services.payments.events import edge_catalogue as payments_edge
 from services.payments.order_number import make_order_number
+from services.payments.payable_events import TRANSFER, PayoutRecorded
 from services.settings import Settings
 from services.wiring import open_producer
 from simulators.city.stage import ControlPort, Stage, insist, post
@@ -104,9 +106,12 @@ class Acts:
 
     def publish(self, name: str) -> None:
         """Publish one of the shipped books."""
+        self.publish_book(load_book(BOOKS / f"{name}.yaml"))
+
+    def publish_book(self, book: PriceBook) -> None:
+        """Publish a price book."""
         if self.writer is None:
             self.writer = TransactionalWriter(self.settings.kafka(), SOURCE)
-        book = load_book(Path(books.__file__).parent / f"{name}.yaml")
         writer = self.writer
         insist(lambda: publish_book(writer, book, "tariff desk", self.settings.partitions))
 
@@ -166,6 +171,24 @@ class Acts:
     ) -> dict[str, Any]:
         """A clerk imports a settlement file by the command's function; what was given."""
         return insist(lambda: give_file(str(file), channel, "clerk", mapping, **known))
+
+    def pay_out(self, account_no: str, statement_no: str, amount_fen: int, day: date) -> None:
+        """The cashier transfers what is owed for feed-in, and records it with the bank's slip."""
+        request = PayoutRecorded(
+            request_id=f"transfer/{statement_no}/{day.isoformat()}",
+            account_no=account_no,
+            statement_no=statement_no,
+            kind=TRANSFER,
+            amount_fen=amount_fen,
+            recorded_by="cashier",
+            reason="",
+            bank="operating",
+            bank_ref=f"{statement_no}/{day.isoformat()}",
+            paid_on=day.isoformat(),
+            evidence=f"slip {statement_no}",
+        )
+        producer = self.producer("payments.edge", payments_edge)
+        insist(lambda: producer.append("payments.notices", account_no, request))
 
     # -- billing, metering, lab --------------------------------------------------------------
 

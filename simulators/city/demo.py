@@ -24,7 +24,7 @@ from services.audit.mirror import open_reader
 from services.cli.audit import balance_document, replay_document
 from services.cores import CORES, EFFECTS, load_core
 from services.local.ports import free_ports
-from simulators.city import mass_cut, settlement
+from simulators.city import feed_in, mass_cut, settlement
 from simulators.city.acts import Acts, write_operators
 from simulators.city.facts import Expectation, Facts
 from simulators.city.files import concentrator_config, meters_config, write_import
@@ -319,14 +319,14 @@ def _kill(stage: Stage, name: str, teller: Teller) -> None:
 
 
 def _move_in(plan: Plan, lines: Mapping[str, str], teller: Teller) -> None:
-    """Customers, openings, three of the four books; business time begins."""
+    """Customers, openings, all books but the late ones; business time begins."""
     write_import(plan.city, plan.files / "import", lines)
     good, bad = plan.acts.import_customers(plan.files / "import", "demo")
     write_openings(plan.city, plan.files / "openings", (*DEBTORS, *mass_cut.ROLES))
     defects = plan.acts.open_positions(plan.files / "openings", "demo")
     assert not bad, f"{bad} rows of the city's own files were refused"
     assert not defects, defects
-    for name in ("cq_residential", "cq_commercial", "cq_industry_10kv"):
+    for name in ("cq_residential", "cq_commercial", "cq_industry_10kv", feed_in.BOOK):
         plan.acts.publish(name)
     teller.say(f"{good} rows imported: {len(plan.city.points)} usage points")
     plan.tick(START_AT)

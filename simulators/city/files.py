@@ -60,6 +60,16 @@ def write_import(city: City, directory: Path, lines: Mapping[str, str]) -> None:
     write_rows(directory / "installations.csv", (_installation(found, lines) for found in metered))
 
 
+def write_account(
+    city: City, account_no: str, directory: Path, rows: Mapping[str, Iterable[Mapping[str, Any]]]
+) -> None:
+    """An import directory with further rows of one account, by the file's name."""
+    account = next(each for each in city.accounts if each.account_no == account_no)
+    write_rows(directory / "accounts.csv", [_account(account_no, account)])
+    for name, found in rows.items():
+        write_rows(directory / f"{name}.csv", found)
+
+
 def _account(account_no: str, account: Account | None) -> dict[str, Any]:
     """A customer, or the supplier itself."""
     return {
@@ -85,6 +95,7 @@ def _agreement(account: Account) -> dict[str, Any]:
         "contract_demand_kw": account.contract_demand_kw or "",
         "pf_standard": account.pf_standard,
         "payment_mode": account.payment_mode,
+        "feed_in_price_list": account.feed_in_price_list,
     }
 
 

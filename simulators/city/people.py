@@ -73,7 +73,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account with its agreement."""
+    """One account with its agreement. region: or the id of the one price book that counts."""
 
     account_no: str
     category: str
@@ -87,6 +87,7 @@ class Account:
     payment_mode: str = "postpaid"
     household_size: int = 3
     language: str = "zh"
+    feed_in_price_list: str = ""
 
 
 @dataclass(slots=True)

@@ -20,11 +20,14 @@ from typing import Any
 from simulators.city import (
     behind,
     edits,
+    feed_in,
     lab,
     late_fees,
     lost_callback,
     mass_cut,
     settlement,
+    superseded,
+    suspended,
     transfers,
     voltages,
 )
@@ -453,5 +456,8 @@ STORIES: tuple[Callable[[Plan, date], None], ...] = (
     Plan.on_payers,
     Plan.on_kills,
     behind.on_day,
+    suspended.on_day,
+    superseded.on_day,
+    feed_in.on_day,
 )
 """In the order of a day; a story with a module of its own has a line here."""

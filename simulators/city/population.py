@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from simulators.city import mass_cut, transfers
+from simulators.city import feed_in, mass_cut, transfers
 from simulators.city.people import (
     FIRST_ON,
     IMPORT_RATES,
@@ -116,6 +116,7 @@ def _add_tou_home(city: City, rng: random.Random, index: int) -> None:
             price_list="residential_tou",
             region="Zhejiang",
             language="zh",
+            feed_in_price_list=feed_in.PRICE_LIST if has_panels else "",
         )
     )
     if index == 0:
@@ -259,6 +260,7 @@ def _add_sdm630(city: City, rng: random.Random, index: int) -> None:
             account_no=account_no,
             category="residential",
             price_list="residential_shared",
+            region="cq-commercial",
             language="en",
         )
     )

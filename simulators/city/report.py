@@ -10,10 +10,14 @@ from collections import Counter
 from typing import Any
 
 from simulators.city import (
+    feed_in,
     late_fees,
     lost_callback,
     mass_cut,
+    relations,
     settlement,
+    superseded,
+    suspended,
     transfers,
     voltages,
 )
@@ -299,6 +303,10 @@ CHECKS: tuple[Check, ...] = (
     *lost_callback.CHECKS,
     *settlement.CHECKS,
     *transfers.CHECKS,
+    *suspended.CHECKS,
+    *relations.CHECKS,
+    *feed_in.CHECKS,
+    *superseded.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 

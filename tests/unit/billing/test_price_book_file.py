@@ -327,6 +327,7 @@ def test_the_example_books() -> None:
         "cq-industry-10kv",
         "cq-industry-110kv",
         "cq-residential",
+        "zj-feed-in",
         "zj-residential",
     ]
     for book in load_books(BOOKS):

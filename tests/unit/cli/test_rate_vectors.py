@@ -291,3 +291,41 @@ def test_flat_energy_is_what_the_other_periods_leave(files: Files) -> None:
         )
         totals.append(yuan(bill))
     assert totals == ["544.91", "544.91"]
+
+
+def test_the_loss_of_a_transformer_for_some_of_the_month(files: Files) -> None:
+    """b02: 50 kVA lose 304 kWh a month; in use for 20 of 30 days it is 202.67, that is 203 kWh."""
+    table = {"source": "test", "rows": [{"above_kwh": "0", "loss_kwh": "304"}]}
+    listed = price_list(component(price="1"), voltage_class="1_10kv")
+    tariff = book(listed, loss_tables={"S7-50": table})
+    transformer = {"id": "T1", "capacity_kva": "50", "model": "S7-50", "from_on": "2026-04-11"}
+    point = {"point": "P1", "price_list": "list", "metering_side": "low"}
+    used = usage(period="2026-04", import_kwh=5000)
+    (bill,) = files.rate(tariff, contract(points=[point], transformers=[transformer]), used)
+    assert yuan(bill) == "5203.00"
+    assert bill["lines"][0]["basis"]["transformer_loss_wh"] == "203000"
+    behind = [point | {"metering_side": "high"}]
+    (bill,) = files.rate(tariff, contract(points=behind, transformers=[transformer]), used)
+    assert yuan(bill) == "5000.00"
+
+
+@pytest.mark.parametrize(
+    ("standard", "factor", "percent", "adjusted"),
+    [
+        ("0.90", "0.86", "2", "200.00"),
+        ("0.90", "0.69", "11", "1100.00"),  # 20 steps of 0.5, then 1 of 1
+        ("0.90", "0.64", "17", "1700.00"),  # 20 of 0.5, 5 of 1, 1 of 2
+        ("0.85", "0.94", "-1.1", "-110.00"),
+        ("0.80", "0.92", "-1.3", "-130.00"),
+        ("0.80", "0.80", "0", "0.00"),
+    ],
+)
+def test_penalty_and_reward_by_standard(
+    standard: str, factor: str, percent: str, adjusted: str, files: Files
+) -> None:
+    """The steps of domain.md 3.4 on 10,000 yuan, by the factor instead of its kvarh."""
+    listed = price_list(component(price="1"), power_factor_applies=True)
+    tariff = book(listed, power_factor=power_factor())
+    used = usage(import_kwh=10_000, power_factor=factor)
+    (bill,) = files.rate(tariff, contract(power_factor_standard=standard), used)
+    assert (bill["lines"][-1]["price"], by_code(bill)["power_factor"]) == (percent, adjusted)
