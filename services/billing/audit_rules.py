@@ -95,7 +95,7 @@ _DELIVERED: dict[str, AuditRule] = {
         list_category=("residential",),
         voltage=HIGH_VOLTAGE,
         expected="list_category",
-        one_of=("commercial_industrial", "large_industry", "residential_shared"),
+        one_of=("residential_shared", "commercial_industrial", "large_industry"),
         source="UNCONFIRMED: domain.md 3.1, one household one meter; which class it is instead",
     ),
     "voltage_of_list": AuditRule(
