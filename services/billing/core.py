@@ -84,6 +84,7 @@ CALCULATIONS = (
     "services.billing.book_diff",
     "services.billing.book_order",
     "services.billing.story",
+    "services.billing.what_if",
 )
 """Pure as well, and nothing is decided by it."""
 

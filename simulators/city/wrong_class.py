@@ -2,6 +2,8 @@
 
 Nobody asks about it but the tariff audit: each month's bill is held by its warning and released by
 the clerk, and the money at stake grows by what the two-part list would have charged otherwise.
+The audit finds nobody else but the household at the Modbus meter: its list has the same name in the
+book for 10 kV, which is taken since it comes last.
 """
 
 from __future__ import annotations
@@ -82,20 +84,21 @@ def settle(city: City, rng: random.Random, _index: int) -> None:
 def wrong_class(facts: Facts) -> Expectation:
     """One question, about every month billed, with the money reckoned by hand from the prices."""
     asked = facts.of("billing.tariff_class_questioned", ROLE)
-    accounts = {body["account_no"] for body in facts.memory.of("billing.tariff_class_questioned")}
+    everybody = {body["account_no"] for body in facts.memory.of("billing.tariff_class_questioned")}
     bills = facts.of("billing.invoice_issued", ROLE)
     months: list[str] = asked[-1]["months"] if asked else []
     at_stake_fen: int = asked[-1]["at_stake_fen"] if asked else 0
     by_hand_fen = sum(_two_part_fen(body) - body["total_fen"] for body in bills)
     holds = (
         bool(bills)
-        and accounts == {facts.city.cast[ROLE]}
+        and everybody <= {facts.city.cast[ROLE], facts.city.cast["modbus"]}
         and {(body["audit_id"][-5:], body["rule"]) for body in asked} == {("-T001", RULE)}
         and months == sorted(body["month"] for body in bills)
         and abs(at_stake_fen - by_hand_fen) <= LINES_MOST * len(bills)
     )
-    found = f"{len(accounts)} account, {len(months)} months, {format_yuan(at_stake_fen)} yuan"
-    return expect("wrong tariff class", "one account, the money at stake", found, holds)
+    yuan = f"{format_yuan(at_stake_fen)}, by hand {format_yuan(by_hand_fen)} yuan"
+    found = f"{len(asked)} x {RULE}, {len(months)} months, {yuan}"
+    return expect("wrong tariff class", "one question, money at stake", found, holds)
 
 
 def _two_part_fen(invoice: dict[str, Any]) -> int:
