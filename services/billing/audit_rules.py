@@ -79,7 +79,7 @@ _DELIVERED: dict[str, AuditRule] = {
         capacity_from_kva=315,
         expected="system",
         one_of=("two_part",),
-        source="domain.md 3.3; from 100 to 315 kVA the customer chooses since 2023: UNCONFIRMED",
+        source="domain.md 3.3; from 100 to 315 kVA the customer chooses since 2023 (UNCONFIRMED)",
     ),
     "single_part_below_100": AuditRule(
         meaning="who has less than 100 kVA is not on a two-part list",
@@ -88,7 +88,7 @@ _DELIVERED: dict[str, AuditRule] = {
         capacity_below_kva=100,
         expected="system",
         one_of=("single_part",),
-        source="UNCONFIRMED: domain.md 3.3, the lower bound of the choice since 2023",
+        source="UNCONFIRMED, domain.md 3.3, the lower bound of the choice since 2023",
     ),
     "household_on_dedicated_line": AuditRule(
         meaning="the household price is not for a supply at high voltage",
@@ -96,19 +96,19 @@ _DELIVERED: dict[str, AuditRule] = {
         voltage=HIGH_VOLTAGE,
         expected="list_category",
         one_of=("residential_shared", "commercial_industrial", "large_industry"),
-        source="UNCONFIRMED: domain.md 3.1, one household one meter; which class it is instead",
+        source="UNCONFIRMED, domain.md 3.1, one household one meter; which class it is instead",
     ),
     "voltage_of_list": AuditRule(
         meaning="the price list is for the voltage of the supply",
         expected="list_voltage",
         one_of=(AGREED,),
-        source="domain.md 3.1: prices are by voltage class",
+        source="domain.md 3.1, prices are by voltage class",
     ),
     "category_of_list": AuditRule(
         meaning="the price list is for the class of use",
         expected="list_category",
         one_of=(AGREED,),
-        source="domain.md 3.1: prices are by class of use",
+        source="domain.md 3.1, prices are by class of use",
     ),
     "power_factor_090": AuditRule(
         meaning="large industry at high voltage above 160 kVA is assessed by 0.90",
@@ -118,7 +118,7 @@ _DELIVERED: dict[str, AuditRule] = {
         capacity_from_kva=161,
         expected="pf_standard",
         one_of=("0.90",),
-        source="UNCONFIRMED: domain.md 3.4; one source says above 160 kVA, one 160 and above",
+        source="UNCONFIRMED, domain.md 3.4; one source says above 160 kVA, one 160 and above",
     ),
     "power_factor_085": AuditRule(
         meaning="other business from 100 kVA is assessed by 0.85 or 0.90",
@@ -187,10 +187,10 @@ def audit_terms(audit: AuditRules) -> Iterator[tuple[str, Term]]:
         place, source = f"rules.{name}", rule.source or f"{UNCONFIRMED}: not said"
         yield f"{place}.meaning", Term("what the rule says", source)
         for each, whose in CONDITIONS.items():
-            if getattr(rule, each):
-                yield f"{place}.{each}", Term(f"{each} of {whose}; [] is any", _OF_RULE)
+            yield f"{place}.{each}", Term(f"{each} of {whose}; [] is any", _OF_RULE)
         for each in ("capacity_from_kva", "capacity_below_kva"):
             meaning = "transformers of the account in kVA; 0: no bound"
             yield f"{place}.{each}", Term(meaning, _OF_RULE, 0, KVA_MOST)
         yield f"{place}.expected", Term(f"what must be: one of {', '.join(FACTS)}", _OF_RULE)
         yield f"{place}.one_of", Term("what it must be; the first is reckoned by", _OF_RULE)
+        yield f"{place}.source", Term("where the rule comes from", _OF_RULE)
