@@ -85,6 +85,8 @@ def _book(given: InForce) -> Iterator[Finding]:
 
 def _usage_complete(given: InForce) -> Iterator[Finding]:
     usage = given.part.usage
+    if _is_complete(given):
+        return
     counts = Counter(each.point for each in usage.points)
     agreed = Counter(each.point for each in given.points)
     metered = {each.point for each in measured(given)}
@@ -110,8 +112,29 @@ def _usage_complete(given: InForce) -> Iterator[Finding]:
             yield _finding("usage_of_other_days", each.point, text)
 
 
+def _is_complete(given: InForce) -> bool:
+    """Whether every point has one usage, of all days: so it is of nearly every account."""
+    usage = given.part.usage
+    if len(given.points) != len(usage.points):
+        return False
+    days = (usage.from_on, usage.until_on)
+    names = set()
+    for each in usage.points:
+        if (each.from_on, each.until_on) != days:
+            return False
+        names.add(each.point)
+    for point in given.points:
+        is_whole = point.from_on <= days[0] and (not point.until_on or days[1] <= point.until_on)
+        if not is_whole or point.point not in names:
+            return False
+        names.remove(point.point)
+    return True
+
+
 def _relations_sound(given: InForce) -> Iterator[Finding]:
     usage, terms = given.part.usage, given.part.terms
+    if not terms.relations:
+        return
     known = {each.point for each in given.points}
     others = {each.point for each in terms.points} - known
     billed = {each.point for each in measured(given)}
@@ -154,6 +177,8 @@ def _is_in_circle(point: str, relations: Mapping[str, PointRelation]) -> bool:
 
 
 def _allowances(given: InForce) -> Iterator[Finding]:
+    if not given.part.terms.allowances:
+        return
     for point in given.priced:
         price_list = given.part.book.price_lists[point.price_list]
         if price_list.tiers is None:
@@ -177,6 +202,8 @@ def _rates(given: InForce) -> Iterator[Finding]:
         if relation.kind in UNMETERED:
             continue
         usage = usages[point.point]
+        if not periods and not usage.import_wh_by_rate:
+            continue
         for rate in sorted(rate for rate in periods if periods[rate] not in PERIODS):
             text = f"rate {rate} is given the period {periods[rate]}, which does not exist"
             yield _finding("period_unknown", point.point, text)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import secrets
 
 from libs.events.edge import EdgeProducer, WriterPort, broadcast
-from services.billing.events import BookPublished, ReleaseDecided, edge_catalogue
+from services.billing.events import (
+    BookPublished,
+    ReleaseDecided,
+    TariffClassAccepted,
+    edge_catalogue,
+)
 from services.billing.price_book import PriceBook, content_hash
 
 TARIFFS = "tariffs"
@@ -43,6 +48,22 @@ def decide_release(
         decided_by=person,
         reason=reason,
         calculation=calculation,
+    )
+    producer.append(REQUESTS, account_no, body)
+    return request_id
+
+
+def accept_class(
+    producer: EdgeProducer, account_no: str, audit_id: str, person: str, reason: str
+) -> str:
+    """Write that a person accepts the class a question is about; the request's id."""
+    request_id = f"acceptance/{secrets.token_hex(8)}"
+    body = TariffClassAccepted(
+        request_id=request_id,
+        account_no=account_no,
+        audit_id=audit_id,
+        decided_by=person,
+        reason=reason,
     )
     producer.append(REQUESTS, account_no, body)
     return request_id

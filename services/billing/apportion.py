@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from libs.events.errors import BadInput
 from libs.events.quantities import Rounding, parse_scaled
@@ -18,6 +19,7 @@ SHARE_SCALE = 10**6
 """Shares and ratios are exact to a millionth."""
 
 
+@lru_cache(maxsize=1024)
 def read_part(text: str) -> Fraction | None:
     """A share above 0 and up to 1; None when the text is none."""
     try:

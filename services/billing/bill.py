@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from libs.events.frozen import draft_of
 from services.billing.agreement import AgreementTerms
 from services.billing.price_book import BookReference, PriceBook
 from services.billing.tiers import TierPosition
@@ -46,6 +47,10 @@ class BillLine:
     basis: dict[str, str] = field(default_factory=dict)
     reading_ids: tuple[str, ...] = ()
     unconfirmed: bool = False
+
+
+LineDraft = draft_of(BillLine)
+"""A line that is being made: all fields by name, then `__class__` (libs/events/frozen.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,10 @@ class Bill:
     blocked_days: int = 0
 
 
+BillDraft = draft_of(Bill)
+"""As LineDraft, of a bill."""
+
+
 class RatingPart(NamedTuple):
     """Days of a cycle with one book and one set of terms, and their usage."""
 
@@ -117,4 +126,4 @@ class Charge(NamedTuple):
 
 def rule_id(book: PriceBook, *place: str) -> str:
     """Where in which book a rule stands: `cq-residential@1/residential/energy`."""
-    return "/".join((f"{book.id}@{book.version}", *place))
+    return f"{book.id}@{book.version}/{'/'.join(place)}"

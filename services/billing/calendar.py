@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 
 from libs.tou_calendar import PERIODS, TouCalendar
 
@@ -17,6 +18,7 @@ Share = tuple[int, int]
 """Days charged and days of a full month."""
 
 
+@lru_cache(maxsize=4096)
 def days_between(from_on: str, until_on: str) -> int:
     """The number of days from the first date to before the second."""
     return date.fromisoformat(until_on).toordinal() - date.fromisoformat(from_on).toordinal()

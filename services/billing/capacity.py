@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -30,8 +31,12 @@ class CapacitySpan(NamedTuple):
 
 def charged_va(transformer: Transformer, state_percents: Mapping[str, int]) -> Fraction:
     """What an account is charged of a transformer, exact."""
-    percent = state_percents[transformer.state]
-    return transformer.capacity_va * part_of(transformer.share) * Fraction(percent, 100)
+    return transformer.capacity_va * _part(transformer.share, state_percents[transformer.state])
+
+
+@lru_cache(maxsize=1024)
+def _part(share: str, percent: int) -> Fraction:
+    return part_of(share) * Fraction(percent, 100)
 
 
 def capacity_spans(

@@ -21,6 +21,7 @@ PURE_MODULES = (
             "admission",
             "agreement",
             "apportion",
+            "audit_rules",
             "basic_charge",
             "bill",
             "bill_checks",
@@ -64,8 +65,11 @@ PURE_MODULES = (
             "rounds",
             "shared_points",
             "stage",
+            "standing_questions",
             "state",
             "statements",
+            "tariff_audit",
+            "tariff_questions",
             "ticks",
             "tier_charge",
             "tiers",
@@ -80,6 +84,7 @@ CALCULATIONS = (
     "services.billing.book_diff",
     "services.billing.book_order",
     "services.billing.story",
+    "services.billing.what_if",
 )
 """Pure as well, and nothing is decided by it."""
 

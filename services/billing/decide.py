@@ -8,6 +8,9 @@
     calendar           -> bill_calculated, invoice_issued, price_awaited, correction_issued
                           feed_in_stated, feed_in_corrected, feed_in_withheld
 
+After an agreement, a book, an invoice or a correction the questions of the tariff audit are looked
+at again: tariff_class_questioned, tariff_class_settled.
+
 Bills are made and corrected on ticks only, from all that was noted until then: the order in which
 books, agreements and usage arrived does not matter. Months are billed one after the other, because
 a bill rests on the tier positions before it: a month that is held or withheld holds the later ones.
@@ -31,6 +34,7 @@ from services.billing.events import (
     OpeningNoted,
     ReleaseDecided,
     ReleaseRejected,
+    TariffClassAccepted,
 )
 from services.billing.late_fees import dated, on_captured, on_reversed
 from services.billing.meter_correction import adjusted, adjustment, adjustments, problem_of
@@ -59,6 +63,7 @@ from services.billing.state import (
     is_closed,
 )
 from services.billing.statements import is_concerned as is_statement_concerned
+from services.billing.tariff_questions import on_acceptance, questions_after
 from services.billing.ticks import day_of, invoice, on_tick, released
 
 RELEASE, HOLD = "release", "hold"
@@ -75,6 +80,15 @@ def concerned(view: View, item: Item) -> Iterable[str]:
 
 
 def decide(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[Emit]:
+    """What follows from an input, and from that for the questions of the tariff audit."""
+    emits = _decided(view, key, item, policy)
+    if key == SHARED:
+        return emits
+    account, today_on = view.get(key) or Account(), day_of(item.at)
+    return [*emits, *questions_after(account, emits, view.shared, today_on, policy.audit)]
+
+
+def _decided(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[Emit]:
     """Dispatch by what came in."""
     body = item.body
     if isinstance(body, BookPublished):
@@ -93,6 +107,8 @@ def decide(view: View, key: str, item: Item, policy: BillingPolicy) -> Sequence[
             return list(dated(on_captured(account, body, view.shared.books), item.at, policy))
         case PaymentReversed():
             return list(dated(on_reversed(account, body, view.shared.books), item.at, policy))
+        case TariffClassAccepted():
+            return [on_acceptance(account, body)]
         case ReleaseDecided():
             return list(_on_release(account, body, item.at, policy))
     assert isinstance(body, Tick), f"nothing is decided about {type(body).__name__}"

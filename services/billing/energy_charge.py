@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from libs.events.quantities import ROUNDING, WH_PER_KWH
-from services.billing.bill import AMOUNT_DENOMINATOR, BillLine, Charge, Finding, RatingPart, rule_id
+from services.billing.bill import (
+    AMOUNT_DENOMINATOR,
+    BillLine,
+    Charge,
+    Finding,
+    LineDraft,
+    RatingPart,
+    rule_id,
+)
 from services.billing.calendar import Share, days_between, periods_of_months
 from services.billing.point_relations import BilledPoint, PointEnergy
 from services.billing.price_book import PriceComponent, price_e6
@@ -116,7 +124,7 @@ def energy_charge(
         name_zh, name_en = f"{name_zh}（{period_zh}）", f"{name_en} ({period_en})"
         code = f"{code}.{period}"
     exact = (energy_wh * price_e6(price), AMOUNT_DENOMINATOR)
-    line = BillLine(
+    line = LineDraft(
         code=code,
         name_zh=name_zh,
         name_en=name_en,
@@ -133,6 +141,7 @@ def energy_charge(
         reading_ids=point.reading_ids,
         unconfirmed=component.unconfirmed or point.unconfirmed,
     )
+    line.__class__ = BillLine
     return Charge(line, component.pf_base and point.price_list.power_factor_applies, exact)
 
 

@@ -50,8 +50,21 @@ class ReleaseDecided:
     calculation: int = 0
 
 
+@edge_catalogue.event("billing.tariff_class_accepted")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TariffClassAccepted:
+    """A person accepts the class that a question of the audit is about (billing.requests)."""
+
+    request_id: str
+    account_no: str
+    audit_id: str
+    decided_by: str
+    reason: str
+
+
 catalogue.reads("billing.book_published")(BookPublished)
 catalogue.reads("billing.release_decided")(ReleaseDecided)
+catalogue.reads("billing.tariff_class_accepted")(TariffClassAccepted)
 
 
 @catalogue.event("billing.book_adopted")
@@ -410,3 +423,56 @@ class CaseNoted:
     kind: str = "error"
     factor_num: int = 1
     factor_den: int = 1
+
+
+@catalogue.event("billing.tariff_class_questioned")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TariffClassQuestioned:
+    """A point is billed on a class that its agreement contradicts; asked again under the same id
+    when the figures are others.
+
+    stands, expected: `fact: value` (audit_rules.py); months: the issued ones that were rated anew,
+    at_stake_fen: under what is expected minus as billed; problem: why there is no amount of some;
+    rules_version: the id of the set of rules; unconfirmed: no confirmed source has the rule.
+    """
+
+    account_no: str
+    audit_id: str
+    rule: str
+    point: str
+    stands: str
+    expected: str
+    months: tuple[str, ...]
+    at_stake_fen: int
+    rules_version: str
+    problem: str = ""
+    unconfirmed: bool = False
+
+
+@catalogue.event("billing.tariff_class_settled")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TariffClassSettled:
+    """A question is none any more.
+
+    reason: agreement_changed; not_found (by other books or rules); accepted, by whom and why
+    (note): the class stays, and is asked about again only when another one stands.
+    """
+
+    account_no: str
+    audit_id: str
+    rule: str
+    point: str
+    reason: str
+    decided_by: str = ""
+    note: str = ""
+
+
+@catalogue.event("billing.tariff_acceptance_rejected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TariffAcceptanceRejected:
+    """An acceptance of a class about which no question stands."""
+
+    request_id: str
+    account_no: str
+    audit_id: str
+    problem: str

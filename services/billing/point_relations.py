@@ -136,10 +136,11 @@ def billed_points(given: InForce) -> tuple[list[BilledPoint], list[Finding]]:
             subs.setdefault(relation.of, []).append(terms.point)
     points = []
     for terms in measured(given):
-        deducted = subs.get(terms.point, [])
-        billed, found = deduct(terms.point, metered, deducted, book.rounding)
-        findings += found
         relation, whole = relation_in(given, terms.point), metered[terms.point]
+        deducted, billed = subs.get(terms.point, []), whole
+        if deducted:
+            billed, found = deduct(terms.point, metered, deducted, book.rounding)
+            findings += found
         points.append(
             BilledPoint(
                 terms=terms,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from libs.events.errors import BadInput
 from libs.events.policy import Term, check_ranges
+from services.billing.audit_rules import AuditRules, audit_terms, check_audit
 from services.billing.bill_checks import CheckRules
 
 _RULE_4 = "UNCONFIRMED: domain.md 2, rule 4"
@@ -22,12 +24,17 @@ class BillingPolicy:
     pay_within_days: int = 15
     feed_in_pay_within_days: int = 30
     checks: CheckRules = field(default_factory=CheckRules)
+    audit: AuditRules = field(default_factory=AuditRules)
 
     def __post_init__(self) -> None:
-        check_ranges(self, TERMS)
+        check_ranges(self, terms_of(self))
+        try:
+            check_audit(self.audit)
+        except BadInput as wrong:
+            raise BadInput(f"audit.{wrong.field}", wrong.problem, wrong.fix) from None
 
 
-TERMS: dict[str, Term] = {
+_TERMS: dict[str, Term] = {
     "bill_after_days": Term(
         "days after the month's end until it is billed, so that late readings still count",
         "UNCONFIRMED: two days of reading again",
@@ -70,6 +77,13 @@ TERMS: dict[str, Term] = {
         "a run above this part of the last one needs two people; percent", _RULE_4, 100, 100_000
     ),
 }
-"""What each value means and where it comes from."""
+
+
+def terms_of(policy: BillingPolicy) -> dict[str, Term]:
+    """What each value means and where it comes from, those of added audit rules too."""
+    return _TERMS | {f"audit.{name}": term for name, term in audit_terms(policy.audit)}
+
 
 DEFAULT_POLICY = BillingPolicy()
+TERMS = terms_of(DEFAULT_POLICY)
+"""What each value means and where it comes from."""

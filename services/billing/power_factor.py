@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import isqrt
 
 from libs.events.quantities import ROUNDING, format_scaled, parse_scaled
@@ -70,8 +71,12 @@ def percent_hundredths(rule: PowerFactorRule, standard: str, hundredths: int) ->
     percents = rule.percents[standard]
     row = 100 - hundredths
     below = max(0, row - (len(percents) - 1))
-    percent = parse_scaled(percents[row - below], PERCENT_SCALE, f"power_factor.{standard}")
-    return percent + below * parse_scaled(rule.step_below, PERCENT_SCALE, "power_factor.step_below")
+    return _percent(percents[row - below]) + below * _percent(rule.step_below)
+
+
+@lru_cache(maxsize=1024)
+def _percent(text: str) -> int:
+    return parse_scaled(text, PERCENT_SCALE, "power_factor")
 
 
 def assessed_factor(
@@ -155,10 +160,10 @@ def power_factor_charge(
     percent = percent_hundredths(rule, standard, factor.hundredths)
     base = [charge for charge in charges if charge.pf_base]
     base_fen = sum(charge.line.amount_fen for charge in base)
-    exact = Fraction(base_fen)
+    amount = (base_fen * percent, 100 * PERCENT_SCALE)
     if part.book.rounding.power_factor_base == "exact":
         exact = sum((Fraction(*charge.exact) for charge in base), Fraction())
-    amount = exact * Fraction(percent, 100 * PERCENT_SCALE)
+        amount = (exact.numerator * percent, exact.denominator * 100 * PERCENT_SCALE)
     line = BillLine(
         code="power_factor",
         name_zh="功率因数调整电费",
@@ -170,7 +175,7 @@ def power_factor_charge(
         unit="fen",
         price=format_scaled(percent, PERCENT_SCALE),
         price_unit="%",
-        amount_fen=ROUNDING[part.book.rounding.amount](amount.numerator, amount.denominator),
+        amount_fen=ROUNDING[part.book.rounding.amount](*amount),
         rule=rule_id(part.book, "power_factor", standard),
         basis={
             "power_factor": f"{factor.hundredths // 100}.{factor.hundredths % 100:02d}",
@@ -182,4 +187,4 @@ def power_factor_charge(
         reading_ids=factor.reading_ids,
         unconfirmed=rule.unconfirmed,
     )
-    return Charge(line, False, (amount.numerator, amount.denominator))
+    return Charge(line, False, amount)

@@ -18,6 +18,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from libs.events.memory import once_per
 from libs.events.quantities import parse_price
 from libs.tou_calendar import TouCalendar
 
@@ -329,6 +330,7 @@ def book_key(book: PriceBook | BookReference) -> str:
     return f"{book.id}@{book.version}"
 
 
+@once_per(64)
 def reference(book: PriceBook) -> BookReference:
     """What a bill keeps of the book."""
     return BookReference(id=book.id, version=book.version, content_hash=book.content_hash)

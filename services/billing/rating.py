@@ -19,7 +19,7 @@ from services.billing.account_lines import account_line_stage
 from services.billing.admission import findings, warnings
 from services.billing.agreement import AgreementTerms
 from services.billing.basic_charge import basic_charge_stage
-from services.billing.bill import Bill, Finding, NotYetRated, RatingPart
+from services.billing.bill import Bill, BillDraft, Finding, NotYetRated, RatingPart
 from services.billing.energy_charge import energy_stage, unusual_periods
 from services.billing.external_lines import external_line_stage
 from services.billing.free_energy import free_energy_stage
@@ -100,7 +100,7 @@ def _bill(rating: Rating, gaps: tuple[NotYetRated, ...]) -> Bill:
     for each, points in zip(rating.given, rating.points, strict=True):
         odd += (*warnings(each), *unusual_periods(each.part, points))
     lines = tuple(charge.line for part_charges in rating.charges for charge in part_charges)
-    return Bill(
+    bill = BillDraft(
         account=parts[0].usage.account,
         period=parts[0].usage.period,
         from_on=parts[0].usage.from_on,
@@ -113,10 +113,14 @@ def _bill(rating: Rating, gaps: tuple[NotYetRated, ...]) -> Bill:
         tiers_after=rating.tiers_after,
         estimated=_is_estimated(parts),
         exchanged=_is_exchanged(parts),
+        withheld=False,
+        findings=(),
         blocked_days=sum(each.blocked_days for part in parts for each in part.usage.points),
         warnings=_once([*odd, *rating.warnings]),
         not_yet_rated=gaps,
     )
+    bill.__class__ = Bill
+    return bill
 
 
 def _withheld(

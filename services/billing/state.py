@@ -31,6 +31,8 @@ from services.billing.events import (
     LateFeeCharged,
     OpeningNoted,
     PriceAwaited,
+    TariffClassQuestioned,
+    TariffClassSettled,
     UsageAdjusted,
     UsageNoted,
 )
@@ -51,6 +53,7 @@ from services.billing.months import (
     terms_parts,
 )
 from services.billing.price_book import PriceBook, book_key
+from services.billing.standing_questions import Questions, question_key, with_question, with_settled
 
 MONTHS_KEPT = 25
 HISTORY_KEPT = 12
@@ -73,7 +76,8 @@ class Account:
     applied; to_correct: issued months whose inputs changed, stuck: those whose correction could not
     be rated; waiting: the month that cannot be billed as things are; news: something came that
     concerns the month to bill; feed_in: what it fed in, in statements of their own series;
-    late_debts: what a late fee may be taken of, by its number; late_fees: how many fees there are.
+    late_debts: what a late fee may be taken of, by its number; late_fees: how many fees there are;
+    questions: of the tariff audit, that stand; question_count: how many there ever were.
     """
 
     agreement: AgreementNoted | None = None
@@ -93,6 +97,8 @@ class Account:
     feed_in: FeedInSeries = field(default_factory=FeedInSeries)
     late_debts: dict[str, LateDebt] = field(default_factory=dict)
     late_fees: int = 0
+    questions: Questions = field(default_factory=dict)
+    question_count: int = 0
 
 
 # -- what follows from it -------------------------------------------------------------------------
@@ -203,7 +209,18 @@ def _evolved(account: Account, event: Any) -> Account:
             return replace(account, late_debts=debts, late_fees=account.late_fees + 1)
         case CorrectionWithheld():
             return _withheld(account, event)
+        case TariffClassQuestioned():
+            return _questioned(account, event)
+        case TariffClassSettled():
+            return replace(account, questions=with_settled(account.questions, event))
     return account
+
+
+def _questioned(account: Account, event: TariffClassQuestioned) -> Account:
+    known = account.questions.get(question_key(event))
+    is_new = known is None or known.asked.audit_id != event.audit_id
+    questions = with_question(account.questions, event)
+    return replace(account, questions=questions, question_count=account.question_count + is_new)
 
 
 def _used(account: Account, event: UsageNoted) -> Account:

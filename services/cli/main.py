@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "book": ("services.cli.book:app", "Check price books and publish them."),
     "rate": ("services.cli.rate:app", "Bills out of usage, contract and price-book files."),
     "tariff": ("services.cli.tariff:app", "Price books: check, compare; late fees on files."),
+    "whatif": ("services.cli.whatif:app", "Recorded usage rated by other price books."),
     "bill": ("services.cli.bill:app", "Held bills, releases, and a bill that explains itself."),
     "feed-in": ("services.cli.feed_in:app", "Statements of what was fed in, from a file."),
     "metrology": ("services.cli.metrology:app", "Verification, seals, due lists, corrections."),

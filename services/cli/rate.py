@@ -97,7 +97,7 @@ def rate(
     _require(usage, book, contract, language)
     today = read_day(on, "--on") if on else today_on()
     books = load_each(book or [])
-    found = rated_bills(_usages(usage, today), _contracts(contract), books)
+    found = rated_bills(usages_in(usage, today), contracts_in(contract), books)
     is_withheld = False
     for rated in watched(found, "bills", prints=True):
         is_withheld |= rated.bill.withheld
@@ -131,12 +131,14 @@ def load_each(files: Sequence[Path]) -> list[PriceBook]:
     return list(books.values())
 
 
-def _usages(path: str, today: str) -> Iterator[UsageEntry]:
+def usages_in(path: str, today: str) -> Iterator[UsageEntry]:
+    """The usages of a file, one at a time."""
     for place, found in read_entries(path):
         yield read_usage(found, place, today)
 
 
-def _contracts(path: str) -> Iterator[Contract]:
+def contracts_in(path: str) -> Iterator[Contract]:
+    """The contracts of a file, one at a time."""
     for place, found in read_entries(path):
         yield read_contract(found, place)
 

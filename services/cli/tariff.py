@@ -1,5 +1,7 @@
 """`gridledger tariff`: what is wrong or odd in price books, and what differs between two.
 
+audit and accept are in tariff_audit.py, late-fee in tariff_late_fee.py.
+
 check: defects (a book with one is not rated by), prices out of order, versions with a gap or an
 overlap, of all books together; and each value marked `unconfirmed` with its source. `--json`:
 
@@ -39,6 +41,7 @@ from services.billing.book_order import (
 from services.billing.price_book import PriceBook, book_key
 from services.billing.price_book_file import examined_book
 from services.cli.row_values import per_cent
+from services.cli.tariff_audit import accept, audit
 from services.cli.tariff_late_fee import late_fee_file
 from services.cli.wrapped_text import wrapped
 
@@ -49,6 +52,12 @@ app = typer.Typer(help="Price books: what is wrong in them, what differs; late f
 app.command("late-fee", epilog="Example: gridledger tariff late-fee payments.csv --json")(
     late_fee_file
 )
+app.command(
+    epilog="Example: gridledger tariff audit --usage u.jsonl --contract c.jsonl --book b.yaml"
+)(audit)
+app.command(
+    epilog="Example: gridledger tariff accept 1000000063-T001 --by li --reason 'as agreed'"
+)(accept)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Found = tuple[str, PriceBook, BookDefect]

@@ -23,6 +23,7 @@ FINDINGS = {
     "customers.opening_rejected": {"zh": "期初数据被拒", "en": "opening position rejected"},
     "billing.bill_withheld": {"zh": "账单暂不能出", "en": "bill withheld"},
     "billing.correction_issued": {"zh": "账单已更正", "en": "bill corrected"},
+    "billing.tariff_class_questioned": {"zh": "电价类别存疑", "en": "tariff class questioned"},
     "billing.release_rejected": {"zh": "账单放行被拒", "en": "release of a bill rejected"},
     "payments.notice_conflicted": {"zh": "付款通知相互矛盾", "en": "payment conflicts"},
     "payments.payment_suspended": {"zh": "款项待认领", "en": "payment in suspense"},
@@ -132,7 +133,18 @@ def _detail(record: Record) -> str:
         body = parse_json(record.value)
     except Undecodable:
         return ""
-    names = ("day_on", "month", "outcome", "cause", "field", "problem", "reason", "reasons", "task")
+    names: tuple[str, ...] = (
+        "day_on",
+        "month",
+        "outcome",
+        "cause",
+        "field",
+        "problem",
+        "reason",
+        "reasons",
+        "task",
+    )
+    names += ("stands", "expected")
     row = body.get("row")  # of an import: whoever has the file finds it there
     parts = [f"{row.get('file')}.csv line {row.get('line')}"] if isinstance(row, dict) else []
     parts += [f"{name} {body[name]}" for name in names if body.get(name)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from simulators.city import feed_in, mass_cut, transfers
+from simulators.city import feed_in, mass_cut, transfers, wrong_class
 from simulators.city.people import (
     FIRST_ON,
     IMPORT_RATES,
@@ -323,6 +323,7 @@ RESIDENTS: tuple[tuple[int, Settle], ...] = (
     (4, _add_factory),
     (1, _add_sdm630),
     (len(mass_cut.ROLES), mass_cut.settle),
+    (1, wrong_class.settle),
 )
 """How many of each kind, in the order of their account numbers. Who comes later is added at the
 end: numbers and loads of the others then stay."""

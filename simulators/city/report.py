@@ -20,6 +20,7 @@ from simulators.city import (
     suspended,
     transfers,
     voltages,
+    wrong_class,
 )
 from simulators.city import report_lab as laboratory
 from simulators.city import report_meters as meters
@@ -307,6 +308,7 @@ CHECKS: tuple[Check, ...] = (
     *relations.CHECKS,
     *feed_in.CHECKS,
     *superseded.CHECKS,
+    *wrong_class.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 

@@ -51,6 +51,7 @@ SETTLED = frozenset(
         "cut-off bill",
         "lost callback",
         "group transfer",
+        "wrong tariff class",
     }
 )
 """What must be settled by the last day of the short form."""

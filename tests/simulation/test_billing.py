@@ -35,7 +35,6 @@ from services.billing.events import (
     FeedInStated,
     InvoiceIssued,
     LateFeeCharged,
-    ReleaseDecided,
     catalogue,
 )
 from services.billing.late_fee import late_fee
@@ -46,6 +45,7 @@ from services.billing.reactions import (
 )
 from services.cli.bill import held_bills
 from tests.simulation.billing_told import Input, books, inputs_of
+from tests.simulation.questions import DECISIONS, acceptance, same_questions
 from tests.unit.billing_core.office import HOME, Office, days, release
 
 SEEDS = 200
@@ -58,6 +58,7 @@ TOPICS = {
     "CorrectionProposed": "metrology.findings",
     "CorrectionDecided": "metrology.findings",
     "ReleaseDecided": "billing.requests",
+    "TariffClassAccepted": "billing.requests",
     "BookPublished": "tariffs",
     "PaymentCaptured": "payments.allocations",
     "PaymentReversed": "payments.allocations",
@@ -189,6 +190,9 @@ def run_history(seed: int) -> tuple[World, list[Input]]:
         tell_on(world, each, ticks)
     world.sim.broker.down = False
     world.settle()
+    for no in accounts[: seed % 3]:
+        world.tell((no, acceptance(no)))
+    world.settle()
     return world, soon + late + paid
 
 
@@ -207,8 +211,7 @@ def undisturbed(told: list[Input], no: str) -> list[Any]:
     """What happens to an account in a core that is told all first."""
     made = Office()
     for account, body in told:
-        is_decision = isinstance(body, (ReleaseDecided, PaymentCaptured, PaymentReversed))
-        if account in ("", no) and not is_decision:
+        if account in ("", no) and not isinstance(body, DECISIONS):
             made.feed(body, key=account)
     for day in range(10, 28):
         made.tick(f"2026-03-{day}")
@@ -302,6 +305,7 @@ def test_any_history_keeps_the_laws_and_the_bills(seed: int) -> None:
         calm = undisturbed(told, no)
         assert stands(events, no) == stands(calm, no), f"seed {seed}, {no}"
         assert fed_in(events, no) == fed_in(calm, no), f"seed {seed}, {no}"
+        assert same_questions(events, calm, no), f"seed {seed}, {no}"
         assert fees_charged(events, no) == fees_due(events, told, no), f"seed {seed}, {no}"
     invoices = [body.invoice_no for body in events if isinstance(body, InvoiceIssued)]
     assert len(invoices) == len(set(invoices)), "an invoice was issued twice"

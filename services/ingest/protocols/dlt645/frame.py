@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from zlib import adler32
 
 from libs.events.errors import BadInput
+from libs.events.frozen import draft_of
 from services.ingest.protocols.framing import INCOMPLETE, StreamReader
-from services.ingest.protocols.frozen import draft_of
 
 START = 0x68
 END = 0x16

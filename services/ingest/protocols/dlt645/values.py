@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from libs.events.errors import BadInput
-from services.ingest.protocols.frozen import draft_of
+from libs.events.frozen import draft_of
 
 NON_BCD = "non_bcd"
 NO_VALUE = "no_value"
