@@ -47,12 +47,16 @@ def on_day(plan: Plan, day: date) -> None:
 
 
 def superseded_book(facts: Facts) -> Expectation:
-    """One correction a shop, of March alone, by the difference of its invoice at both prices."""
-    shops = {each.account_no for each in facts.city.accounts if each.price_list == PRICE_LIST}
+    """One correction a shop, of March alone, by the difference of its invoice at both prices; those
+    with a power factor are left out, which is more than these lines."""
+    dearer = [each for each in facts.city.accounts if each.price_list == PRICE_LIST]
+    assessed = {each.account_no for each in dearer if each.pf_standard}
+    shops = {each.account_no for each in dearer} - assessed
     rounds = [
         body
         for body in facts.memory.of("billing.correction_issued", cause="book_superseded")
         if f"{OLD_BOOK.replace('_', '-')}@{VERSION}" in body["reference"]
+        and body["account_no"] not in assessed
     ]
     corrected: dict[str, int] = defaultdict(int)
     for body in rounds:

@@ -26,7 +26,7 @@ ROLE = "two_part"
 TOLD_ON, RESTS_ON = date(2026, 3, 9), date(2026, 3, 11)
 CAPACITY_FEN = dict(zip(MONTHS, (1_512_000, 1_176_000, 1_008_000), strict=True))
 """945 kVA x 16 yuan, the two parts above, 630 kVA x 16 yuan."""
-STANDARD, FACTOR, PERCENT = "0.90", Decimal("0.94"), Decimal("-0.60")
+FACTOR, PERCENT = Decimal("0.94"), Decimal("-0.60")
 FUNDS = "fund."
 
 
