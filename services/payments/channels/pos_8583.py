@@ -4,6 +4,7 @@
     0200 sale               -> 0210
     0400 reversal           -> 0410, whether its sale is known or not
     0500 batch settlement   -> 0510, the terminal's totals, a fact without money
+    0320 batch upload       -> 0330, that it sent its lines again, a fact without money
 
 `hear` is pure: one frame in; out come the verdict, what of the frame may be kept, and the reply
 that the edge sends once the record is acknowledged. Without an acknowledgement there is no reply
@@ -51,12 +52,13 @@ from services.payments.masking import masked_card, masked_text, payer_hash
 from services.payments.notices import PaymentNotice
 from services.payments.order_number import account_of
 
-SIGN_ON, SALE, REVERSAL, SETTLEMENT = "0800", "0200", "0400", "0500"
+SIGN_ON, SALE, REVERSAL, SETTLEMENT, UPLOAD = "0800", "0200", "0400", "0500", "0320"
 KINDS = {
     SIGN_ON: "information",
     SALE: "captured",
     REVERSAL: "reversed",
     SETTLEMENT: "information",
+    UPLOAD: "information",
 }
 MAC_NEEDED = frozenset({SALE, REVERSAL})
 """What moves money must prove its terminal. A MAC elsewhere is checked when it is there."""
@@ -187,6 +189,14 @@ def totals_of(message: Message) -> dict[str, str]:
     }
 
 
+def lines_of(message: Message) -> dict[str, str]:
+    """How many sales a terminal sends again whose totals were not agreed: the first two digits of
+    field 48 (UNCONFIRMED). The lines hold whole card numbers, and nothing of them is kept: every
+    sale that was answered is on the log, and the file of the day says which are missing."""
+    count = message.fields.get(48, "")[:2]
+    return {"lines": str(int(count))} if count.isdecimal() else {}
+
+
 def kept_of(profile: Pos8583Profile, message: Message) -> bytes:
     """The message as it may be stored; hidden digits of a card number are the hex digit F."""
     fields = {number: value for number, value in message.fields.items() if number in KEPT}
@@ -275,6 +285,8 @@ def _notice(profile: Pos8583Profile, message: Message, received: datetime) -> Pa
         references |= {"card": masked_card(card)} if card else {}
     if mti == SETTLEMENT:
         references |= totals_of(message)
+    if mti == UPLOAD:
+        references |= lines_of(message)
     if mti == REVERSAL:
         references |= _why_reversed(fields)
     moves_money = mti in MAC_NEEDED

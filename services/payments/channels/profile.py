@@ -156,8 +156,8 @@ class Pos8583Profile:
     `order_field` is where a terminal puts our order number, so that its money finds the account:
     59, 62 or 63 (UNCONFIRMED, installations differ). `settlement_result` is what a terminal hears
     of its batch totals: 1 agreed, 2 not agreed, 3 error. The listener keeps nothing to compare them
-    with; with 1 terminals close their batch, with the others most send it again line by line,
-    which is not supported (UNCONFIRMED).
+    with; with 1 terminals close their batch, with the others most send it again line by line
+    (0320), which is answered and noted (UNCONFIRMED).
     """
 
     name: str

@@ -163,6 +163,24 @@ def test_settlement_of_a_batch(terminal: Terminal) -> None:
     assert refused_as(heard(terminal.request("0500", fields, with_mac=False)))[2] == "30"
 
 
+@pytest.mark.parametrize(("lines", "told"), [("02" + "4" * 80, {"lines": "2"}), ("", {})])
+def test_a_batch_that_is_sent_again_is_noted_without_its_card_numbers(
+    terminal: Terminal, lines: str, told: dict[str, str]
+) -> None:
+    fields = {11: "000010", 41: TERMINAL, 42: MERCHANT, 60: "00000001201"}
+    fields |= {48: lines} if lines else {}
+    found = heard(terminal.request("0320", fields, with_mac=False))
+    notice = notice_of(found)
+    assert (notice.kind, notice.state, notice.amount_fen) == ("information", "0320", 0)
+    assert notice.references.items() >= told.items()
+    assert ("lines" in notice.references) == bool(lines)
+    assert notice.channel_txn_id.endswith("-000001-000010-0320")
+    assert 48 not in decode(found.kept).fields
+    assert found.reply is not None
+    assert found.reply[13:15].hex() == "0330"
+    assert reply_of(found)[39] == "00"
+
+
 def test_settlement_result_is_of_the_profile(terminal: Terminal) -> None:
     fields = {11: "000009", 41: TERMINAL, 42: MERCHANT, 48: "0" * 31 + "77", 60: "00000001201"}
     profile = Pos8583Profile(
