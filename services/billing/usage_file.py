@@ -26,6 +26,7 @@ from services.billing.calendar import days_between
 from services.billing.file_fields import (
     Day,
     Factor,
+    GivenKilo,
     Kilo,
     Month,
     Name,
@@ -48,10 +49,10 @@ class PointUsageModel(Strict):
     from_on: Day = ""
     until_on: Day = ""
     import_kwh: Kilo = ""
-    import_kwh_by_rate: dict[str, Kilo] = Field(default_factory=dict)
+    import_kwh_by_rate: dict[str, GivenKilo] = Field(default_factory=dict)
     export_kwh: Kilo = "0"
-    export_kwh_by_rate: dict[str, Kilo] = Field(default_factory=dict)
-    reactive_kvarh: Kilo | dict[Literal["1", "2", "3", "4"], Kilo] = ""
+    export_kwh_by_rate: dict[str, GivenKilo] = Field(default_factory=dict)
+    reactive_kvarh: Kilo | dict[Literal["1", "2", "3", "4"], GivenKilo] = ""
     power_factor: Factor = ""
     demand_kw: Kilo = ""
     demand_at: str = ""
