@@ -106,7 +106,7 @@ def _account_bills(
         parts = [part for each in found for part in _parts(each, contracts, books)]
         told = _told(found[0], parts)
         bill = rate_parts(parts, {**positions, **told})
-        notes = []
+        notes = [note for each in found for note in each.notes]
         if withheld and bill.tiers_before.keys() - told.keys():
             notes.append(f"the tiers begin without the energy of {withheld}, which is withheld")
         positions |= bill.tiers_after

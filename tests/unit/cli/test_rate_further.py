@@ -196,3 +196,57 @@ def test_free_energy_and_a_minimum(files: Files) -> None:
     assert yuan(rated(files, book(listed), agreed, import_kwh=25)) == "7.80"
     least = book(listed | {"minimum_charge": "3"})
     assert yuan(rated(files, least, agreed, import_kwh=9)) == "3.00"
+
+
+@pytest.mark.parametrize(
+    ("case", "recorded", "true_kwh", "said"),
+    [
+        # b04: one of three current transformers reversed, so that +200 % are added
+        ({"kind": "wiring", "factor": "3"}, 1000, 3000, "factor 3"),
+        ({"kind": "wiring", "factor": "3/2"}, 1001, 1502, "factor 3/2"),  # 1,501.5
+        ({"kind": "ratio", "factor": "0.8"}, 1000, 800, "factor 0.8"),
+        ({"kind": "error", "error_percent": "3.0"}, 120_000, 116_505, "error 3.0 %"),
+        ({"kind": "error", "error_percent": "-20"}, 1000, 1250, "error -20 %"),
+    ],
+)
+def test_a_wrong_measurement_is_put_right(
+    case: Any, recorded: int, true_kwh: int, said: str, files: Files
+) -> None:
+    bill = rated(files, book(), contract(), import_kwh=recorded, measured_wrongly=case)
+    assert (bill["energy_wh"], yuan(bill)) == (true_kwh * 1000, f"{true_kwh / 2:.2f}")
+    (note,) = bill["notes"]
+    assert note.startswith(f"P1: {recorded}")
+    assert note.endswith(f"({case['kind']}, {said})")
+
+
+def test_all_registers_of_a_wrong_measurement_change_alike(files: Files) -> None:
+    """The power factor stays: 0.80 on 10,000 kWh recorded, on 15,000 kWh true."""
+    tariff = book(price_list(power_factor_applies=True), power_factor=power_factor())
+    agreed = contract(power_factor_standard="0.90")
+    case = {"kind": "ratio", "factor": "1.5"}
+    used = {"import_kwh": 10_000, "reactive_kvarh": 7_500, "measured_wrongly": case}
+    bill = rated(files, tariff, agreed, **used)
+    assert by_code(bill) == {"energy": "7500.00", "power_factor": "375.00"}  # 5 %
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ({"kind": "wiring"}, "points.0.measured_wrongly.factor: is missing"),
+        ({"kind": "wiring", "factor": "3", "error_percent": "1"}, "is of no case of wiring"),
+        *(
+            ({"kind": "ratio", "factor": text}, f"{text!r} is no factor (write true by recorded")
+            for text in ("0", "-1", "3/0", "x", "1e400", "NaN", "10001", "3/2/1")
+        ),
+        ({"kind": "error", "error_percent": "x"}, "error_percent: 'x' is no decimal number"),
+        ({"kind": "error", "error_percent": "-100"}, "the meter stood still"),
+        ({"kind": "theft", "factor": "3"}, "measured_wrongly.kind"),
+    ],
+)
+def test_a_wrong_case_is_refused(case: Any, said: str, files: Files) -> None:
+    status, error = files.run(
+        *("rate", "--book", files.write("book.yaml", book())),
+        *("--contract", files.write("c.json", contract())),
+        *("--usage", files.write("u.json", usage(import_kwh=5, measured_wrongly=case))),
+    )
+    assert (status, said in error) == (2, True), error
