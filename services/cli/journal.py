@@ -150,10 +150,12 @@ def balance(file: File, chart: Chart = None, as_json: AsJson = False) -> None:
     accounts = read_chart(chart) if chart else CHART
     check_first(file)
     closing = dict.fromkeys(CHART, 0)
-    if not as_json:
-        print(fixed_line(BALANCE_HEADER, BALANCE_WIDTHS))
+    is_first = True
     for posted_on, entries in groupby(sound_entries(file), key=lambda each: each.posted_on):
         rows = trial_balance(each.entry for each in entries)
+        if is_first and not as_json:
+            print(fixed_line(BALANCE_HEADER, BALANCE_WIDTHS))
+        is_first = False
         for row in rows:
             closing[row.ledger_account] += row.balance_fen
             if as_json:
@@ -185,9 +187,11 @@ def ledger(file: File, chart: Chart = None, as_json: AsJson = False) -> None:
     accounts = read_chart(chart) if chart else CHART
     check_first(file)
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    if not as_json:
-        writer.writerow(LEDGER_COLUMNS)
+    is_first = True
     for entry in sound_entries(file):
+        if is_first and not as_json:
+            writer.writerow(LEDGER_COLUMNS)
+        is_first = False
         for line in entry.lines:
             account = accounts[line.ledger_account]
             cells = (
