@@ -17,7 +17,7 @@ from libs.events.audit import Reader
 from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
-from services.cli.payments_cases import books, cases, days, decide
+from services.cli.payments_cases import FromFiles, books, cases, days, decide
 from services.cli.payments_import import import_file
 from services.cli.payments_iso8583 import iso8583
 from services.cli.payments_match import match
@@ -142,9 +142,9 @@ def bind(
 
 
 @app.command(epilog="Example: gridledger payments suspense --json")
-def suspense(as_json: AsJson = False) -> None:
+def suspense(from_files: FromFiles = None, as_json: AsJson = False) -> None:
     """List the money that nobody claimed and nobody bound."""
-    found = open_suspenses(*open_records(None))
+    found = open_suspenses(*open_records(from_files))
     if as_json:
         names = ("suspense_key", "amount_fen", "occurred_at", "reason", "account_no")
         rows = [{name: getattr(each, name) for name in names} for each in found]
