@@ -17,17 +17,29 @@ import yaml
 
 from libs.events.errors import BadInput
 
+BYTES_MOST = 64 * 1024 * 1024
+"""Of a file that is read whole: the meters of a large city stay below it. Longer ones are given as
+lines, which are read one at a time."""
 
-def read_text(path: Path) -> str:
-    """The text of a file."""
+YAML_CHARACTERS_MOST = 4_000_000
+
+
+def read_text(path: Path, bytes_most: int = BYTES_MOST) -> str:
+    """The text of a file, with one kind of line ends; of a longer one no more is read than shows
+    that it is."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as source:
+            content = source.read(bytes_most + 1)
     except OSError as error:
         fix = "name a file that you may read"
         raise BadInput(str(path), error.strerror or "cannot be read", fix) from None
+    if len(content) > bytes_most:
+        raise BadInput(str(path), f"has over {bytes_most} bytes", "give a smaller file")
+    try:
+        text = content.decode("utf-8-sig")  # editors on Windows begin with the mark
     except UnicodeDecodeError:
         raise BadInput(str(path), "is not UTF-8 text", "save it as UTF-8") from None
-    return text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")  # editors on Windows begin with it
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -35,12 +47,15 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path), str(path))
 
 
-def parse_json(text: str | bytes, name: str) -> Any:
-    """The JSON document in a text; BadInput names where it is from."""
+def parse_json(text: str | bytes, name: str, *, may_repeat: bool = False) -> Any:
+    """The JSON document in a text; BadInput names where it is from. Of a name that is there twice
+    nobody knows which value is meant: it is refused, unless the caller reads all of them itself."""
     if not text.strip():
         raise BadInput(name, "is empty", "write a JSON document")
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=None if may_repeat else _members)
+    except BadInput as twice:
+        raise BadInput(f"{name}: {twice.field}", twice.problem, twice.fix) from None
     except RecursionError:
         raise BadInput(name, "is nested too deeply", "write it like the examples") from None
     except json.JSONDecodeError as error:
@@ -59,12 +74,24 @@ def parse_yaml(text: str, name: str, example: str) -> Any:
     """The YAML document in a text, with every scalar as the text that it is written as: no number
     passes through a binary float and no day becomes something else. None: there is nothing in it.
     BadInput names where it is from; `example` says what to write it like."""
+    if len(text) > YAML_CHARACTERS_MOST:
+        problem = f"is longer than {YAML_CHARACTERS_MOST} characters"
+        raise BadInput(name, problem, example)
     try:
         return _TextLoader(text).get_single_data()
     except (yaml.YAMLError, ValueError, OverflowError) as wrong:  # a character that does not exist
         raise BadInput(name, " ".join(str(wrong).split()), "correct the YAML there") from None
     except RecursionError:
         raise BadInput(name, "it is nested too deeply", example) from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise BadInput(twice, "is there twice", "name each field once")
+    return found
 
 
 def _refuse_halves(document: Any, name: str) -> None:

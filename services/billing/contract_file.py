@@ -21,6 +21,7 @@ from pydantic import Field
 from libs.events.errors import BadInput
 from services.billing import agreement as pure
 from services.billing.file_fields import (
+    Capacity,
     Day,
     Kilo,
     Month,
@@ -82,7 +83,7 @@ class TransformerModel(Strict):
     """A transformer, or a directly connected high-voltage motor, in one state."""
 
     id: Name
-    capacity_kva: Kilo = Field(min_length=1)
+    capacity_kva: Capacity = Field(min_length=1)
     state: Literal["in_use", "suspended", "cold_sealed", "hot_standby"] = "in_use"
     kind: Literal["transformer", "motor"] = "transformer"
     model: str = ""

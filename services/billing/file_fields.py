@@ -61,6 +61,24 @@ def _text_of(parse: Callable[[str], int]) -> Callable[[str], str]:
     return check
 
 
+def _given_kilo(text: str) -> str:
+    if not text:
+        raise ValueError("is empty: give the quantity, 0 for none")
+    return _text_of(parse_kilo)(text)
+
+
+def _capacity(text: str) -> str:
+    if not parse_kilo(text):
+        raise ValueError(f"{text} is no capacity: give kVA above zero")
+    return text
+
+
+def _name(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"{text!r} is no name: write it without blanks around it, in one line")
+    return text
+
+
 def _day(text: str) -> str:
     try:
         same = not text or date.fromisoformat(text).isoformat() == text
@@ -113,6 +131,12 @@ Kilo = Annotated[
 ]
 """kWh, kvarh, kVA or kW; "" is not given."""
 
+GivenKilo = Annotated[
+    str, AfterValidator(_given_kilo), _shown("exact decimal, at most 3 decimals; 0 for none")
+]
+"""A quantity that must be said: an empty one would be billed as none."""
+
+Capacity = Annotated[str, AfterValidator(_capacity), _shown("kVA above zero, at most 3 decimals")]
 Yuan = Annotated[str, AfterValidator(_text_of(parse_fen)), _shown("yuan, at most 2 decimals")]
 Price = Annotated[str, AfterValidator(_price), _shown("yuan, at most 6 decimals")]
 Ratio = Annotated[str, AfterValidator(_share), _shown("exact decimal, 0 to 1")]
@@ -126,7 +150,7 @@ Day = Annotated[
 Month = Annotated[
     str, AfterValidator(_month), Field(json_schema_extra={"pattern": r"^(\d{4}-\d\d)?$"})
 ]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 
 
 def wh(text: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from libs.events.documents import parse_yaml
+from libs.events.documents import parse_yaml, read_text
 from libs.events.errors import BadInput
 from libs.events.quantities import (
     PRICE_SCALE,
@@ -268,17 +268,7 @@ def _power_factor(
 
 
 def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as wrong:
-        problem = wrong.strerror or "it cannot be read"
-        raise BadInput(str(path), problem, "give the path of a readable price book") from None
-    if len(content) > BYTES_MAX:
-        raise BadInput(str(path), f"it has {len(content)} bytes", f"keep it below {BYTES_MAX}")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadInput(str(path), "it is no UTF-8 text", "save the file as UTF-8") from None
+    return read_text(path, BYTES_MAX)
 
 
 def _validated(model: type[M], text: str, name: str) -> M:

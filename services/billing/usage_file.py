@@ -26,6 +26,7 @@ from services.billing.calendar import days_between
 from services.billing.file_fields import (
     Day,
     Factor,
+    GivenKilo,
     Kilo,
     Month,
     Name,
@@ -36,6 +37,7 @@ from services.billing.file_fields import (
 from services.billing.months import month_span
 from services.billing.power_factor import power_factor_hundredths
 from services.billing.price_book_models import Strict
+from services.billing.wrong_measurement import WrongMeasurementModel, true_usage
 
 QUADRANTS = ("1", "2", "3", "4")
 CYCLE_DAYS_MOST = 400
@@ -48,10 +50,10 @@ class PointUsageModel(Strict):
     from_on: Day = ""
     until_on: Day = ""
     import_kwh: Kilo = ""
-    import_kwh_by_rate: dict[str, Kilo] = Field(default_factory=dict)
+    import_kwh_by_rate: dict[str, GivenKilo] = Field(default_factory=dict)
     export_kwh: Kilo = "0"
-    export_kwh_by_rate: dict[str, Kilo] = Field(default_factory=dict)
-    reactive_kvarh: Kilo | dict[Literal["1", "2", "3", "4"], Kilo] = ""
+    export_kwh_by_rate: dict[str, GivenKilo] = Field(default_factory=dict)
+    reactive_kvarh: Kilo | dict[Literal["1", "2", "3", "4"], GivenKilo] = ""
     power_factor: Factor = ""
     demand_kw: Kilo = ""
     demand_at: str = ""
@@ -61,6 +63,7 @@ class PointUsageModel(Strict):
         default="", description="used in the tier month or year before this period"
     )
     reading_ids: tuple[str, ...] = ()
+    measured_wrongly: WrongMeasurementModel | None = None
 
 
 class UsageModel(Strict):
@@ -78,11 +81,13 @@ class UsageModel(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEntry:
-    """Usage of an account, and what its points had used in their tiers before, where it is told."""
+    """Usage of an account, and what its points had used in their tiers before, where it is told;
+    `notes` are for the reader of the bill."""
 
     place: str
     usage: pure.AccountUsage
     used_before_wh: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def read_usage(document: Any, place: str, today_on: str) -> UsageEntry:
@@ -102,7 +107,15 @@ def read_usage(document: Any, place: str, today_on: str) -> UsageEntry:
     if days[1] > today_on:
         problem = f"{days[1]} is in the future: nobody has the usage of days that are not over"
         raise BadInput(f"{place} until_on", problem, "correct it, or say `--on DAY`")
-    points = [_point(each, days, f"{place} points.{n}") for n, each in enumerate(model.points)]
+    points, notes = [], []
+    for number, each in enumerate(model.points):
+        where = f"{place} points.{number}"
+        point = _point(each, days, where)
+        if each.measured_wrongly is not None:
+            wrong = f"{where}.measured_wrongly"
+            point, note = true_usage(each.measured_wrongly, point, wrong)
+            notes.append(note)
+        points.append(point)
     usage = pure.AccountUsage(
         account=model.account,
         period=model.period,
@@ -113,7 +126,7 @@ def read_usage(document: Any, place: str, today_on: str) -> UsageEntry:
         points=tuple(points),
     )
     before = {each.point: wh(each.used_before_kwh) for each in model.points if each.used_before_kwh}
-    return UsageEntry(place=place, usage=usage, used_before_wh=before)
+    return UsageEntry(place=place, usage=usage, used_before_wh=before, notes=tuple(notes))
 
 
 def _point(model: PointUsageModel, days: tuple[str, str], place: str) -> pure.PointUsage:

@@ -87,9 +87,9 @@ def held_bills(reader: Reader, partitions: int) -> list[BillCalculated]:
 
 
 @app.command(epilog="Example: gridledger bill held --json")
-def held(as_json: AsJson = False) -> None:
+def held(from_files: FromFiles = None, as_json: AsJson = False) -> None:
     """List the bills that wait for a person, and why."""
-    found = held_bills(*open_records(None))
+    found = held_bills(*open_records(from_files))
     if as_json:
         rows = [
             {

@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from libs.events.documents import parse_yaml
+from libs.events.documents import YAML_CHARACTERS_MOST, parse_yaml
 from libs.events.errors import BadInput
 from services.cli.row_file import STANDARD_INPUT, text_lines
 
-DOCUMENT_CHARACTERS_MOST = 4_000_000
 EXAMPLE = "write it like docs/examples/tariffs"
 
 
@@ -80,11 +79,13 @@ def _document(lines: Iterable[str], name: str) -> Iterator[tuple[str, Any]]:
     size = 0
     for line in lines:
         size += len(line)
-        if size > DOCUMENT_CHARACTERS_MOST:
-            problem = f"is longer than {DOCUMENT_CHARACTERS_MOST} characters"
+        if size > YAML_CHARACTERS_MOST:
+            problem = f"is longer than {YAML_CHARACTERS_MOST} characters"
             raise BadInput(name, problem, "write JSON lines, one object a line")
         parts.append(line)
     found = parse_yaml("".join(parts), name, EXAMPLE)
+    if found == []:
+        raise BadInput(name, "has no entry", EXAMPLE)
     if isinstance(found, list):
         yield from ((f"{name} entry {number}", each) for number, each in enumerate(found, 1))
     else:

@@ -29,6 +29,7 @@ from typing import Annotated, Any
 
 import typer
 
+from libs.events.errors import BadInput
 from libs.events.quantities import WH_PER_KWH, format_scaled, format_yuan
 from libs.tou_calendar import PERIODS, book_on
 from services.billing.agreement import AgreementTerms, PointTerms
@@ -39,7 +40,7 @@ from services.billing.months import add_days, month_span
 from services.billing.price_book import PriceBook, book_key
 from services.billing.price_book_file import load_book
 from services.billing.usage import QUALITIES, AccountUsage, PointUsage
-from services.cli.row_file import Row, read_rows
+from services.cli.row_file import STANDARD_INPUT, Row, read_rows
 from services.cli.row_values import ENERGY_MOST_WH, between, optional_between, today_on
 from services.cli.watched import watched
 
@@ -87,6 +88,9 @@ def statements(file: str, books: Sequence[PriceBook]) -> Iterator[Statement]:
             raise group[0].wrong("month", problem, "sort the file by account_no and month")
         last = place
         yield statement_of([_part(group, books)])
+    if not any(last):
+        name = "standard input" if file == STANDARD_INPUT else file
+        raise BadInput(name, "has no export", "give a row a usage point and month after the header")
 
 
 def _place(row: Row) -> tuple[str, str]:
@@ -107,7 +111,11 @@ def _part(rows: Sequence[Row], books: Sequence[PriceBook]) -> RatingPart:
         if row.text("price_list") != name:
             raise row.wrong("price_list", f"is not {name}", "an account has one list a month")
         if row.text("usage_point") in seen:
-            raise row.wrong("usage_point", f"{row.text('usage_point')!r} is there twice")
+            raise row.wrong(
+                "usage_point",
+                f"{row.text('usage_point')!r} is there twice",
+                "one row a point and month",
+            )
         seen.add(row.text("usage_point"))
     book = book_on(books, {name}, from_on)
     if book is None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import groupby, product
 from pathlib import Path
@@ -38,6 +38,7 @@ from libs.events.codec import Codec, envelope_of
 from libs.events.documents import read_json
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
+from libs.events.record import Envelope
 from services.audit.files import FileReader
 from services.audit.manifest import file_name
 from services.cli.row_file import STANDARD_INPUT, Row, read_rows
@@ -105,11 +106,7 @@ def export(
     # An older release had no settlement.
     has_settlement = file_name(SETTLEMENT, 0) in reader.manifest.files
     topics = (PAYMENTS, SETTLEMENT) if has_settlement else (PAYMENTS,)
-    found = sorted(
-        logged_entries(reader, reader.partition_count, topics),
-        key=lambda each: (each.posted_on, each.posted_at, each.event_id),
-    )
-    for entry in chained(found):
+    for entry in chained(in_order(logged_entries(reader, reader.partition_count, topics))):
         print(json.dumps(asdict(entry), ensure_ascii=False))
 
 
@@ -153,10 +150,12 @@ def balance(file: File, chart: Chart = None, as_json: AsJson = False) -> None:
     accounts = read_chart(chart) if chart else CHART
     check_first(file)
     closing = dict.fromkeys(CHART, 0)
-    if not as_json:
-        print(fixed_line(BALANCE_HEADER, BALANCE_WIDTHS))
+    is_first = True
     for posted_on, entries in groupby(sound_entries(file), key=lambda each: each.posted_on):
         rows = trial_balance(each.entry for each in entries)
+        if is_first and not as_json:
+            print(fixed_line(BALANCE_HEADER, BALANCE_WIDTHS))
+        is_first = False
         for row in rows:
             closing[row.ledger_account] += row.balance_fen
             if as_json:
@@ -188,9 +187,11 @@ def ledger(file: File, chart: Chart = None, as_json: AsJson = False) -> None:
     accounts = read_chart(chart) if chart else CHART
     check_first(file)
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    if not as_json:
-        writer.writerow(LEDGER_COLUMNS)
+    is_first = True
     for entry in sound_entries(file):
+        if is_first and not as_json:
+            writer.writerow(LEDGER_COLUMNS)
+        is_first = False
         for line in entry.lines:
             account = accounts[line.ledger_account]
             cells = (
@@ -223,15 +224,25 @@ def logged_entries(
             body = codec.decode(envelope.type, record.value) if codec.knows(envelope.type) else None
             entry = getattr(body, "journal", None)
             if isinstance(entry, JournalEntry):
-                yield ExportedEntry(
-                    number=0,
-                    posted_on=day_of(envelope.time),
-                    posted_at=envelope.time,
-                    event=envelope.type,
-                    event_id=envelope.id,
-                    text=entry.text,
-                    lines=tuple(ExportedLine(**asdict(line)) for line in entry.lines),
-                )
+                yield exported(envelope, entry)
+
+
+def exported(envelope: Envelope, entry: JournalEntry) -> ExportedEntry:
+    """An entry with the event that booked it; number and hashes follow when it is chained."""
+    return ExportedEntry(
+        number=0,
+        posted_on=day_of(envelope.time),
+        posted_at=envelope.time,
+        event=envelope.type,
+        event_id=envelope.id,
+        text=entry.text,
+        lines=tuple(ExportedLine(**asdict(line)) for line in entry.lines),
+    )
+
+
+def in_order(entries: Iterable[ExportedEntry]) -> list[ExportedEntry]:
+    """The order in which a journal is chained: whatever the order of partitions was."""
+    return sorted(entries, key=lambda each: (each.posted_on, each.posted_at, each.event_id))
 
 
 def read_entries(path: str) -> Iterator[ExportedEntry]:

@@ -10,6 +10,7 @@ when it is called. Whatever it raises on purpose becomes one line and a status::
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import io
 import os
@@ -79,15 +80,18 @@ class _LazyCommands(typer.core.TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, _context: Any, name: str) -> Any:
-        if name not in COMMANDS:
-            return None
-        target, summary = COMMANDS[name]
-        module, _, attribute = target.partition(":")
-        command: Any = typer.main.get_command(getattr(importlib.import_module(module), attribute))
-        command.name = name
-        command.params = [p for p in command.params if p.name not in _COMPLETION]
-        command.short_help = summary
-        return command
+        return _command(name) if name in COMMANDS else None
+
+
+@functools.cache
+def _command(name: str) -> Any:
+    target, summary = COMMANDS[name]
+    module, _, attribute = target.partition(":")
+    command: Any = typer.main.get_command(getattr(importlib.import_module(module), attribute))
+    command.name = name
+    command.params = [p for p in command.params if p.name not in _COMPLETION]
+    command.short_help = summary
+    return command
 
 
 app = typer.Typer(
@@ -112,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lacks something, 130 interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if sys.stdout is None:  # `>&-`: the shell gave none
+    if sys.stdin is None:  # `<&-`: the shell gave none
+        sys.stdin = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    if sys.stdout is None:  # `>&-`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that has no Chinese

@@ -144,7 +144,7 @@ def read_headers(path: Path) -> Headers:
         problem = f"has over {HEADER_BYTES_MAX} bytes"
         raise BadInput(str(path), problem, "no edge takes more; give the headers of one request")
     if text.lstrip().startswith("{"):
-        parse_json(text, str(path))  # tells what is wrong
+        parse_json(text, str(path), may_repeat=True)  # tells what is wrong
         pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)
         for name, value in pairs:
             if not isinstance(value, str):

@@ -41,16 +41,16 @@ class RatedBill:
 LAST = chr(0x10FFFF)
 """No account comes after it."""
 
-T = TypeVar("T")
+T = TypeVar("T", UsageEntry, Contract)
 
 
 def rated_bills(
     usages: Iterable[UsageEntry], contracts: Iterable[Contract], books: Sequence[PriceBook]
 ) -> Iterator[RatedBill]:
     """The bill of every account and period, in the order of the usages."""
-    agreed = _by_account(contracts, _account_of_contract, "contracts")
+    agreed = _by_account(contracts, _account_of_contract)
     account, terms = "", list[Contract]()
-    for name, entries in _by_account(usages, _account_of_usage, "usages"):
+    for name, entries in _by_account(usages, _account_of_usage):
         while account < name:
             account, terms = next(agreed, (LAST, []))
         if account != name:
@@ -68,15 +68,16 @@ def _account_of_usage(entry: UsageEntry) -> str:
 
 
 def _by_account(
-    entries: Iterable[T], account_of: Callable[[T], str], what: str
+    entries: Iterable[T], account_of: Callable[[T], str]
 ) -> Iterator[tuple[str, list[T]]]:
     last = ""
-    for account, found in groupby(entries, account_of):
+    for account, group in groupby(entries, account_of):
+        found = list(group)
         if account <= last:
-            fix = f"sort the {what} by account"
-            raise BadInput(f"{what} of {account}", f"come after those of {last}", fix)
+            problem = f"{account} comes after {last}"
+            raise BadInput(f"{found[0].place} account", problem, "sort the file by account")
         last = account
-        yield account, list(found)
+        yield account, found
 
 
 def _in_order_of_days(contracts: list[Contract]) -> list[Contract]:
@@ -105,7 +106,7 @@ def _account_bills(
         parts = [part for each in found for part in _parts(each, contracts, books)]
         told = _told(found[0], parts)
         bill = rate_parts(parts, {**positions, **told})
-        notes = []
+        notes = [note for each in found for note in each.notes]
         if withheld and bill.tiers_before.keys() - told.keys():
             notes.append(f"the tiers begin without the energy of {withheld}, which is withheld")
         positions |= bill.tiers_after

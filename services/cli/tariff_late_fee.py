@@ -34,6 +34,7 @@ from services.billing.price_book import LateFeeRule
 from services.billing.price_book_file import load_book
 from services.cli.metrology_trails import tell
 from services.cli.row_file import Row, read_rows
+from services.cli.row_values import FIRST_ON, today_on
 from services.cli.watched import watched
 
 COLUMNS = ("debt_no", "residential", "due_on", "paid_on", "paid_yuan")
@@ -87,7 +88,7 @@ def late_fee_file(
 
 
 def _take(debts: dict[str, Debt], row: Row, rule: LateFeeRule) -> None:
-    name, due_on, paid_on = row.text("debt_no"), row.day("due_on"), row.day("paid_on")
+    name, due_on, paid_on = row.text("debt_no"), _day(row, "due_on"), _paid_on(row)
     residential = row.one_of("residential", ("yes", "no")) == "yes"
     try:
         paid_fen = parse_yuan(row.text("paid_yuan"), "paid_yuan")
@@ -101,6 +102,21 @@ def _take(debts: dict[str, Debt], row: Row, rule: LateFeeRule) -> None:
     exact = replace(rule, minimum_fen=0)
     fee = late_fee(paid_fen, due_on, paid_on, exact, residential=residential)
     debt.payments.append((paid_on, paid_fen, fee))
+
+
+def _day(row: Row, column: str) -> str:
+    day_on = row.day(column)
+    if day_on < FIRST_ON:
+        raise row.wrong(column, f"{day_on} is before there were bills", f"at least {FIRST_ON}")
+    return day_on
+
+
+def _paid_on(row: Row) -> str:
+    """A payment can be of today; what will be paid bears no fee yet."""
+    paid_on, today = _day(row, "paid_on"), today_on()
+    if paid_on > today:
+        raise row.wrong("paid_on", f"{paid_on} is in the future", f"at most {today}")
+    return paid_on
 
 
 def _fee_fen(debt: Debt, rule: LateFeeRule) -> int:

@@ -26,6 +26,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from libs.events.documents import read_json
 from libs.events.errors import BadInput, LogError
 from services.payments.channels import REPLIES, Reply, reply_to, unavailable, verify_and_parse
 from services.payments.channels.causes import Refused, Verdict
@@ -36,6 +37,7 @@ from services.payments.notices import MONEY_BACK, Evidence, NoticeReceived, Paym
 from services.payments.order_number import account_of
 
 HEADER_BYTES_MAX = 8 * 1024
+SECRET_BYTES_MOST = 64 * 1024
 BODY_TIMEOUT_S = 5
 APPEND_TIMEOUT_S = 3
 """WeChat counts an answer after 5 s as failed (payments.md 1.1)."""
@@ -286,24 +288,26 @@ def load_profiles(path: Path) -> Profiles:
 
     BadInput names the setting, the file or the environment variable that is wrong.
     """
+    document = read_json(path)
     try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BadInput("profiles", f"{path}: {error.strerror}", "name a readable file") from None
-    except ValueError:
-        raise BadInput("profiles", f"{path} is no JSON in UTF-8", "write a JSON object") from None
-    return parse_profiles(document, lambda reference: _secret(path.parent, reference))
+        return parse_profiles(document, lambda reference: _secret(path.parent, reference))
+    except BadInput as wrong:
+        raise BadInput(f"{path} {wrong.field}", wrong.problem, wrong.fix) from None
 
 
 def _secret(folder: Path, reference: str) -> bytes:
+    """The bytes that a reference names. One that is no reference may be the secret itself: it is
+    not said in any error."""
     scheme, _, name = reference.partition(":")
     if scheme == "env" and name in os.environ:
         return os.environb[name.encode()].strip()
     if scheme == "file" and name:
         try:
-            return (folder / name).read_bytes().strip()
-        except OSError as error:
-            raise BadInput(reference, str(error.strerror), "give a readable file") from None
-    raise BadInput(
-        reference, "is no secret we can read", "write file:NAME or env:NAME of one that is set"
-    )
+            with (folder / name).open("rb") as stored:
+                return stored.read(SECRET_BYTES_MOST).strip()
+        except (OSError, ValueError) as error:  # a name with a NUL in it
+            problem = getattr(error, "strerror", None) or "is no name of a file"
+            raise BadInput(reference, problem, "give a readable file") from None
+    place = reference if scheme == "env" else ""
+    fix = "write file:NAME or env:NAME of one that is set"
+    raise BadInput(place, "is no secret we can read", fix)

@@ -7,6 +7,7 @@ runtime hold, the books balance and equal the folds, and no transaction counts t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +15,28 @@ import pytest
 
 from libs.events.audit import scan
 from libs.events.codec import Codec, encode, envelope_of
+from libs.events.comparison import difference
 from libs.events.core import Tick
-from libs.events.record import Envelope, envelope_headers, partition_of
+from libs.events.record import (
+    Envelope,
+    Headers,
+    Outgoing,
+    Record,
+    envelope_headers,
+    partition_of,
+)
 from libs.events.registry import Catalogue
+from libs.events.replay import replay
 from libs.events.testing.driver import Simulation
 from libs.events.testing.laws import check, rebuild
 from libs.events.testing.simlog import SimReader
+from services.cli.journal import exported, in_order
 from services.payments import events as payments
 from services.payments import payable_events as payables
 from services.payments.core import WRITTEN, make_core
 from services.payments.effect.core import make_core as make_effect
-from services.payments.journal import sub_balances, trial_balance
+from services.payments.journal import JournalEntry, sub_balances, trial_balance
+from services.payments.ledger_chain import ExportedEntry, chained
 from services.payments.order_number import account_of
 from services.payments.reactions import (
     AccountOpened,
@@ -337,6 +349,45 @@ def test_any_history_keeps_the_laws(seed: int) -> None:
     no_grant_outlives_its_debt(own)
     each_debt_is_told_once(own)
     what_goes_back_is_where_its_payment_is(town)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_deciding_the_whole_log_again_gives_the_same_journal(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Number, day, text and legs of every entry, chained: one hash stands for the journal."""
+    town = run_history(seed)
+    reader, made = SimReader(town.sim.broker), list[Outgoing]()
+
+    def noting(decided: Outgoing, key: bytes | None, value: bytes, headers: Headers) -> str:
+        made.append(decided)
+        return difference(decided, key, value, headers)
+
+    monkeypatch.setattr("libs.events.replay.difference", noting)
+    assert replay(reader, town.core, lambda topic: PARTITIONS, WRITTEN).is_identical
+    recorded = [
+        record
+        for partition in range(PARTITIONS)
+        for record in scan(reader, "payments.events", partition)
+    ]
+    decided = [each for each in made if each.topic == "payments.events"]
+    journal = chained_journal(town, recorded)
+    assert len(journal) > 10
+    assert chained_journal(town, decided)[-1].hash == journal[-1].hash
+
+
+def chained_journal(
+    town: Town, records: Sequence[Record] | Sequence[Outgoing]
+) -> list[ExportedEntry]:
+    """The journal of own events as `gridledger journal export` writes it."""
+    codec, found = Codec(town.core.catalogue), []
+    for record in records:
+        envelope = envelope_of(record.headers)
+        body = codec.decode(envelope.type, record.value) if codec.knows(envelope.type) else None
+        entry = getattr(body, "journal", None)
+        if isinstance(entry, JournalEntry):
+            found.append(exported(envelope, entry))
+    return list(chained(in_order(found)))
 
 
 def what_goes_back_is_where_its_payment_is(town: Town) -> None:

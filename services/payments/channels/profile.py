@@ -189,10 +189,10 @@ def parse_profiles(document: Mapping[str, Any], secret: Secret) -> Profiles:
     evidence = top.section("evidence")
     key = EvidenceKey(
         key_id=evidence.text("key_id"),
-        secret=_key_bytes(secret(evidence.text("key_ref")), "evidence.key_ref"),
+        secret=_key_bytes(evidence.secret("key_ref", secret), "evidence.key_ref"),
     )
     evidence.done()
-    payer_key = _key_bytes(secret(top.text("payer_key_ref")), "payer_key_ref")
+    payer_key = _key_bytes(top.secret("payer_key_ref", secret), "payer_key_ref")
     profiles = Profiles(
         evidence_key=key,
         wechat={
@@ -222,7 +222,7 @@ def _wechat(name: str, settings: _Settings, secret: Secret, payer_key: bytes) ->
     }
     if not keys:
         raise BadInput(f"{settings.path}.platform_keys", "is empty", "give at least one key")
-    api_v3_keys = tuple(secret(reference) for reference in settings.texts("api_v3_key_refs"))
+    api_v3_keys = settings.secrets("api_v3_key_refs", secret)
     if any(len(key) != 32 for key in api_v3_keys):
         raise BadInput(
             f"{settings.path}.api_v3_key_refs", "an APIv3 key has 32 bytes", "copy it whole"
@@ -270,8 +270,8 @@ def _pos(name: str, settings: _Settings, secret: Secret, payer_key: bytes) -> Po
         name=name,
         merchants=settings.texts("merchants"),
         secrets=tuple(
-            webhook_secret(secret(reference), f"{settings.path}.secret_refs")
-            for reference in settings.texts("secret_refs")
+            webhook_secret(stored, f"{settings.path}.secret_refs")
+            for stored in settings.secrets("secret_refs", secret)
         ),
         payer_key=payer_key,
         terminals=settings.texts("terminals", optional=True),
@@ -302,7 +302,7 @@ def _pos_8583(name: str, settings: _Settings, secret: Secret, payer_key: bytes) 
 def _terminal(number: str, settings: _Settings, secret: Secret) -> Pos8583Terminal:
     if len(number) != 8:
         raise BadInput(settings.path, f"{number!r} is no terminal", "give its 8 characters")
-    text = secret(settings.text("mac_key_ref")).decode("ascii", "replace").strip()
+    text = settings.secret("mac_key_ref", secret).decode("ascii", "replace").strip()
     if not _MAC_KEY.fullmatch(text):
         raise BadInput(f"{settings.path}.mac_key_ref", "is no MAC key", "store 16 or 32 hex digits")
     terminal = Pos8583Terminal(merchant=settings.text("merchant"), mac_key=bytes.fromhex(text))
@@ -373,6 +373,19 @@ class _Settings:
         if not listed or not (value or optional):
             raise BadInput(self.name(key), "is missing or no list of texts", "give a list")
         return tuple(value)
+
+    def secret(self, key: str, secret: Secret) -> bytes:
+        return self._stored(key, self.text(key), secret)
+
+    def secrets(self, key: str, secret: Secret) -> tuple[bytes, ...]:
+        return tuple(self._stored(key, each, secret) for each in self.texts(key))
+
+    def _stored(self, key: str, reference: str, secret: Secret) -> bytes:
+        try:
+            return secret(reference)
+        except BadInput as wrong:
+            place = " ".join(filter(None, (self.name(key), wrong.field)))
+            raise BadInput(place, wrong.problem, wrong.fix) from None
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:
         """One of some texts; the first is the default."""

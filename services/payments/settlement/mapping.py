@@ -286,9 +286,12 @@ def _amount(cells: Cells, mapping: FileMapping) -> int:
     columns, scale = mapping.columns, UNITS[mapping.unit]
     if "amount" in columns:
         return cells.scaled(columns["amount"], scale)
+    given = [name for name in ("credit", "debit") if cells.by_name[columns[name]]]
+    if not given:
+        both = f"{columns['credit']}, {columns['debit']}"
+        raise cells.wrong(both, "are empty", "money came in or went out: fetch the file again")
     credit, debit = (
-        cells.scaled(columns[name], scale) if cells.by_name[columns[name]] else 0
-        for name in ("credit", "debit")
+        cells.scaled(columns[name], scale) if name in given else 0 for name in ("credit", "debit")
     )
     return credit - debit
 

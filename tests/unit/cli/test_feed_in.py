@@ -80,6 +80,10 @@ def test_a_statement_that_cannot_be_made_is_a_finding(capsys: Capture, tmp_path:
     [
         (["1,2026-1,P1,feed_in_all,5"], "line 2 month: '2026-1' is no month"),
         (["1,2099-01,P1,feed_in_all,5"], "line 2 month: 2099-01 is not over"),
+        ([], "exports.csv: has no export (give a row"),
+        (["1,2026-01,P1,feed_in_all,NaN"], "line 2 export_wh: 'NaN' is no whole number"),
+        (["1,2026-01,P1,feed_in_all,1e400"], "line 2 export_wh: '1e400' is no whole number"),
+        (["1,2026-01,P1,feed_in_all,9999999999999999"], "line 2 export_wh: 9999999999999999 is"),
         (["1,2026-01,P1,feed_in_all,5.5"], "line 2 export_wh: '5.5' is no whole number"),
         (["1,2026-01,P1,feed_in_all,-5"], "line 2 export_wh"),
         (["1,2026-01,P1,nowhere,5"], "line 2 price_list: no given book has 'nowhere'"),

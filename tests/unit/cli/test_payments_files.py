@@ -142,8 +142,56 @@ def test_a_secret_is_never_shown(capsys: Capture) -> None:
     Path("keys/evidence.key").write_text("TOP-SECRET-NO-BASE64")
     Path("body").write_text("x")
     said = refused(verify("alipay", AT), capsys)
-    assert said.startswith("evidence.key_ref: is no key")
+    assert said.startswith("keys/keys.json evidence.key_ref: is no key")
     assert "TOP-SECRET" not in said
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (("evidence", "key_ref"), "evidence.key_ref"),
+        (("pos", "acquirer-1", "secret_refs", 0), "pos.acquirer-1.secret_refs"),
+        (("wechat", "1900000001", "api_v3_key_refs", 0), "wechat.1900000001.api_v3_key_refs"),
+    ],
+)
+def test_a_secret_where_its_reference_belongs_is_not_told(
+    place: tuple[Any, ...], name: str, capsys: Capture
+) -> None:
+    Path("body").write_text("x")
+    document = json.loads(Path("keys/keys.json").read_text())
+    where = document
+    for each in place[:-1]:
+        where = where[each]
+    for pasted in ("TOP-SECRET", "whsec_TOP-SECRET", "TOP:SECRET"):
+        where[place[-1]] = pasted
+        Path("keys/keys.json").write_text(json.dumps(document))
+        said = refused(GOOD, capsys)
+        assert said.startswith(f"keys/keys.json {name}: is no secret we can read (")
+        assert "SECRET" not in said
+    for reference in ("file:\0", "file:nowhere", "env:NOT_SET_ANYWHERE"):
+        where[place[-1]] = reference
+        Path("keys/keys.json").write_text(json.dumps(document))
+        assert refused(GOOD, capsys).startswith(
+            f"keys/keys.json {name} {reference.split(chr(0))[0]}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[" * 100_000, "keys/keys.json: is nested too deeply"),
+        (b'{"a":' * 100_000, "keys/keys.json: is nested too deeply"),
+        (b'{"pos": {}, "pos": {}}', "keys/keys.json: pos: is there twice"),
+        (b"[]", "keys/keys.json profiles: is no object"),
+        (b"", "keys/keys.json: is empty"),
+        ('{"密": 1}'.encode("gbk"), "keys/keys.json: is not UTF-8 text"),
+        ("{}".encode("utf-16"), "keys/keys.json: is not UTF-8 text"),
+    ],
+)
+def test_keys_of_the_wrong_kind(content: bytes, said: str, capsys: Capture) -> None:
+    Path("body").write_text("x")
+    Path("keys/keys.json").write_bytes(content)
+    assert refused(GOOD, capsys).startswith(said)
 
 
 GOOD = verify("alipay", AT)
@@ -159,7 +207,7 @@ def changed(base: list[str], option: str, value: str) -> list[str]:
     [
         (changed(GOOD, "--channel", "paypal"), "--channel: 'paypal' is not known"),
         (changed(GOOD, "--keys", "nowhere"), "--keys: nowhere is no directory"),
-        (changed(GOOD, "--keys", "empty"), "profiles: empty/keys.json: No such file"),
+        (changed(GOOD, "--keys", "empty"), "empty/keys.json: No such file"),
         (changed(GOOD, "--body", "nowhere"), "nowhere: No such file"),
         (changed(GOOD, "--body", "empty"), "empty: Is a directory"),
         (changed(GOOD, "--at", "soon"), "--at: 'soon' is no instant"),

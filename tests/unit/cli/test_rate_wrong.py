@@ -59,6 +59,19 @@ WRONG_USAGES: dict[str, tuple[Any, str]] = {
     "another account": (usage("A2", import_kwh=1), "A2 has no contract"),
     "no tiers": (usage(import_kwh=1, used_before_kwh=1), "has no tiers"),
     "no points": (usage() | {"points": []}, "u.json points"),
+    "a rate without a number": (
+        usage(import_kwh=5, import_kwh_by_rate={"peak": ""}),
+        "import_kwh_by_rate.peak: is empty",
+    ),
+    "reactive without a number": (
+        usage(import_kwh=5, reactive_kvarh={"1": ""}),
+        "points.0.reactive_kvarh",
+    ),
+    "a name in two lines": (usage("A1\nA2", import_kwh=1), "account: 'A1\\nA2' is no name"),
+    "a name of blanks": (usage(" ", import_kwh=1), "account: ' ' is no name"),
+    "not a number": (usage(import_kwh="NaN"), "is no decimal number"),
+    "beyond floats": (usage(import_kwh="1e400"), "is no decimal number"),
+    "no entry": ([], "u.json: has no entry"),
     "a list": ([[1]], "u.json entry 1 the document"),
 }
 WRONG_CONTRACTS: dict[str, tuple[Any, str]] = {
@@ -70,6 +83,10 @@ WRONG_CONTRACTS: dict[str, tuple[Any, str]] = {
     "capacity below zero": (
         contract(transformers=[{"id": "T", "capacity_kva": "-1"}]),
         "transformers.0.capacity_kva",
+    ),
+    "no capacity": (
+        contract(transformers=[{"id": "T", "capacity_kva": "0"}]),
+        "transformers.0.capacity_kva: 0 is no capacity (give kVA above zero)",
     ),
     "a share above one": (
         contract(transformers=[{"id": "T", "capacity_kva": "1", "share": "1.5"}]),
@@ -124,12 +141,12 @@ MANY: dict[str, tuple[list[Any], list[Any], str]] = {
     "usages not sorted": (
         [contract("A1"), contract("A2")],
         [usage("A2", import_kwh=1), usage("A1", import_kwh=1)],
-        "usages of A1: come after those of A2",
+        "u.jsonl line 2 account: A1 comes after A2",
     ),
     "contracts not sorted": (
         [contract("A2"), contract("A1")],
         [usage("A3", import_kwh=1)],
-        "contracts of A1: come after those of A2",
+        "c.jsonl line 2 account: A1 comes after A2",
     ),
     "months not sorted": (
         [contract()],

@@ -163,7 +163,7 @@ def test_books_that_are_the_same(files: Files) -> None:
 WRONG: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it holds no mapping"),
     "truncated": (b"kind: price_book\nid: [", "correct the YAML"),
-    "another encoding": ("kind: 电价".encode("gb18030"), "is no UTF-8 text"),
+    "another encoding": ("kind: 电价".encode("gb18030"), "is not UTF-8 text"),
     "another kind": (b"kind: cake", "kind: Input should be 'price_book'"),
     "unknown field": (json.dumps(book(colour="red")).encode(), "colour: Extra inputs"),
     "a price as a word": (
@@ -176,7 +176,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
         ).encode(),
         "No such file",
     ),
-    "huge": (b"#" * 4_000_001, "has 4000001 bytes"),
+    "huge": (b"#" * 4_000_001, "has over 4000000 bytes"),
 }
 
 

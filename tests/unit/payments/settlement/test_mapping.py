@@ -99,6 +99,15 @@ def test_a_bank_statement() -> None:
             mapping_of(amount))] == [-100]  # fmt: skip
 
 
+def test_a_line_of_a_bank_without_money_refuses_the_file() -> None:
+    lines = ["d,n,c,o,p,w", "2026-02-13,B1,1.00,,x,y", "2026-02-13,B2,,,x,y"]
+    with pytest.raises(FileRefusedError, match="c, o: are empty") as error:
+        list(mapped_rows(lines, mapping_of(BANK)))
+    assert error.value.cause == "malformed"
+    assert [row.amount_fen for row in mapped_rows([lines[0], "2026-02-13,B2,0,,x,y"],
+            mapping_of(BANK))] == [0]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("lines", "cause", "said"),
     [
