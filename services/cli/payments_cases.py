@@ -60,7 +60,7 @@ DAY_HEADER = ("channel and merchant", "day", "state", "clearing", "paid out")
 GONE = ("agrees", "captured_from_file", "differs")
 """How a case ends by itself: settlement/events.DiscrepancyGone."""
 PAYOUT = "payout_"
-"""What the outcomes of payouts begin with."""
+"""What most outcomes of payouts begin with."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 FromFiles = Annotated[
@@ -156,7 +156,7 @@ def days(from_files: FromFiles = None, as_json: AsJson = False) -> None:
 def payout_text(payout: dict[str, Any]) -> str:
     """When a day was paid out, and what was wrong with it."""
     outcome = str(payout["outcome"])
-    return str(payout["paid_on"]) + ("" if outcome == PAID else f" {outcome[len(PAYOUT) :]}")
+    return str(payout["paid_on"]) + ("" if outcome == PAID else f" {outcome.removeprefix(PAYOUT)}")
 
 
 def books(

@@ -126,7 +126,8 @@ def _has_own_number(notice: PaymentNotice) -> bool:
     """Whether a refund or void has a transaction of its own; a reversal by our own terminals has
     the sale's with its kind of message behind it, which is no number of a file."""
     original = notice.original_txn_id
-    return bool(original) and not notice.channel_txn_id.startswith(original)
+    own = notice.channel_txn_id
+    return bool(original) and own != original and not own.startswith(f"{original}-")
 
 
 def _back_id(notice: PaymentNotice, amount_fen: int) -> str:

@@ -238,6 +238,8 @@ def test_days_say_when_they_were_paid_out(capsys: Capture, monkeypatch: pytest.M
     (paid,) = found["payouts"]
     assert paid == {"paid_on": "2026-02-03", "paid_fen": 9940, "outcome": "payout_late"}
     assert found["is_closed"]
+    apart = {"paid_on": "2026-02-03", "paid_fen": 9880, "outcome": "fee"}
+    assert command.payout_text(apart) == "2026-02-03 fee"
 
 
 def test_books_are_our_side_for_match(desk: Desk, capsys: Capture) -> None:
