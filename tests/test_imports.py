@@ -27,7 +27,17 @@ from services.cores import CORES
 ROOT = Path(__file__).parents[1]
 PURE_LIBS = frozenset(
     f"libs.events.{name}"
-    for name in ("core", "errors", "frozen", "memory", "policy", "quantities", "record", "registry", "step")
+    for name in (
+        "core",
+        "errors",
+        "frozen",
+        "memory",
+        "policy",
+        "quantities",
+        "record",
+        "registry",
+        "step",
+    )
 ) | {"libs.read_success", "libs.tou_calendar"}
 """The part of the library that decisions may use: data and arithmetic."""
 
