@@ -44,7 +44,7 @@ def residential_jobs(count: int) -> list[Job]:
         )
         for number in range(AGREEMENTS)
     ]
-    jobs = []
+    jobs: list[Job] = []
     for number in range(count):
         terms = agreed[number % AGREEMENTS]
         usage = _usage(terms, import_wh=draw.randrange(80_000, 400_000))
@@ -78,7 +78,7 @@ def two_part_jobs(count: int) -> list[Job]:
         )
         for number in range(AGREEMENTS)
     ]
-    jobs = []
+    jobs: list[Job] = []
     for number in range(count):
         terms = agreed[number % AGREEMENTS]
         rates = {rate: draw.randrange(20_000_000, 60_000_000) for rate in ("2", "3", "4")}

@@ -14,7 +14,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from libs.events.quantities import PRICE_SCALE, ROUNDING, ceil_div, format_scaled
-from services.billing.bill import AMOUNT_DENOMINATOR, BillLine, Charge, RatingPart, rule_id
+from services.billing.bill import (
+    AMOUNT_DENOMINATOR,
+    BillLine,
+    Charge,
+    LineDraft,
+    RatingPart,
+    rule_id,
+)
 from services.billing.calendar import Share
 from services.billing.capacity import CapacitySpan, capacity_spans
 from services.billing.load_hours import WHOLE, price_percent
@@ -195,7 +202,7 @@ def _charge(
         quantity * price_e6(component.price) * days * percent,
         AMOUNT_DENOMINATOR * month_days * WHOLE,
     )
-    line = BillLine(
+    line = LineDraft(
         code=component.code,
         name_zh=component.name_zh,
         name_en=component.name_en,
@@ -212,4 +219,5 @@ def _charge(
         reading_ids=ids,
         unconfirmed=component.unconfirmed,
     )
+    line.__class__ = BillLine
     return Charge(line, component.pf_base and price_list.power_factor_applies, exact)

@@ -11,6 +11,7 @@ A line says quantity and price in exact integers and decimals, the rule by its p
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from libs.events.frozen import draft_of
@@ -126,4 +127,9 @@ class Charge(NamedTuple):
 
 def rule_id(book: PriceBook, *place: str) -> str:
     """Where in which book a rule stands: `cq-residential@1/residential/energy`."""
-    return f"{book.id}@{book.version}/{'/'.join(place)}"
+    return _rule_id(book.id, book.version, place)
+
+
+@lru_cache(maxsize=4096)
+def _rule_id(book_id: str, version: int, place: tuple[str, ...]) -> str:
+    return "/".join((f"{book_id}@{version}", *place))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
+from libs.events.memory import once_per
 from libs.tou_calendar import PERIODS, TouCalendar
 
 THIRTY = 30
@@ -56,12 +57,23 @@ def periods_of_months(calendar: TouCalendar, from_on: str, until_on: str) -> fro
     """Every period the calendar can have in the months that these days touch."""
     first = int(from_on[:4]) * 12 + int(from_on[5:7]) - 1
     last = int(until_on[:4]) * 12 + int(until_on[5:7]) - 1 - (until_on[8:] == "01")
-    months = {index % 12 + 1 for index in range(first, last + 1)}
-    return frozenset(
-        slot_range.period
-        for pattern in calendar.patterns
-        if not months.isdisjoint(pattern.months)
-        for slot_range in pattern.slots
+    by_month = _periods_by_month(calendar)
+    found = by_month[first % 12]
+    for index in range(first + 1, last + 1):
+        found |= by_month[index % 12]
+    return found
+
+
+@once_per(64)
+def _periods_by_month(calendar: TouCalendar) -> tuple[frozenset[str], ...]:
+    return tuple(
+        frozenset(
+            slot_range.period
+            for pattern in calendar.patterns
+            if month in pattern.months
+            for slot_range in pattern.slots
+        )
+        for month in range(1, 13)
     )
 
 

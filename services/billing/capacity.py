@@ -52,6 +52,9 @@ def capacity_spans(
         span = overlap(from_on, until_on, each.from_on, each.until_on)
         if span:
             days.append((*span, charged_va(each, state_percents)))
+    if all(span[:2] == (from_on, until_on) for span in days):
+        whole = sum((va for _, _, va in days), Fraction())
+        return [CapacitySpan(from_on, until_on, half_up_div(whole.numerator, whole.denominator))]
     cuts = sorted({from_on, until_on} | {on for start, end, _ in days for on in (start, end)})
     spans: list[CapacitySpan] = []
     for start, end in pairwise(cuts):

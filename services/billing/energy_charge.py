@@ -8,6 +8,7 @@ A component that floats with the time of use is charged by period, any other one
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from libs.events.quantities import ROUNDING, WH_PER_KWH
 from services.billing.bill import (
@@ -120,9 +121,7 @@ def energy_charge(
     book = part.book
     name_zh, name_en, code = component.name_zh, component.name_en, component.code
     if period:
-        period_zh, period_en = PERIOD_NAMES[period]
-        name_zh, name_en = f"{name_zh}（{period_zh}）", f"{name_en} ({period_en})"
-        code = f"{code}.{period}"
+        name_zh, name_en, code = _of_name(name_zh, name_en, code, period)
     exact = (energy_wh * price_e6(price), AMOUNT_DENOMINATOR)
     line = LineDraft(
         code=code,
@@ -143,6 +142,13 @@ def energy_charge(
     )
     line.__class__ = BillLine
     return Charge(line, component.pf_base and point.price_list.power_factor_applies, exact)
+
+
+@lru_cache(maxsize=4096)
+def _of_name(name_zh: str, name_en: str, code: str, period: str) -> tuple[str, str, str]:
+    """What a component is called in a period."""
+    period_zh, period_en = PERIOD_NAMES[period]
+    return f"{name_zh}（{period_zh}）", f"{name_en} ({period_en})", f"{code}.{period}"
 
 
 def _energy_basis(point: BilledPoint, period: str) -> dict[str, str]:

@@ -15,6 +15,8 @@ from services.billing.stage import Rating
 
 def external_line_stage(rating: Rating) -> None:
     """The amounts of the month, in the first part; a document's line given twice is a finding."""
+    if not any(part.terms.external_lines for part in rating.parts):
+        return
     usage = rating.parts[0].usage
     given: dict[tuple[str, str], ExternalLine] = {}
     for part in rating.parts:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from math import isqrt
 
 from libs.events.quantities import ROUNDING, format_scaled, parse_scaled
-from services.billing.bill import BillLine, Charge, Finding, RatingPart, rule_id
+from services.billing.bill import BillLine, Charge, Finding, LineDraft, RatingPart, rule_id
 from services.billing.point_relations import BilledPoint
 from services.billing.price_book import PowerFactorRule, Rounding
 from services.billing.producers import counted_export_wh, counted_quadrants, is_producer
@@ -164,7 +164,7 @@ def power_factor_charge(
     if part.book.rounding.power_factor_base == "exact":
         exact = sum((Fraction(*charge.exact) for charge in base), Fraction())
         amount = (exact.numerator * percent, exact.denominator * 100 * PERCENT_SCALE)
-    line = BillLine(
+    line = LineDraft(
         code="power_factor",
         name_zh="功率因数调整电费",
         name_en="Power-factor adjustment",
@@ -187,4 +187,5 @@ def power_factor_charge(
         reading_ids=factor.reading_ids,
         unconfirmed=rule.unconfirmed,
     )
+    line.__class__ = BillLine
     return Charge(line, False, amount)

@@ -155,6 +155,9 @@ def _is_exchanged(parts: Sequence[RatingPart]) -> bool:
 
 def _once(items: Iterable[T]) -> tuple[T, ...]:
     """The items in their order, each once; they may hold dictionaries."""
+    items = tuple(items)
+    if len(items) < 2:
+        return items
     seen: list[T] = []
     for item in items:
         if item not in seen:

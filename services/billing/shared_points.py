@@ -39,6 +39,8 @@ Given = tuple[PointEnergy, tuple[tuple[str, str], ...]]
 
 def shared_point_stage(rating: Rating) -> None:
     """The unmetered points of every part with their energy, which is taken off the others'."""
+    if not any(given.relations for given in rating.given):
+        return
     kinds = {each.kind for given in rating.given for each in given.relations.values()}
     if kinds.isdisjoint(UNMETERED):
         return

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from libs.events.memory import once_per
 from services.billing.bill import Charge, RatingPart
 from services.billing.energy_charge import energy_charge
 from services.billing.point_relations import BilledPoint
-from services.billing.price_book import PriceComponent
+from services.billing.price_book import PriceComponent, TierStep
 from services.billing.stage import Rating
 from services.billing.tiers import (
     TierPosition,
@@ -53,14 +54,7 @@ def tier_charges(
         energies_wh = energy_by_step(position.used_wh, used_wh, bounds_wh)
         for step, bound_wh, energy_wh in zip(rule.steps, bounds_wh, energies_wh, strict=True):
             if energy_wh:
-                component = PriceComponent(
-                    code=step.code,
-                    name_zh=step.name_zh,
-                    name_en=step.name_en,
-                    unit="kWh",
-                    pf_base=False,
-                    unconfirmed=step.unconfirmed,
-                )
+                component = _component(step)
                 basis = {"above_wh": str(bound_wh), "used_before_wh": str(position.used_wh)}
                 charges.append(
                     energy_charge(part, point, component, step.adder, energy_wh, basis=basis)
@@ -68,3 +62,16 @@ def tier_charges(
         before[name] = position
         after[name] = TierPosition(key=key, used_wh=position.used_wh + used_wh)
     return charges, before, after
+
+
+@once_per(1024)
+def _component(step: TierStep) -> PriceComponent:
+    """A step as a component of the list: its adder is no base of the power factor."""
+    return PriceComponent(
+        code=step.code,
+        name_zh=step.name_zh,
+        name_en=step.name_en,
+        unit="kWh",
+        pf_base=False,
+        unconfirmed=step.unconfirmed,
+    )

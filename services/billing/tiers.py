@@ -65,11 +65,12 @@ def boundaries_wh(
 def energy_by_step(used_before_wh: int, used_wh: int, bounds_wh: Sequence[int]) -> tuple[int, ...]:
     """How much of `used_wh` lies above each boundary and not above the next one."""
     used_after_wh = used_before_wh + used_wh
-    ends = [*bounds_wh[1:], max(used_after_wh, bounds_wh[-1])]
-    return tuple(
-        max(0, min(used_after_wh, end) - max(used_before_wh, start))
-        for start, end in zip(bounds_wh, ends, strict=True)
-    )
+    energies = []
+    end_wh = used_after_wh
+    for start_wh in reversed(bounds_wh):
+        energies.append(max(0, min(used_after_wh, end_wh) - max(used_before_wh, start_wh)))
+        end_wh = start_wh
+    return tuple(reversed(energies))
 
 
 def month_index(date_or_period: str) -> int:

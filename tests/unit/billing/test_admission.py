@@ -162,6 +162,8 @@ def test_every_billed_point_needs_one_usage_of_its_days() -> None:
     assert is_withheld_by(bill_of(terms(), twice), "usage_twice")
     stranger = usage(point_usage(), point_usage("P9"))
     assert is_withheld_by(bill_of(terms(), stranger), "point_unknown")
+    instead = usage(point_usage("P9"))
+    assert is_withheld_by(bill_of(terms(), instead), "usage_missing", "point_unknown")
     doubled = terms(point_terms(), point_terms())
     assert is_withheld_by(bill_of(doubled), "point_twice")
     assert is_withheld_by(bill_of(terms(), usage(point_usage(**HALF))), "usage_of_other_days")

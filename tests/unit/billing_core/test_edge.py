@@ -101,6 +101,17 @@ def test_a_decision_goes_to_the_partition_of_its_account(broker: SimBroker) -> N
         api.decide_release(producer_for(broker), "1", "1-2026-01", "release", "li", "fine")
 
 
+def test_an_acceptance_goes_to_the_partition_of_its_account(broker: SimBroker) -> None:
+    producer = producer_for(broker)
+    request_id = api.accept_class(producer, "1000000001", "1000000001-T001", "li", "agreed")
+    partition = partition_of("1000000001", PARTITIONS)
+    (record,) = SimReader(broker).read("billing.requests", partition, 0, 9).records
+    body = Codec(edge_catalogue).decode("billing.tariff_class_accepted.v1", record.value)
+    assert record.key == b"1000000001"
+    assert (body.request_id, body.audit_id) == (request_id, "1000000001-T001")
+    assert (body.decided_by, body.reason) == ("li", "agreed")
+
+
 # -- the command ----------------------------------------------------------------------------------
 
 

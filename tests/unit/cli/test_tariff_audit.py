@@ -11,10 +11,10 @@ from rich.cells import cell_len
 
 from libs.events.codec import encode
 from libs.events.record import Envelope, envelope_headers
-from libs.events.testing.simlog import SimBroker, SimReader
+from libs.events.testing.simbroker import SimBroker
+from libs.events.testing.simlog import SimReader
 from services.audit.files import export_topics
 from services.billing.events import BookAdopted
-from services.billing.price_book import PriceBook
 from services.billing.price_book_file import BOOKS
 from tests.unit.billing_core.office import Office, month_of_usage, usage
 from tests.unit.billing_core.test_tariff_questions import agreed, hotel_office
@@ -170,7 +170,7 @@ def test_a_log_without_its_book_is_refused(files: Files, tmp_path: Path) -> None
 # -- what if --------------------------------------------------------------------------------------
 
 
-def priced(price: str, **changes: Any) -> PriceBook:
+def priced(price: str, **changes: Any) -> dict[str, Any]:
     single = price_list(component(price=price), voltage_class="1_10kv")
     return book(None, price_lists={"single": single}, **changes)
 
