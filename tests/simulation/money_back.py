@@ -143,7 +143,8 @@ def no_more_goes_back_than_came(told: dict[str, int], own: list[Any]) -> None:
         match body:
             case payments.PaymentCaptured():
                 _add(held, body.payment_id, body.amount_fen)
-                captured[body.account_no, body.payment_id] = body.amount_fen
+                if not body.transfer_id:  # of what came by its order number, whatever was moved
+                    captured[body.account_no, body.payment_id] = body.amount_fen
             case payments.PaymentReversed():
                 _add(held, body.payment_id, body.gone_fen - body.amount_fen)
             case MoneyReturned(back=back):
