@@ -14,10 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from libs.events.errors import BadInput
 from services.payments.channels import alipay_client, wechat_client
-from services.payments.channels.access import ApiAnswer, ApiRequest
+from services.payments.channels.access import ApiAnswer, ApiRequest, private_key
 from services.payments.channels.profile import Profiles
 from services.payments.effect import calls
 from services.payments.effect.calls import Http, Performer
@@ -255,6 +257,13 @@ def test_nobody_listens_and_too_much_is_said(bank: Bank, monkeypatch: pytest.Mon
 
 
 # -- what the simulated gateways never say ---------------------------------------------------------
+
+
+def test_a_key_of_another_kind_is_refused() -> None:
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = Ed25519PrivateKey.generate().private_bytes(*form)
+    with pytest.raises(BadInput, match="no RSA key"):
+        private_key(pem, "key_ref")
 
 
 def test_a_wrong_key_or_address_is_named(tmp_path: Path) -> None:

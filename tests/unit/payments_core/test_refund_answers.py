@@ -15,7 +15,15 @@ from services.payments.refund_events import (
     RefundRequested,
     RefundSucceeded,
 )
-from tests.unit.payments_core.asking import MERCHANT, answer_to, asked_of, at, give, states
+from tests.unit.payments_core.asking import (
+    MERCHANT,
+    answer_to,
+    asked_of,
+    at,
+    give,
+    open_order,
+    states,
+)
 from tests.unit.payments_core.world import A, World, order_of, received
 
 ORDER = order_of(A)
@@ -87,6 +95,14 @@ def test_an_approved_refund_is_told_to_its_channel_and_asked_about_until_it_ends
     # What is said of it later changes nothing.
     assert give(world, answer_to(second, "not_found")) == []
     world.check()
+
+
+def test_an_order_is_asked_about_when_a_refund_is_not_yet() -> None:
+    world = refunded()
+    at(world, "2026-03-02T02:01:00Z")  # the refund's next question is at 02:03
+    open_order(world)
+    [asked] = at(world, "2026-03-02T02:02:00Z")
+    assert (asked.kind, asked.refund_no) == ("query", "")
 
 
 @pytest.mark.parametrize(
