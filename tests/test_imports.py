@@ -57,6 +57,7 @@ of it (`datetime.now`)."""
 ALSO_ALLOWED = {
     # The type of an answer (`TooLate`). What an effect concludes is never decided again.
     "services.ingest.effect.decide": frozenset({"libs.events.effects"}),
+    "services.payments.effect.decide": frozenset({"libs.events.effects"}),
 }
 
 

@@ -171,8 +171,8 @@ def _on_refund(draft: Draft, body: RefundRequested | RefundDecided | RefundRepor
             refunds.on_requested(draft, body)
         case RefundDecided():
             refunds.on_decided(draft, body)
-        case RefundReported():
-            refunds.on_reported(draft, body)
+        case reported:
+            refunds.on_reported(draft, reported)
 
 
 def _on_notice(draft: Draft, item: Item, received: NoticeReceived) -> None:

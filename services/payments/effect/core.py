@@ -12,6 +12,7 @@ PURE_MODULES: tuple[str, ...] = (
     "services.payments.days",
     "services.payments.effect.decide",
     "services.payments.effect.events",
+    "services.payments.effect.reactions",
     "services.payments.effect.state",
     "services.payments.events",
     "services.payments.journal",

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from libs.events.core import Emit, Item, View
 from libs.events.effects import TooLate
 from services.payments.effect.events import ChannelAttempted
+from services.payments.effect.reactions import ChannelAsked
 from services.payments.effect.state import Desk
 from services.payments.notices import NoticeReceived
-from services.payments.order_events import NOT_SENT, REFUND, ChannelAnswered, ChannelAsked
+from services.payments.order_events import NOT_SENT, REFUND, ChannelAnswered
 from services.payments.seen import find
 
 

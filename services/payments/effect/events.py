@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from libs.events.registry import Catalogue
-from services.payments.order_events import ChannelAnswered, ChannelAsked
+from services.payments.order_events import ChannelAnswered
 
 catalogue = Catalogue("payments.effect")
 
-catalogue.reads("payments.channel_asked")(ChannelAsked)
 catalogue.event("payments.channel_answered")(ChannelAnswered)
 
 

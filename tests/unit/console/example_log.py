@@ -1,4 +1,4 @@
-"""Two days of a small log about the field, by the writers' own types: docs/examples/log.
+"""Two days of a small log, by the writers' own types: docs/examples/log.
 
 `python -m tests.unit.console.example_log` writes that export again.
 """
@@ -21,6 +21,9 @@ from services.ingest.events import ReadingCollected, ReadingMissing, ReadingOrde
 from services.ingest.events import catalogue as ingest_catalogue
 from services.metrology.events import SealBroken, SealBrokenFound, SealCaseClosed
 from services.metrology.events import catalogue as metrology_catalogue
+from services.payments.core import catalogue as payments_catalogue
+from services.payments.events import NoticeNoted, NoticeRefused
+from services.payments.order_events import OrderEnded, PaymentFailed
 from services.validation.areas.events import LossCalculated
 from services.validation.areas.events import catalogue as losses_catalogue
 from services.validation.areas.loss_causes import Cause
@@ -32,6 +35,7 @@ TOPICS = {
     "ingest.events": ingest_catalogue,
     "validation.losses": losses_catalogue,
     "metrology.events": metrology_catalogue,
+    "payments.events": payments_catalogue,
 }
 ENDS = {"2026-01-30": "2026-01-30T16:{:02}:00Z", "2026-01-31": "2026-01-31T16:{:02}:00Z"}
 HOMES = ("P01", "P02", "P03", "P04", "P05", "P06")
@@ -178,6 +182,40 @@ def seal_closed(case_id: str) -> Event:
     return Event("metrology.events", "M05", "2026-01-31T03:00:00Z", body)
 
 
+def unpaid() -> Iterator[Event]:
+    """Payments that came to nothing: two failed, a card was declined, an order ended, a forgery."""
+    account, at = "1000000042", "2026-01-30T02:10:00Z"
+    for number, day in enumerate(ENDS, start=1):
+        body: Any = PaymentFailed(
+            out_trade_no=f"{account}1A{number}",
+            account_no=account,
+            channel="wechat",
+            failure_cause="insufficient_funds",
+            channel_code="NOT_ENOUGH",
+            bank="ICBC_DEBIT",
+            failed_at=at,
+        )
+        yield Event("payments.events", account, f"{day}T02:10:00Z", body)
+    body = OrderEnded(
+        out_trade_no=f"{account}1A3",
+        account_no=account,
+        channel="alipay",
+        state="expired",
+        failure_cause="timeout_unknown",
+        channel_code="NO_ANSWER",
+        ended_at=at,
+    )
+    yield Event("payments.events", account, at, body)
+    declined = {"failure_cause": "user_cancelled"}
+    body = NoticeNoted(
+        evidence_id="ev-1", channel="pos_8583", kind="failed", channel_txn_id="T1",
+        references=declined,
+    )  # fmt: skip
+    yield Event("payments.events", "pos_8583:T1", at, body)
+    body = NoticeRefused(evidence_id="ev-2", channel="wechat", cause="signature_invalid")
+    yield Event("payments.events", "wechat:ev-2", at, body)
+
+
 def events() -> Iterator[Event]:
     """Concentrator 0200-0002 brings one home of three; another home is read by hand."""
     for point in HOMES:
@@ -200,6 +238,7 @@ def events() -> Iterator[Event]:
     yield loss("2026-01-31", "红旗台区", sold_wh=80_000)
     yield loss("2026-01-31", "红旗台区", revision=2, sold_wh=78_500)
     yield from (seal_broken("S-1"), seal_broken("S-2"), seal_broken("S-2", "1"), seal_closed("S-1"))
+    yield from unpaid()
 
 
 def records() -> list[Record]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -12,10 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from libs.events.errors import BadInput
 from services.payments.channels import alipay_client, wechat_client
-from services.payments.channels.access import ApiAnswer, ApiRequest
+from services.payments.channels.access import ApiAnswer, ApiRequest, private_key
 from services.payments.channels.profile import Profiles
 from services.payments.effect import calls
 from services.payments.effect.calls import Http, Performer
@@ -23,7 +27,7 @@ from services.payments.effect.decide import Call, Outcome
 from services.payments.evidence import open_body
 from services.payments.order_events import ChannelAsked
 from services.payments.webhooks import load_profiles
-from simulators.gateways.api import Api
+from simulators.gateways.api import Api, _sign
 from simulators.gateways.delivery import Delivery, Journal
 from simulators.gateways.gateway import Faults, Gateways
 from simulators.gateways.keys import MCHID, SELLER_ID, generate_keys, load_keys
@@ -255,9 +259,14 @@ def test_nobody_listens_and_too_much_is_said(bank: Bank, monkeypatch: pytest.Mon
 # -- what the simulated gateways never say ---------------------------------------------------------
 
 
-def test_a_wrong_key_or_address_is_named(tmp_path: Path) -> None:
-    import json
+def test_a_key_of_another_kind_is_refused() -> None:
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = Ed25519PrivateKey.generate().private_bytes(*form)
+    with pytest.raises(BadInput, match="no RSA key"):
+        private_key(pem, "key_ref")
 
+
+def test_a_wrong_key_or_address_is_named(tmp_path: Path) -> None:
     path = generate_keys(tmp_path / "keys", "http://127.0.0.1:1")
     document = json.loads(path.read_text())
     for name, value, problem in (
@@ -271,15 +280,11 @@ def test_a_wrong_key_or_address_is_named(tmp_path: Path) -> None:
             load_profiles(path)
 
 
-def test_answers_that_make_no_sense_are_not_believed(bank: Bank) -> None:
+def test_answers_of_wechat_that_make_no_sense_are_not_believed(bank: Bank) -> None:
     """Truly signed, and still not what was asked for."""
-    keys = bank.gateways.keys
     wechat_profile = bank.profiles.wechat[MCHID]
 
     def wechat_says(kind: str, status: int, content: dict[str, Any]) -> Any:
-        import json
-        import time
-
         body = json.dumps(content).encode()
         headers = tuple(bank.api._headers(body, "").items())
         answer = ApiAnswer(status=status, headers=headers, body=body)
@@ -305,18 +310,15 @@ def test_answers_that_make_no_sense_are_not_believed(bank: Bank) -> None:
     back = {"out_refund_no": "RF1", "status": "SUCCESS", "amount": {"total": 2, "refund": 1}}
     for wrong in ({"out_refund_no": "RF2"}, {"status": "NEW"}):
         assert wechat_says("refund_query", 200, {**back, **wrong}).outcome == "unanswered"
-    assert keys.merchant.key_size == 2048
 
+
+def test_answers_of_alipay_that_make_no_sense_are_not_believed(bank: Bank) -> None:
     alipay_profile = bank.profiles.alipay[SELLER_ID]
 
     def alipay_says(kind: str, content: dict[str, Any], tail: str = "", head: str = "{") -> Any:
-        import json
-
-        from simulators.gateways.api import _sign
-
         raw = json.dumps(content)
         node = alipay_client.METHODS[kind].replace(".", "_") + "_response"
-        signature = _sign(keys.alipay, raw.encode())
+        signature = _sign(bank.gateways.keys.alipay, raw.encode())
         text = f'{head}"{node}":{raw},"sign":"{signature}"{tail}}}'
         question = asked(kind, "alipay", refund_no="RF1" if "refund" in kind else "")
         answer = ApiAnswer(status=200, body=text.encode())
