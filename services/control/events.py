@@ -33,11 +33,11 @@ class RequestMade:
     """A person asks for something (control.requests, by account).
 
     action: request_disconnect, serve_notice, serve_final_notice, approve, approve_over_cap,
-    refuse, place_hold, release_hold, cancel, lock_point, unlock_point; role: as authenticated by
-    the edge (requester, reviewer, unit_head, server); case_id: of an open case, "" for a new one;
-    details: what the action needs (channel, recipient, evidence, served_at, invoices, reason,
-    window_from_at, ...); unit: the person's organisational unit as authenticated ("" none), which
-    owns the holds that person places.
+    refuse, place_hold, release_hold, cancel, lock_point, unlock_point, and those of safety.py and
+    supply.py; role: as authenticated by the edge (requester, reviewer, unit_head, server);
+    case_id: of an open case, "" for a new one; details: what the action needs (channel, recipient,
+    evidence, served_at, invoices, reason, window_from_at, ...); unit: the person's organisational
+    unit as authenticated ("" none), which owns the holds that person places.
     """
 
     request_id: str
@@ -240,7 +240,8 @@ class NoticeIssued:
 class NoticeServed:
     """The notice (or the final one) reached the customer: who says so and with what evidence.
 
-    counts_from_at: of a final notice, the earliest instant at which the point may be cut.
+    counts_from_at: of a final notice, the earliest instant at which the point may be cut;
+    authority_copy_at: when the power authority got its copy, "" for never.
     """
 
     case_id: str
@@ -252,6 +253,7 @@ class NoticeServed:
     evidence: str
     served_by: str
     counts_from_at: str = ""
+    authority_copy_at: str = ""
 
 
 @catalogue.event("control.approval_given")

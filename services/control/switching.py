@@ -26,6 +26,7 @@ from services.control.instant import epoch_seconds, plus
 from services.control.interlocks import BEFORE_COMMAND, RECONNECT, allows, judge
 from services.control.policy import CLOSE_ACTIONS
 from services.control.reactions import SwitchingReported
+from services.control.safety_facts import weather_of
 from services.control.state import OPEN, RESERVED, Case, Clearance, Command, Point
 
 COMMANDS, RECONNECTIONS = "control.commands", "control.reconnections"
@@ -34,6 +35,8 @@ COMMANDS, RECONNECTIONS = "control.commands", "control.reconnections"
 OPEN_PRIORITY, CLOSE_PRIORITY = 0, 1
 MONEY_CAME = "money_came"
 """Why a command is cancelled when a payment came after the fence and may not settle the debt."""
+GOES_ON = (MONEY_CAME, "no_weather_alarm")
+"""What stops a command and not its case."""
 
 
 def facts_of_point(draft: Draft, point: Point) -> Facts:
@@ -57,6 +60,12 @@ def facts_of_point(draft: Draft, point: Point) -> Facts:
         holds=tuple(f"{hold.reason} of {hold.owner}" for hold in point.holds),
         locks=point.locks,
         corrections=account.corrections,
+        disputes=account.disputes,
+        protections=account.protections,
+        weather=weather_of(draft.weather, point.noted.area if point.noted is not None else ""),
+        contact=point.contact,
+        matched=point.matched,
+        kept=point.kept,
         under_way=command.command_id if command is not None else "",
     )
 
@@ -80,6 +89,8 @@ def facts_of_case(draft: Draft, case: Case) -> Facts:
         case_installed_at=case.installed_from_at,
         clearance=case.clearance,
         permit=case.permit,
+        notice_form=case.notice_form,
+        final_form=case.final_form,
     )
 
 
@@ -184,7 +195,7 @@ def cancel_command(draft: Draft, usage_point: str, reason: str, released_by: str
             usage_point=usage_point,
             reason=reason,
         ),
-        COMMANDS if command.action == OPEN else RECONNECTIONS,
+        RECONNECTIONS if command.action in CLOSE_ACTIONS else COMMANDS,
         usage_point,
     )
     if command.action == OPEN:
@@ -365,8 +376,8 @@ def _end_case(draft: Draft, case: Case, cancelled: str, outcome: str, reason: st
         draft.close_case(case.case_id, case.usage_point, cancelled, "by a person")
     elif not cancelled:
         draft.close_case(case.case_id, case.usage_point, outcome, reason)
-    elif cancelled == MONEY_CAME and outcome == "refused":
-        return  # the money did not settle the debt: the case goes on while its window lasts
+    elif cancelled in GOES_ON and outcome == "refused":
+        return  # the debt is not settled, or the alarm ends: the case goes on in its window
     else:
         draft.close_case(case.case_id, case.usage_point, "cancelled", cancelled)
 

@@ -1,6 +1,6 @@
 """What ingest knows of a usage point: its supply, the days it still waits for, its relay.
 
-A key costs about 1.5 KB (one account, one installation, two open days), 0.5 KB more for each of the
+A key costs about 1.6 KB (one account, one installation, two open days), 0.5 KB more for each of the
 last `SUPPLIES_KEPT` accounts of the point, and does not grow with time: collected days leave no
 trace here. A meter that does not answer costs 0.1 KB a day, up to the days it holds.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from libs.events.core import SHARED
 from services.ingest.events import (
+    ContactChanged,
     FieldReadingClosed,
     FieldReadingOrdered,
     ReadingCollected,
@@ -58,7 +59,7 @@ class Point:
     the freeze collected last; relay_expected and relay_seen: open, closed, or "" while unknown;
     relay_known_at: when we last switched; relay_seen_at, relay_reading_id: when, and in which
     reading, the meter last said how it stands; slot_table: the meter whose slot table was ordered
-    last, and on which day."""
+    last, and on which day; contact: what was last told of whether its meter answers."""
 
     supplies: tuple[SupplyNoted, ...]
     ordered_to_on: str = ""
@@ -73,6 +74,7 @@ class Point:
     relay_seen_at: str = ""
     relay_reading_id: str = ""
     slot_table: tuple[str, str] = ("", "")
+    contact: ContactChanged | None = None
 
 
 def evolve(state: Any, event: Any) -> Any:
@@ -103,6 +105,8 @@ def evolve(state: Any, event: Any) -> Any:
             )
         case SwitchingReported():
             return _switched(state, event)
+        case ContactChanged():
+            return replace(state, contact=event)
         case RelayFound():
             return replace(state, relay_expected=event.found)
     return state

@@ -32,7 +32,7 @@ from services.payments.core import make_core as make_payments
 from services.payments.reactions import InvoiceIssued
 from services.wiring import on_table
 from tests.simulation.test_payments import outside
-from tests.simulation.told import published
+from tests.simulation.told import contact, match_details, published, weather
 from tests.unit.control.samples import (
     FINAL,
     IN_WINDOW,
@@ -110,8 +110,14 @@ class Town:
     def know(self) -> None:
         """Agreements and debts."""
         catalogue = self.cores["control"].catalogue
+        headers = envelope_headers(
+            Envelope("weather", "control.weather_told.v1", "control.edge", self.now, "")
+        )
+        for partition in range(PARTITIONS):
+            self.sim.append("control.alarms", partition, None, encode(weather()), headers)
         for account in self.random.sample(self.accounts, 3):
             self.feed(catalogue, "customers.agreements", account, published(account, {}))
+            self.feed(catalogue, "ingest.switching", account, contact(account, self.now))
             debt = InvoiceIssued(
                 invoice_no=f"INV{account}",
                 account_no=account,
@@ -318,6 +324,7 @@ class Town:
         self.tick(SERVED)
         self.rest()
         self.ask("serve_notice", "server", **service(SERVED))
+        self.ask("verify_match", "server", **match_details())
         self.ask("approve", "reviewer")
         self.sim.run(self.random.randrange(12))
         rest_of_case = self.after_first_approval()

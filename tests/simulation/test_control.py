@@ -17,7 +17,7 @@ import pytest
 from libs.events.audit import scan
 from libs.events.codec import Codec, encode, envelope_of
 from libs.events.core import Tick
-from libs.events.record import Envelope, Record, envelope_headers
+from libs.events.record import Envelope, Record, envelope_headers, partition_of
 from libs.events.testing.driver import Simulation
 from libs.events.testing.laws import check
 from services.control import events as control
@@ -38,8 +38,9 @@ from services.control.reactions import (
     PaymentCaptured,
     SwitchingReported,
 )
+from services.control.safety_events import WeatherNoted
 from services.wiring import on_table
-from tests.simulation.told import opening, published
+from tests.simulation.told import contact, match_details, opening, published, weather
 from tests.unit.control.relay_law import RelayLaw
 from tests.unit.control.samples import FINAL, IN_WINDOW, PAID_LATER, SERVED, START, WINDOW_FROM
 
@@ -63,7 +64,8 @@ class Story:
     opens, closes: what ingest reports of open and close commands, one after the other; acts: what
     people do besides the chain, by phase; clears: how payments answer the first clearance;
     quietly: a credit settles the debt, nothing is captured; corrected_at: metrology proposes a
-    correction in this phase, which is refused in the next.
+    correction in this phase, which is refused in the next; storm_at: an alarm is raised in its
+    area, which ends in the next; silent_at: its meter stops to answer.
     """
 
     name: str
@@ -79,9 +81,25 @@ class Story:
     found_at: int = -1
     quietly: bool = False
     corrected_at: int = -1
+    storm_at: int = -1
+    silent_at: int = -1
 
 
 WORKS = {"reason": "works", "unit": "works"}
+DISPUTED = ("raise_dispute", "server", {"reason": "paid", "request_id": "dispute"})
+
+
+def dispute_decided(decision: str) -> tuple[str, str, dict[str, str]]:
+    """Another person decides the dispute."""
+    details = {"dispute_id": "dispute", "decision": decision, "reason": "looked at"}
+    return ("decide_dispute", "reviewer", details)
+
+
+def protected_until(day_on: str) -> tuple[str, str, dict[str, str]]:
+    """The head of a unit protects the customer up to a day."""
+    return ("protect", "unit_head", {"kind": "school", "until_on": day_on, "legal_basis": "term"})
+
+
 STORIES = (
     *(Story(f"pays in phase {phase}", pays_at=phase) for phase in range(1, 8)),
     Story("pays while the outcome is unknown", 6, opens=(("unknown", ""), ("confirmed", "open"))),
@@ -128,6 +146,15 @@ STORIES = (
     Story("brought along", 7, skips=("request_disconnect",), opening=("arrears", "vacated")),
     Story("in doubt", corrected_at=4),
     Story("in doubt while it is cut", corrected_at=5),
+    Story("a storm", storm_at=4),
+    Story("a storm while it is cut", storm_at=5),
+    Story("the meter is silent", silent_at=4),
+    Story("disputed", acts={4: (DISPUTED,), 5: (dispute_decided("dismissed"),)}),
+    Story("disputed while it is cut", acts={5: (DISPUTED,), 6: (dispute_decided("upheld"),)}),
+    Story(
+        "protected for a time",
+        acts={4: (protected_until("2026-03-12"),), 6: (protected_until("2026-03-11"),)},
+    ),
     Story("found open", skips=("request_disconnect",), found_at=5),
 )
 
@@ -212,8 +239,9 @@ class Town:
         details = dict(details)
         unit, person = details.pop("unit", ""), details.pop("person", role)
         first = action == "request_disconnect"
+        name = details.pop("request_id", f"{action}-{role}-{self.now}")
         request = control.RequestMade(
-            request_id="ask" if first else f"{action}-{role}-{self.now}",
+            request_id="ask" if first else name,
             action=action,
             account_no=account,
             usage_point=f"P{account}",
@@ -340,6 +368,7 @@ class Town:
 
     def live(self) -> None:
         """All phases: first what the phase brings, in any order over the accounts."""
+        self.state_weather()
         for phase, at in enumerate(self.phases):
             self.tick(at)
             self.settle()
@@ -363,10 +392,11 @@ class Town:
             "recipient": "the customer",
             "served_at": self.now,
             "evidence": "photo",
+            "authority_copy_at": self.now,
         }
         chain: dict[int, tuple[tuple[str, str, dict[str, str]], ...]] = {
             1: (("request_disconnect", "requester", {"window_from_at": WINDOW_FROM}),),
-            2: (("serve_notice", "server", served),),
+            2: (("serve_notice", "server", served), ("verify_match", "server", match_details())),
             3: (("approve", "reviewer", {}), ("approve", "unit_head", {})),
             4: (("serve_final_notice", "server", served),),
         }
@@ -381,8 +411,25 @@ class Town:
             yield lambda: self.pay(account, OWED_FEN)
         if phase in (story.corrected_at, story.corrected_at + 1) and story.corrected_at >= 0:
             yield lambda: self.correct(account, decided=phase > story.corrected_at)
+        if phase in (story.storm_at, story.storm_at + 1) and story.storm_at >= 0:
+            alarm = "storm" if phase == story.storm_at else ""
+            yield lambda: self.state_weather(alarm, f"A{account}")
+        if phase == story.silent_at:
+            yield lambda: self.tell(account, contact(account, self.now, reachable=False))
         if phase == story.found_at:
             yield lambda: self.find(account)
+
+    def state_weather(self, alarm: str = "", area: str = "") -> None:
+        """Somebody states the weather of an area, on every partition."""
+        body = weather(alarm, area)
+        for partition in range(self.sim.partitions):
+            self.wait_for_the_broker()
+            self.fed += 1
+            event_id = f"weather/{self.fed}"
+            headers = envelope_headers(
+                Envelope(event_id, "control.weather_told.v1", "control.edge", self.now, "")
+            )
+            self.sim.append("control.alarms", partition, None, encode(body), headers)
 
     def correct(self, account: str, *, decided: bool) -> None:
         """Metrology doubts the usage of an account; then a person refuses the correction."""
@@ -397,6 +444,7 @@ class Town:
     def know(self, account: str, story: Story) -> None:
         """Agreement, opening position and debts."""
         self.tell(account, published(account, story.terms))
+        self.tell(account, contact(account, self.now))
         if story.opening:
             self.tell(account, AccountOpened(opening=opening(account, story.opening)))
         debt = OpenDebt(invoice_no="INV1", open_fen=OWED_FEN, due_on="2026-01-15")
@@ -415,8 +463,13 @@ class Town:
         found: dict[str, list[Any]] = {account: [] for account in self.stories}
         for partition in range(self.sim.partitions):
             for record in scan(self.sim.broker, "control.events", partition):
-                if record.key is not None:
-                    found.setdefault(record.key.decode(), []).append(self.body(record))
+                body = self.body(record)
+                if isinstance(body, WeatherNoted):  # of all accounts of the partition
+                    for account, events in found.items():
+                        if partition_of(account, self.sim.partitions) == partition:
+                            events.append(body)
+                elif record.key is not None:
+                    found.setdefault(record.key.decode(), []).append(body)
         return found
 
     def body(self, record: Record) -> Any:
