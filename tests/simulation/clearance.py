@@ -26,6 +26,7 @@ from services.control.instant import plus
 from services.control.limits.core import WRITTEN as LIMITS_WRITTEN
 from services.control.limits.core import make_core as make_limits
 from services.control.reactions import SwitchingReported
+from services.control.safety_events import WeatherNoted
 from services.payments import events as payments
 from services.payments.core import WRITTEN as PAYMENTS_WRITTEN
 from services.payments.core import make_core as make_payments
@@ -170,6 +171,17 @@ class Town:
 
     def _is_of(self, core: str, record: Record) -> bool:
         return envelope_of(record.headers).source == core
+
+    def weather_noted(self, account: str) -> WeatherNoted:
+        """What the partition of an account noted of the weather; nobody states it twice."""
+        partition = partition_of(account, PARTITIONS)
+        noted = [
+            self.codecs["control"].decode(envelope_of(record.headers).type, record.value)
+            for record in scan(self.sim.broker, "control.events", partition)
+            if record.key is None
+        ]
+        (weather_noted,) = (body for body in noted if isinstance(body, WeatherNoted))
+        return weather_noted
 
     def decided(self, core: str, account: str, kind: type[Any]) -> list[Any]:
         """A core's own events of one kind about an account."""
