@@ -5,6 +5,8 @@ POST /disputes                {"account_no", "reason"}       the answer's reques
 POST /disputes/{id}/decide    {"account_no", "decision", "reason"}
 POST /matches                 {"account_no", "usage_point", "meter_no", "verified_on", ...}
 POST /protections             {"account_no", "kind", "until_on", "legal_basis"}
+POST /keep-supply, /keep-supply/end   {"account_no", "usage_point", "reason"}
+POST /load-limits             {"account_no", "usage_point", "limit_w", "reason"}
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import uuid
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 from starlette.exceptions import HTTPException
 
 from services.control.accounts import Staff
@@ -33,6 +35,7 @@ from services.control.api_parts import (
     TheEdge,
 )
 from services.control.safety_events import WeatherTold
+from services.control.supply import LIMIT_W_MOST
 
 WEATHER_ROLES = ("reviewer", "unit_head", "server")
 """Who states the weather: not who asks for cuts."""
@@ -81,6 +84,19 @@ class Protected(Body):
     ]
     until_on: Day
     legal_basis: Text
+
+
+class SupplyKept(PointBody):
+    """A point that nobody may cut, or may cut again, and why."""
+
+    reason: Text
+
+
+class LoadLimited(PointBody):
+    """The most that a point may take, in watts, and why."""
+
+    limit_w: Annotated[int, Field(ge=1, le=LIMIT_W_MOST)]
+    reason: Text
 
 
 def _may_tell(request: Request) -> Staff:
@@ -151,3 +167,40 @@ def protect(
     """Approve that a customer is protected for a time, and on what legal basis."""
     details = body.model_dump(exclude={"account_no"})
     return edge.accept(staff, "protect", body.account_no, details, idempotency_key)
+
+
+@router.post("/keep-supply", status_code=202)
+def keep_supply(
+    body: SupplyKept,
+    staff: Annotated[Staff, Depends(May("keep_supply"))],
+    edge: TheEdge,
+    idempotency_key: Key = None,
+) -> Accepted:
+    """Have the meter of a point keep the supply: it obeys no command to open."""
+    return edge.accept_point(staff, "keep_supply", body, idempotency_key)
+
+
+@router.post("/keep-supply/end", status_code=202)
+def end_keep_supply(
+    body: SupplyKept,
+    staff: Annotated[Staff, Depends(May("end_keep_supply"))],
+    edge: TheEdge,
+    idempotency_key: Key = None,
+) -> Accepted:
+    """Let the meter of a point obey a command to open again."""
+    return edge.accept_point(staff, "end_keep_supply", body, idempotency_key)
+
+
+@router.post("/load-limits", status_code=202)
+def limit_load(
+    body: LoadLimited,
+    staff: Annotated[Staff, Depends(May("limit_load"))],
+    edge: TheEdge,
+    idempotency_key: Key = None,
+) -> Accepted:
+    """Limit what a point may take; where the meter has no frame for it, a crew sets it."""
+    details = {"limit_w": str(body.limit_w), "reason": body.reason}
+    account_no, usage_point = body.account_no, body.usage_point
+    return edge.accept(
+        staff, "limit_load", account_no, details, idempotency_key, usage_point=usage_point
+    )

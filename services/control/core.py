@@ -41,6 +41,8 @@ PURE_MODULES: tuple[str, ...] = (
     "services.control.safety_facts",
     "services.control.safety_state",
     "services.control.state",
+    "services.control.supply",
+    "services.control.supply_reports",
     "services.control.switching",
     "services.control.switching_state",
 )

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
-from services.control import cases, holds, permits, safety
+from services.control import cases, holds, permits, safety, supply
 from services.control.corrections import CorrectionDecided, CorrectionProposed, on_correction
 from services.control.draft import Draft
 from services.control.events import RequestMade, RequestRejected, RequestTaken
@@ -62,6 +62,9 @@ ACTIONS: dict[str, tuple[Step, tuple[str, ...]]] = {
     "raise_dispute": (safety.raise_dispute, ("requester", "reviewer", "unit_head", "server")),
     "decide_dispute": (safety.decide_dispute, ("reviewer", "unit_head")),
     "verify_match": (safety.verify_match, ("server",)),
+    "keep_supply": (supply.keep_supply, ("requester", "reviewer", "unit_head", "server")),
+    "end_keep_supply": (supply.end_keep_supply, ("reviewer", "unit_head")),
+    "limit_load": (supply.limit_load, ("reviewer", "unit_head")),
     "protect": (safety.protect, ("reviewer", "unit_head")),
 }
 """What can be asked for, what does it, and in which roles. `viewer` asks for nothing."""

@@ -328,8 +328,9 @@ class CommandIssued:
     """What ingest must send to a meter (own by account; by usage point
     on control.commands, or on control.reconnections to close).
 
-    action: open, permit_close, close; seq rises per usage point; verdict: the interlocks judged,
-    clearance_id "" for a reconnection; priority: reconnection goes first.
+    action: open, permit_close, close, and keep_supply, keep_supply_off, limit_load (to limit_w
+    watts), which leave the relay as it is; seq rises per usage point; verdict: the interlocks
+    judged; clearance_id "" but to open; priority: reconnection goes first.
     """
 
     command_id: str
@@ -350,6 +351,7 @@ class CommandIssued:
     issued_at: str
     valid_until_at: str
     priority: int
+    limit_w: int = 0
 
 
 @catalogue.event("control.command_cancelled")

@@ -108,12 +108,14 @@ RECONNECT: tuple[Interlock, ...] = (
     point_matches,
     switching_method_remote,
 )
+SUPPLY: tuple[Interlock, ...] = (no_case_unknown, point_matches, switching_method_remote)
 STAGES: dict[str, tuple[Interlock, ...]] = {
     "request": REQUEST,
     "notice": NOTICE,
     "before_clearance": BEFORE_CLEARANCE,
     "before_command": BEFORE_COMMAND,
     "reconnect": RECONNECT,
+    "supply": SUPPLY,
 }
 """Which interlocks are judged when. Nothing is switched on any other list."""
 

@@ -24,10 +24,11 @@ from services.control.facts import UNKNOWN, Facts
 from services.control.identifiers import command_id_of, identity
 from services.control.instant import epoch_seconds, plus
 from services.control.interlocks import BEFORE_COMMAND, RECONNECT, allows, judge
-from services.control.policy import CLOSE_ACTIONS
+from services.control.policy import CLOSE_ACTIONS, SUPPLY_ACTIONS
 from services.control.reactions import SwitchingReported
 from services.control.safety_facts import weather_of
 from services.control.state import OPEN, RESERVED, Case, Clearance, Command, Point
+from services.control.supply_reports import on_supply_report
 
 COMMANDS, RECONNECTIONS = "control.commands", "control.reconnections"
 """A close goes on a topic of its own, where the executor takes it before all that waits."""
@@ -107,7 +108,7 @@ def issue_open(draft: Draft, case: Case, judged: InterlocksJudged) -> None:
     noted = point.noted
     assert noted is not None, case.case_id
     _place_hold(draft, case)
-    seq = _next_seq(draft, point)
+    seq = next_seq(draft, point)
     command = CommandIssued(
         command_id=command_id_of(case.case_id, case.usage_point, seq),
         seq=seq,
@@ -174,7 +175,8 @@ def _place_hold(draft: Draft, case: Case) -> None:
     )
 
 
-def _next_seq(draft: Draft, point: Point) -> int:
+def next_seq(draft: Draft, point: Point) -> int:
+    """Above every number that a command of the point has had."""
     last = point.command.seq if point.command is not None else 0
     return max(last + 1, epoch_seconds(draft.at))
 
@@ -234,7 +236,7 @@ def _issue_close(draft: Draft, point: Point, judged: InterlocksJudged) -> None:
     assert draft.policy.close_action in CLOSE_ACTIONS, draft.policy
     noted = point.noted
     assert noted is not None, point
-    seq = _next_seq(draft, point)
+    seq = next_seq(draft, point)
     command = CommandIssued(
         command_id=command_id_of(point.case_id, point.usage_point, seq),
         seq=seq,
@@ -268,6 +270,9 @@ def on_report(draft: Draft, report: SwitchingReported) -> None:
         _found(draft, report, "no command of ours" if report.command_id else "found")
     elif report.command_id != command.command_id:
         return  # an older command of the point: it ended before this one was issued
+    elif command.action in SUPPLY_ACTIONS:
+        on_supply_report(draft, command, report)
+        reconnect(draft, report.usage_point)
     elif command.action == OPEN:
         _on_open_report(draft, command, report)
     else:

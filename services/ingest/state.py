@@ -28,6 +28,7 @@ __all__ = ["SHARED", "OpenDay", "Point", "Shared", "evolve"]
 
 SUPPLIES_KEPT = 4
 STATES = ("open", "closed")
+KEEP_ACTIONS = ("keep_supply", "keep_supply_off")
 SLOT_TABLE = "slot_table"
 
 
@@ -185,8 +186,8 @@ def _missed(state: Point, event: ReadingMissing) -> Point:
 
 
 def _switched(state: Point, event: SwitchingReported) -> Point:
-    if event.outcome == "refused":
-        return state  # nothing was sent
+    if event.outcome == "refused" or event.action in KEEP_ACTIONS:
+        return state  # nothing was sent, or nothing that moves a relay
     # With the button, or without an outcome, either state is ours: the next reading tells which.
     is_certain = event.outcome in ("confirmed", "not_confirmed") and event.state in STATES
     known = event.state if is_certain else ""

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab, late_fees, mass_cut, voltages
+from simulators.city import behind, edits, lab, late_fees, mass_cut, surroundings, voltages
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -236,6 +236,7 @@ class Plan:
         self.rest()
         for role in DEBTORS:
             self._serve(role, instant(day, "00:30"), "notice-served")
+        surroundings.verify_matches(self, DEBTORS, day)
         self.rest()
 
     def _serve(self, role: str, served_at: str, path: str) -> None:
@@ -259,6 +260,7 @@ class Plan:
     def _cut(self, day: date) -> None:
         """Final notices, one payment in time, then the window opens."""
         self._fault("stuck_relay", "relay_stuck")
+        surroundings.state_weather(self, day, self.point(surroundings.ROLE).area)
         self.tick(instant(day, "09:00"))
         for role in DEBTORS:
             self._serve(role, instant(day, "09:00"), "final-notice-served")

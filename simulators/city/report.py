@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from simulators.city import late_fees, mass_cut, voltages
+from simulators.city import late_fees, mass_cut, surroundings, voltages
 from simulators.city import report_lab as laboratory
 from simulators.city import report_meters as meters
 from simulators.city.facts import Check, Expectation, Facts, expect
@@ -279,6 +279,7 @@ CHECKS: tuple[Check, ...] = (
     *voltages.CHECKS,
     *late_fees.CHECKS,
     *mass_cut.CHECKS,
+    *surroundings.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 

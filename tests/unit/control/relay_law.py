@@ -75,6 +75,7 @@ class PointRecord:
     unfinished: e.CommandIssued | None = None
     cancelled: bool = False
     off: bool = False
+    kept: bool = False
 
 
 @dataclass
@@ -295,7 +296,9 @@ class RelayLaw:
         if event.outcome in ("confirmed", "crossed") and event.action == "open":
             self.opened_count += 1
             assert event.outcome != "confirmed" or not point.cancelled, "money came: it is crossed"
-        if event.outcome in ("confirmed", "waiting_for_button") and event.action != "open":
+        if event.action in ("keep_supply", "keep_supply_off") and event.state:
+            point.kept = event.state == "kept"
+        if event.outcome in ("confirmed", "waiting_for_button") and "close" in event.action:
             self.closed_count += 1
             assert not point.holds, "confirmed closed under a hold is crossed"
         if event.outcome in ENDED and point.unfinished is not None:
@@ -323,6 +326,9 @@ class RelayLaw:
         assert noted.voltage_class == "lt1kv"
         if command.action == "open":
             self._open(point, command)
+        elif command.action in ("keep_supply", "keep_supply_off", "limit_load"):
+            assert self.judged.stage == "supply"
+            assert not command.case_id
         else:
             assert command.action in ("permit_close", "close")
             assert not point.holds, "closed under a hold"
@@ -335,6 +341,7 @@ class RelayLaw:
         now = instant(command.issued_at)
         assert not case.closed, "its case was closed"
         assert not self.corrections, "a correction is open"
+        assert not point.kept, "its meter keeps the supply"
         assert command.usage_point == case.opened.usage_point
         assert self.judged is not None
         assert self.judged.stage == "before_command"

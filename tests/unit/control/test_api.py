@@ -224,6 +224,18 @@ ROUTES = {
         },
         {"chen"},
     ),
+    "/keep-supply": (
+        {"account_no": ACCOUNT, "usage_point": "P1", "reason": "life support"},
+        {"wang", "li", "zhao", "chen"},
+    ),
+    "/keep-supply/end": (
+        {"account_no": ACCOUNT, "usage_point": "P1", "reason": "moved"},
+        {"li", "zhao"},
+    ),
+    "/load-limits": (
+        {"account_no": ACCOUNT, "usage_point": "P1", "limit_w": 2000, "reason": "arrears"},
+        {"li", "zhao"},
+    ),
     "/protections": (
         {
             "account_no": ACCOUNT,

@@ -60,7 +60,7 @@ UNITS = st.sampled_from(["", "works", "collection"])
 OUTCOMES = st.sampled_from(
     ["confirmed", "not_confirmed", "refused", "unknown", "waiting_for_button", "nonsense"]
 )
-STATES = st.sampled_from(["open", "closed", ""])
+STATES = st.sampled_from(["open", "closed", "", "kept", "not_kept"])
 REACHED: Counter[str] = Counter()
 """How often each type of event occurred in all histories."""
 MINUTES = st.sampled_from([0, 1, 5, 30, 60, 600, 1440, 3 * 1440, 9 * 1440])
@@ -162,6 +162,14 @@ class RelayMachine(RuleBasedStateMachine):
     @rule(decision=st.sampled_from(["", "approved", "approved", "refused"]))
     def metrology_finds(self, decision: str) -> None:
         self.give(corrected(decision))
+
+    @rule(
+        action=st.sampled_from(["keep_supply", "end_keep_supply", "limit_load"]),
+        role=ROLES,
+        person=PERSONS,
+    )
+    def anybody_keeps_the_supply(self, action: str, role: str, person: str) -> None:
+        self.ask(action, role, person=person, reason="why not", limit_w="2000")
 
     @rule(alarm=st.sampled_from(["", "", "storm"]), area=st.sampled_from(["", "A1", "A2"]))
     def somebody_states_the_weather(self, alarm: str, area: str) -> None:

@@ -91,6 +91,7 @@ def test_a_relay_is_opened_and_closed_and_read_back(site: Site, lines: Lines) ->
             protocol="qgdw376",
             line=line_of(site),
             address=f"{NAME}/1/{address_of(1)}",
+            action="open",
         ),
         lines,
     )
