@@ -46,6 +46,7 @@ SETTLED = frozenset(
         "concentrator",
         "recovered profile",
         "mass cut-off",
+        "storm over a cut",
     }
 )
 """What must be settled by the last day of the short form."""
