@@ -388,7 +388,8 @@ class SwitchingNoted:
 class FieldTicketOpened:
     """Somebody must go: a relay that does not move, or a point without a remote method.
 
-    task: disconnect, reconnect, isolate (a hold that is no arrears), inspect_relay, read_relay.
+    task: disconnect, reconnect, isolate (a hold that is no arrears), inspect_relay, read_relay;
+    keep_supply, keep_supply_off, limit_load: what the meter was not told from afar.
     """
 
     ticket_id: str

@@ -1,9 +1,9 @@
 """What control remembers of an account: terms, points, debts, holds and the cases under way.
 
 A fold of own events only. A key is an account. Measured: 0.5 kB while nothing is wrong (one point),
-50 bytes per debt, 0.7 kB more per case under way, and at most 2.2 kB for the ids of the last 64
-requests. A closed case leaves nothing but its point's last command, so a key does not grow with the
-years.
+50 bytes per debt, 0.7 kB more per case under way, what safety_state.py says, and at most 2.2 kB for
+the ids of the last 64 requests. A closed case leaves nothing but its point's last command, so a key
+does not grow with the years.
 
 Example: a point with the holds {arrears, works} stays off when the arrears are paid.
 """
