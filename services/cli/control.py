@@ -55,6 +55,7 @@ STAGE_NAMES = {
     "before_clearance": ("请求收费放行前", "before payments are asked"),
     "before_command": ("发出跳闸命令前", "before the command to open"),
     "reconnect": ("复电前", "before the command to close"),
+    "supply": ("保电或限荷前", "before keep-supply or a load limit"),
 }
 
 

@@ -8,6 +8,7 @@ control's events. An Idempotency-Key makes a repeated request the same one.
     POST /cases/{id}/notice-served     {"channel", "recipient", "served_at", "evidence"}
     POST /cases/{id}/final-notice-served, /approve, /approve-over-cap, /refuse, /cancel
     POST /holds, /holds/release, /locks, /locks/release
+    POST /disputes, /protections, ... see api_safety.py
     GET  /healthz
 
 Errors are application/problem+json: 401 unknown person, 403 wrong role, 422 bad body, 503 no ack.
@@ -17,216 +18,84 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPBasic
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from starlette.exceptions import HTTPException
 
 from libs.events.errors import BadInput, LogError, Unknown
+from services.control import api_safety
 from services.control.accounts import Accounts, Staff
-from services.control.decide import ACTIONS
-from services.control.events import HOLD_REASONS, RequestMade
-from services.control.identifiers import ACCOUNT_PATTERN, CASE_PATTERN, account_of, case_id_of
-
-Append = Callable[[str, RequestMade], object]
-"""Writes a request under its key to control.requests; returns after the broker's ack."""
-
-BODY_BYTES_MOST = 64 * 1024
-# Exactly the instants that there are, so that what fits the OpenAPI document is taken: 29 February
-# only in the years 1000 to 2999 that the calendar gives one.
-INSTANT_PATTERN = (
-    "^([12][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
-    "|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
-    "|([12][0-9](0[48]|[2468][048]|[13579][26])|(1[26]|2[048])00)-02-29)"
-    "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
+from services.control.api_parts import (
+    PROBLEMS,
+    SCHEME,
+    Accepted,
+    AccountNo,
+    Append,
+    Body,
+    CaseId,
+    Edge,
+    HoldReason,
+    Instant,
+    Key,
+    May,
+    Name,
+    PointBody,
+    Text,
+    TheEdge,
 )
-OPEN_PATHS = ("/healthz", "/openapi.json")
-_SCHEME = HTTPBasic(auto_error=False, realm="control")
 
 
-def _hold_reason(text: str) -> str:
-    if text not in HOLD_REASONS:
-        raise ValueError(f"give one of {', '.join(HOLD_REASONS)}")
-    return text
-
-
-Instant = Annotated[str, StringConstraints(pattern=INSTANT_PATTERN)]
-Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"\S")
-]
-Name = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}$")]
-AccountNo = Annotated[str, StringConstraints(pattern=f"^{ACCOUNT_PATTERN}$")]
-HoldReason = Annotated[
-    str, Field(json_schema_extra={"enum": list(HOLD_REASONS)}), AfterValidator(_hold_reason)
-]
-CaseId = Annotated[str, Path(pattern=f"^{CASE_PATTERN}$")]
-Key = Annotated[str | None, Header(pattern=r"^[!-~]{1,128}$")]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class CaseWanted(_Body):
+class CaseWanted(Body):
     """A disconnection for arrears. Without invoices: every debt that is old enough."""
 
     account_no: AccountNo
     usage_point: Name
     window_from_at: Instant
     window_to_at: Instant | None = None
-    invoices: Annotated[list[Name], Field(max_length=50)] = []
+    invoices: list[Name] = Field(default_factory=list, max_length=50)
 
 
-class Served(_Body):
+class Served(Body):
     """A notice reached the customer."""
 
     channel: Text
     recipient: Text
     served_at: Instant
     evidence: Text
+    authority_copy_at: Instant | None = None
 
 
-class Because(_Body):
+class Because(Body):
     """Why."""
 
     reason: Text
 
 
-class HoldWanted(_Body):
+class HoldWanted(PointBody):
     """A reason why a point must be off."""
 
-    account_no: AccountNo
-    usage_point: Name
     reason: HoldReason
     note: Annotated[str, StringConstraints(max_length=500)] = ""
 
 
-class LockWanted(_Body):
+class LockWanted(PointBody):
     """A point nobody may close. locked_by: whose lock a head of a unit removes."""
 
-    account_no: AccountNo
-    usage_point: Name
     locked_by: Annotated[str, StringConstraints(max_length=64)] = ""
 
 
-class Accepted(BaseModel):
-    """The log has the request."""
+BODY_BYTES_MOST = 64 * 1024
+OPEN_PATHS = ("/healthz", "/openapi.json")
 
-    request_id: str
-    case_id: str
-
-
-class Edge:
-    """What the routes share: the way into the log, and the clock on the wall."""
-
-    def __init__(self, append: Append, now: Callable[[], str]) -> None:
-        self._append = append
-        self._now = now
-
-    def accept(
-        self,
-        staff: Staff,
-        action: str,
-        account_no: str,
-        details: Mapping[str, str],
-        key: str | None,
-        *,
-        usage_point: str = "",
-        case_id: str = "",
-    ) -> Accepted:
-        """Write one request and wait for the ack; LogError when it did not come."""
-        request_id = uuid.uuid4().hex
-        if key is not None:
-            same = [staff.person, action, account_no, usage_point, case_id, key, dict(details)]
-            request_id = hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:32]
-        body = RequestMade(
-            request_id=request_id,
-            action=action,
-            account_no=account_no,
-            usage_point=usage_point,
-            case_id=case_id,
-            person=staff.person,
-            role=staff.role,
-            details=dict(details),
-            requested_at=self._now(),
-            unit=staff.unit,
-        )
-        self._append(account_no, body)
-        opened = action == "request_disconnect"
-        return Accepted(
-            request_id=request_id,
-            case_id=case_id_of(account_no, request_id) if opened else case_id,
-        )
-
-    def accept_case(
-        self, staff: Staff, action: str, case_id: str, details: Mapping[str, str], key: str | None
-    ) -> Accepted:
-        """A request about a case; the case id says whose it is."""
-        return self.accept(staff, action, account_of(case_id), details, key, case_id=case_id)
-
-    def accept_point(
-        self, staff: Staff, action: str, body: HoldWanted | LockWanted, key: str | None
-    ) -> Accepted:
-        """A request about a point."""
-        details = body.model_dump(exclude={"account_no", "usage_point"})
-        return self.accept(
-            staff, action, body.account_no, details, key, usage_point=body.usage_point
-        )
-
-
-class May:
-    """The dependency of a route: the person, if their role may ask for the action (403)."""
-
-    def __init__(self, action: str) -> None:
-        self.action = action
-
-    def __call__(self, request: Request) -> Staff:
-        staff: Staff = request.state.staff
-        if staff.role not in ACTIONS[self.action][1]:
-            roles = ", ".join(ACTIONS[self.action][1])
-            raise HTTPException(403, f"{staff.role} may not {self.action}: be one of {roles}")
-        return staff
-
-
-def _edge(request: Request) -> Edge:
-    edge: Edge = request.app.state.edge
-    return edge
-
-
-TheEdge = Annotated[Edge, Depends(_edge)]
-
-
-class Problem(BaseModel):
-    """RFC 9457."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    errors: list[dict[str, str]] = []
-
-
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": text}
-    for status, text in (
-        (401, "Nobody we know, or a wrong password"),
-        (403, "The person's role may not ask for this"),
-        (413, "The body is too long, or has no length"),
-        (422, "The body, the path or a header is not as described"),
-        (503, "The log did not acknowledge: try again with the same Idempotency-Key"),
-    )
-}
-router = APIRouter(dependencies=[Depends(_SCHEME)], responses=_PROBLEMS)
+router = APIRouter(dependencies=[Depends(SCHEME)], responses=PROBLEMS)
 
 
 @router.post("/cases", status_code=202)
@@ -261,7 +130,8 @@ def serve_notice(
     idempotency_key: Key = None,
 ) -> Accepted:
     """Report that the written notice was served."""
-    return edge.accept_case(staff, "serve_notice", case_id, body.model_dump(), idempotency_key)
+    details = body.model_dump(exclude_none=True)
+    return edge.accept_case(staff, "serve_notice", case_id, details, idempotency_key)
 
 
 @router.post("/cases/{case_id}/final-notice-served", status_code=202)
@@ -273,9 +143,8 @@ def serve_final_notice(
     idempotency_key: Key = None,
 ) -> Accepted:
     """Report that the final notice was served."""
-    return edge.accept_case(
-        staff, "serve_final_notice", case_id, body.model_dump(), idempotency_key
-    )
+    details = body.model_dump(exclude_none=True)
+    return edge.accept_case(staff, "serve_final_notice", case_id, details, idempotency_key)
 
 
 @router.post("/cases/{case_id}/approve", status_code=202)
@@ -388,6 +257,7 @@ def create_app(accounts: Accounts, append: Append, now: Callable[[], str] | None
     )
     app.state.edge = Edge(append, now or _wall_clock)
     app.include_router(router)
+    app.include_router(api_safety.router)
     app.get("/healthz")(healthz)
     _describe_problems(app)
     app.add_exception_handler(RequestValidationError, _on_bad_request)

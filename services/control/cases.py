@@ -173,6 +173,7 @@ def _served(draft: Draft, request: RequestMade, case: Case, *, final: bool) -> N
         evidence=detail(request, "evidence"),
         served_by=request.person,
         counts_from_at=_counts_from(draft, case, served_at) if final else "",
+        authority_copy_at=request.details.get("authority_copy_at", ""),
     )
 
 
@@ -230,6 +231,14 @@ def _stop(draft: Draft, request: RequestMade, outcome: str) -> str:
     else:
         cancel_command(draft, case.usage_point, outcome, request.person)
     return ""
+
+
+def call_off(draft: Draft, reason: str) -> None:
+    """No case of the account goes on; a command under way decides how its case ends."""
+    for case in draft.cases():
+        command = draft.point(case.usage_point).under_way
+        if command is None or command.case_id != case.case_id:
+            draft.close_case(case.case_id, case.usage_point, "cancelled", reason)
 
 
 def open_case(draft: Draft, request: RequestMade) -> Case:

@@ -9,6 +9,7 @@ from libs.events.policy import decider_under
 from services.control import decide as decisions
 from services.control.events import catalogue
 from services.control.policy import DEFAULT_POLICY, Policy
+from services.control.safety import concerned
 from services.control.state import Account, Shared, evolve
 
 PURE_MODULES: tuple[str, ...] = (
@@ -31,14 +32,22 @@ PURE_MODULES: tuple[str, ...] = (
     "services.control.interlocks_payments",
     "services.control.interlocks_people",
     "services.control.interlocks_point",
+    "services.control.interlocks_safety",
     "services.control.interlocks_time",
     "services.control.permit_events",
     "services.control.permit_requests",
     "services.control.permits",
     "services.control.policy",
     "services.control.reactions",
+    "services.control.safety",
+    "services.control.safety_events",
+    "services.control.safety_facts",
+    "services.control.safety_state",
     "services.control.state",
+    "services.control.supply",
+    "services.control.supply_reports",
     "services.control.switching",
+    "services.control.switching_state",
 )
 """All modules whose text decides."""
 
@@ -63,6 +72,7 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
             "ingest.switching",
             "control.permit_answers",
             "metrology.findings",
+            "control.alarms",
             "customers.agreements",
             "calendar",
         ),
@@ -71,6 +81,8 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         state_types=(Shared, Account),
         decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
+        concerned=concerned,
         due=partial(decisions.due, policy=policy),
+        fold_version=2,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

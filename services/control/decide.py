@@ -6,6 +6,7 @@
     control.permit_answers  the limit stage answers -> clearances asked
     metrology.findings   corrections                -> what the interlocks look at
     customers.agreements terms, points, openings    -> what the interlocks look at
+    control.alarms       weather and its alarms     -> what the interlocks look at
     calendar             time                       -> clearances asked, expired cases
 
 Inputs of different topics may come in any order: what is not there yet denies, and is looked at
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
-from services.control import cases, holds, permits
+from services.control import cases, holds, permits, safety, supply
 from services.control.corrections import CorrectionDecided, CorrectionProposed, on_correction
 from services.control.draft import Draft
 from services.control.events import RequestMade, RequestRejected, RequestTaken
@@ -40,6 +41,8 @@ from services.control.reactions import (
     arrears_noted,
     says_nothing_new,
 )
+from services.control.safety import ContactChanged
+from services.control.safety_events import WeatherTold
 from services.control.state import Account, Point
 from services.control.switching import on_report
 
@@ -57,14 +60,24 @@ ACTIONS: dict[str, tuple[Step, tuple[str, ...]]] = {
     "release_hold": (holds.release_hold, ("requester", "reviewer", "unit_head", "server")),
     "lock_point": (holds.lock_point, ("requester", "reviewer", "unit_head", "server")),
     "unlock_point": (holds.unlock_point, ("requester", "reviewer", "unit_head", "server")),
+    "raise_dispute": (safety.raise_dispute, ("requester", "reviewer", "unit_head", "server")),
+    "decide_dispute": (safety.decide_dispute, ("reviewer", "unit_head")),
+    "verify_match": (safety.verify_match, ("server",)),
+    "keep_supply": (supply.keep_supply, ("requester", "reviewer", "unit_head", "server")),
+    "end_keep_supply": (supply.end_keep_supply, ("reviewer", "unit_head")),
+    "limit_load": (supply.limit_load, ("reviewer", "unit_head")),
+    "protect": (safety.protect, ("reviewer", "unit_head")),
 }
 """What can be asked for, what does it, and in which roles. `viewer` asks for nothing."""
 
 
 def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) -> Sequence[Emit]:
     """What follows from an input for one account."""
-    draft = Draft(view.get(key), key, item.at, policy)
+    account = view.get(key) if key else None
+    draft = Draft(account, key, item.at, policy, view.shared.weather)
     match item.body:
+        case WeatherTold():
+            return safety.on_weather(draft, key, item.body)
         case RequestMade():
             return _on_request(draft, item.body)
         case Tick():
@@ -87,6 +100,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             cases.on_captured(draft)
         case SwitchingReported():
             on_report(draft, item.body)
+        case ContactChanged():
+            safety.on_contact(draft, item.body)
         case CorrectionProposed() | CorrectionDecided():
             on_correction(draft, item.body)
         case OrdersChanged():
@@ -125,7 +140,7 @@ def _on_request(draft: Draft, request: RequestMade) -> Sequence[Emit]:
         step = _permitted(draft, request)
         problem = step(draft, request)
     except BadInput as wrong:
-        draft = Draft(unchanged, draft.key, draft.at, draft.policy)
+        draft = Draft(unchanged, draft.key, draft.at, draft.policy, draft.weather)
         problem = str(wrong)
     if problem:
         draft.note(

@@ -16,7 +16,8 @@ from services.control.identifiers import ticket_id_of
 from services.control.instant import local_day
 from services.control.permit_events import PermitEnded
 from services.control.policy import Policy
-from services.control.state import Account, Case, Hold, Point, evolve
+from services.control.safety_facts import Weather
+from services.control.state import Account, Case, Hold, Point, evolve_account
 
 PERMIT_REQUESTS = "control.permit_requests"
 MONEY_REASONS = ("arrears", "prepaid_balance")
@@ -26,11 +27,19 @@ MONEY_REASONS = ("arrears", "prepaid_balance")
 class Draft:
     """One decision about one account. Not shared, not kept: it lives as long as the decision."""
 
-    def __init__(self, account: Account | None, key: str, at: str, policy: Policy) -> None:
+    def __init__(
+        self,
+        account: Account | None,
+        key: str,
+        at: str,
+        policy: Policy,
+        weather: tuple[Weather, ...] = (),
+    ) -> None:
         self.account = account or Account()
         self.key = key
         self.at = at
         self.policy = policy
+        self.weather = weather
         self.emits: list[Emit] = []
 
     @property
@@ -41,7 +50,7 @@ class Draft:
     def note(self, event: Any) -> None:
         """An own event."""
         self.emits.append(Emit(event))
-        self.account = evolve(self.account, event)
+        self.account = evolve_account(self.account, event)
 
     def send(self, event: Any, topic: str, key: str) -> None:
         """An own event that others read too, on `topic` under `key`."""

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import uvicorn
 
+from libs.events.codec import envelope_of
 from libs.events.edge import EdgeProducer
 from libs.events.errors import Refused
 from libs.events.host import Pulse, StatusFile, StopSignal, watched
+from libs.events.record import envelope_headers
 from libs.events.telemetry import begin_trace
 from services.control.accounts import Accounts
 from services.control.api import create_app
 from services.control.events import RequestMade, edge_catalogue
+from services.control.safety_events import WeatherTold
 from services.settings import Settings
 from services.wiring import open_producer, runtime_of
 
 NAME = "control-edge"
-REQUESTS = "control.requests"
+REQUESTS, ALARMS = "control.requests", "control.alarms"
 
 
 def run(settings: Settings, ordinal: int) -> int:
@@ -61,8 +65,29 @@ def _serve(server: uvicorn.Server) -> None:
     asyncio.run(server._serve())
 
 
-def _append(producer: EdgeProducer) -> Callable[[str, RequestMade], None]:
-    def append(account_no: str, body: RequestMade) -> None:
-        producer.append(REQUESTS, account_no, body, begin_trace())
+def _append(producer: EdgeProducer) -> Callable[[str, RequestMade | WeatherTold], None]:
+    def append(account_no: str, body: RequestMade | WeatherTold) -> None:
+        if isinstance(body, WeatherTold):
+            tell_everywhere(producer, body)
+        else:
+            producer.append(REQUESTS, account_no, body, begin_trace())
 
     return append
+
+
+def tell_everywhere(producer: EdgeProducer, body: WeatherTold) -> None:
+    """Write a statement to every partition. Without all acks it fails and is told again: the later
+    statement of an area replaces the one before, so a part of the partitions does no harm."""
+    record = producer.outgoing(ALARMS, "", body, begin_trace())
+    envelope = envelope_of(record.headers)
+    producer.append_many(
+        [
+            replace(
+                record,
+                partition=partition,
+                key=None,
+                headers=envelope_headers(envelope._replace(id=f"{envelope.id}/{partition}")),
+            )
+            for partition in range(producer.partitions(ALARMS))
+        ]
+    )

@@ -33,11 +33,11 @@ class RequestMade:
     """A person asks for something (control.requests, by account).
 
     action: request_disconnect, serve_notice, serve_final_notice, approve, approve_over_cap,
-    refuse, place_hold, release_hold, cancel, lock_point, unlock_point; role: as authenticated by
-    the edge (requester, reviewer, unit_head, server); case_id: of an open case, "" for a new one;
-    details: what the action needs (channel, recipient, evidence, served_at, invoices, reason,
-    window_from_at, ...); unit: the person's organisational unit as authenticated ("" none), which
-    owns the holds that person places.
+    refuse, place_hold, release_hold, cancel, lock_point, unlock_point, and those of safety.py and
+    supply.py; role: as authenticated by the edge (requester, reviewer, unit_head, server);
+    case_id: of an open case, "" for a new one; details: what the action needs (channel, recipient,
+    evidence, served_at, invoices, reason, window_from_at, ...); unit: the person's organisational
+    unit as authenticated ("" none), which owns the holds that person places.
     """
 
     request_id: str
@@ -240,7 +240,8 @@ class NoticeIssued:
 class NoticeServed:
     """The notice (or the final one) reached the customer: who says so and with what evidence.
 
-    counts_from_at: of a final notice, the earliest instant at which the point may be cut.
+    counts_from_at: of a final notice, the earliest instant at which the point may be cut;
+    authority_copy_at: when the power authority got its copy, "" for never.
     """
 
     case_id: str
@@ -252,6 +253,7 @@ class NoticeServed:
     evidence: str
     served_by: str
     counts_from_at: str = ""
+    authority_copy_at: str = ""
 
 
 @catalogue.event("control.approval_given")
@@ -326,8 +328,9 @@ class CommandIssued:
     """What ingest must send to a meter (own by account; by usage point
     on control.commands, or on control.reconnections to close).
 
-    action: open, permit_close, close; seq rises per usage point; verdict: the interlocks judged,
-    clearance_id "" for a reconnection; priority: reconnection goes first.
+    action: open, permit_close, close, and keep_supply, keep_supply_off, limit_load (to limit_w
+    watts), which leave the relay as it is; seq rises per usage point; verdict: the interlocks
+    judged; clearance_id "" but to open; priority: reconnection goes first.
     """
 
     command_id: str
@@ -348,6 +351,7 @@ class CommandIssued:
     issued_at: str
     valid_until_at: str
     priority: int
+    limit_w: int = 0
 
 
 @catalogue.event("control.command_cancelled")
@@ -384,7 +388,8 @@ class SwitchingNoted:
 class FieldTicketOpened:
     """Somebody must go: a relay that does not move, or a point without a remote method.
 
-    task: disconnect, reconnect, isolate (a hold that is no arrears), inspect_relay, read_relay.
+    task: disconnect, reconnect, isolate (a hold that is no arrears), inspect_relay, read_relay;
+    keep_supply, keep_supply_off, limit_load: what the meter was not told from afar.
     """
 
     ticket_id: str

@@ -19,6 +19,14 @@ from dataclasses import dataclass
 from libs.events.errors import BadInput
 from services.control.events import InterlockVerdict, PointNoted
 from services.control.policy import TERMS, Policy
+from services.control.safety_facts import (
+    Contact,
+    Dispute,
+    Match,
+    Protection,
+    Service,
+    Weather,
+)
 from services.control.state import Clearance, Debt, Permit
 
 UNKNOWN = "unknown"
@@ -31,7 +39,8 @@ class Facts:
     moved_out_on, protected, category: of the terms in force; invoice_nos: the debt acted on;
     noticed, noticed_fen: the debt the written notice names; case_meter_no, case_installed_at: what
     was installed when the case was opened; locks: who locked the point; holds: reasons in force;
-    under_way: the command whose outcome is to come, "" for none.
+    under_way: the command whose outcome is to come, "" for none; kept: the command that keeps the
+    point supplied, "" for none.
     """
 
     now_at: str
@@ -64,6 +73,16 @@ class Facts:
     permit: Permit | None = None
     corrections: tuple[str, ...] = (UNKNOWN,)
     open_orders: tuple[str, ...] = (UNKNOWN,)
+    disputes: tuple[Dispute, ...] = (Dispute(dispute_id=UNKNOWN, raised_by=""),)
+    protections: tuple[Protection, ...] = (
+        Protection(kind=UNKNOWN, until_on="", approved_by="", legal_basis=""),
+    )
+    weather: tuple[Weather, ...] = ()
+    contact: Contact | None = None
+    matched: Match | None = None
+    notice_form: Service | None = None
+    final_form: Service | None = None
+    kept: str = UNKNOWN
 
 
 Finding = tuple[str, str]

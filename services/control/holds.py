@@ -18,8 +18,9 @@ from services.control.events import (
     PointLocked,
     RequestMade,
 )
+from services.control.policy import CLOSE_ACTIONS
 from services.control.reactions import AccountOpened, opening_holds
-from services.control.state import OPEN, Point
+from services.control.state import Point
 from services.control.switching import cancel_command, reconnect
 
 
@@ -141,7 +142,7 @@ def _owner(request: RequestMade) -> str:
 def _stop_closing(draft: Draft, usage_point: str, reason: str) -> None:
     """A close that is under way must not be sent any more: something holds the point off."""
     command = draft.point(usage_point).under_way
-    if command is not None and command.action != OPEN:
+    if command is not None and command.action in CLOSE_ACTIONS:
         cancel_command(draft, usage_point, reason)
 
 

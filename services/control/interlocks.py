@@ -3,8 +3,8 @@
 Default deny: what is not known, not parseable or not positively right does not allow. Each verdict
 names what it looked at, so that the record proves itself. All interlocks of a stage are judged even
 when one denies, and a stage allows only when every one of them does. The interlocks stand by their
-subject in interlocks_debt, _disputes, _payments, _notice, _time, _people and _point; what they look
-at is in facts.py.
+subject in interlocks_debt, _disputes, _payments, _notice, _time, _people, _point and _safety; what
+they look at is in facts.py.
 
     judge(BEFORE_COMMAND, facts, policy)    (InterlockVerdict(name="debt_still_open", ...), ...)
 """
@@ -19,24 +19,37 @@ from services.control.interlocks_debt import (
     debt_old_enough,
     debt_still_open,
 )
-from services.control.interlocks_disputes import no_correction_open
+from services.control.interlocks_disputes import no_correction_open, no_open_dispute
 from services.control.interlocks_notice import (
     final_notice,
+    final_notice_in_form,
+    notice_in_form,
     notice_not_expired,
     notice_period,
     notice_served,
 )
 from services.control.interlocks_payments import no_payment_in_flight
-from services.control.interlocks_people import approvals_by_three_different_people, not_protected
+from services.control.interlocks_people import (
+    approvals_by_three_different_people,
+    no_protection_in_force,
+    not_protected,
+)
 from services.control.interlocks_point import (
     no_case_unknown,
     no_hold_left,
     no_other_case,
     nobody_locked,
     not_cut_already,
+    not_kept_supplied,
     permit_reserved,
     point_matches,
     switching_method_remote,
+)
+from services.control.interlocks_safety import (
+    data_fresh,
+    match_verified,
+    meter_reachable,
+    no_weather_alarm,
 )
 from services.control.interlocks_time import permitted_hour, window_plannable, within_window
 from services.control.policy import Policy
@@ -45,15 +58,18 @@ REQUEST: tuple[Interlock, ...] = (
     debt_still_open,
     debt_old_enough,
     no_correction_open,
+    no_open_dispute,
     not_protected,
+    no_protection_in_force,
     point_matches,
+    not_kept_supplied,
     not_cut_already,
     no_case_unknown,
     no_other_case,
     window_plannable,
     permitted_hour,
 )
-NOTICE: tuple[Interlock, ...] = (notice_served, notice_period)
+NOTICE: tuple[Interlock, ...] = (notice_served, notice_period, notice_in_form)
 BEFORE_CLEARANCE: tuple[Interlock, ...] = (
     debt_still_open,
     debt_old_enough,
@@ -71,6 +87,15 @@ BEFORE_CLEARANCE: tuple[Interlock, ...] = (
     point_matches,
     not_cut_already,
     no_case_unknown,
+    no_open_dispute,
+    no_protection_in_force,
+    notice_in_form,
+    final_notice_in_form,
+    no_weather_alarm,
+    data_fresh,
+    meter_reachable,
+    match_verified,
+    not_kept_supplied,
 )
 BEFORE_COMMAND: tuple[Interlock, ...] = (
     *BEFORE_CLEARANCE,
@@ -85,12 +110,14 @@ RECONNECT: tuple[Interlock, ...] = (
     point_matches,
     switching_method_remote,
 )
+SUPPLY: tuple[Interlock, ...] = (no_case_unknown, point_matches, switching_method_remote)
 STAGES: dict[str, tuple[Interlock, ...]] = {
     "request": REQUEST,
     "notice": NOTICE,
     "before_clearance": BEFORE_CLEARANCE,
     "before_command": BEFORE_COMMAND,
     "reconnect": RECONNECT,
+    "supply": SUPPLY,
 }
 """Which interlocks are judged when. Nothing is switched on any other list."""
 
@@ -99,6 +126,9 @@ AFTER_A_CHANGE: tuple[Interlock, ...] = (
     point_matches,
     no_correction_open,
     no_payment_in_flight,
+    no_open_dispute,
+    no_protection_in_force,
+    no_weather_alarm,
 )
 """What is judged once more when these facts change while a command is under way."""
 

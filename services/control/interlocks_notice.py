@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from services.control.facts import Facts, Finding, interlock
+from services.control.facts import Facts, Finding, interlock, listed
 from services.control.instant import seconds_between
 from services.control.policy import DAY_S, Policy
+from services.control.safety_facts import Service
 
 PERIODS = (
     *("residential.least_s", "residential.most_s"),
@@ -94,3 +95,53 @@ def notice_not_expired(facts: Facts, policy: Policy) -> Finding:
         bool(facts.expires_at) and seconds_between(facts.now_at, facts.expires_at, "expires_at") > 0
     )
     return looked_at, "" if good else "the notice expired"
+
+
+@interlock(
+    reads=("now_at", "point", "notice_form"),
+    terms=("notice_channels", "evidence_kinds", "authority_copy_voltages", "clock_s"),
+    zh="书面通知形式合规",
+    en="the written notice has its form",
+)
+def notice_in_form(facts: Facts, policy: Policy) -> Finding:
+    """Channel, recipient and evidence are right, and the authority has its copy (domain.md 5)."""
+    looked_at, problem = _form(facts.notice_form, policy.notice_channels, policy)
+    voltage = facts.point.voltage_class if facts.point is not None else ""
+    if facts.notice_form is None or problem:
+        return looked_at, problem
+    if not voltage:
+        return looked_at, "the voltage of the point is not known"
+    if voltage not in policy.authority_copy_voltages:
+        return looked_at, ""
+    copy_at = facts.notice_form.authority_copy_at
+    looked_at += f"; {voltage}, copy to the authority {copy_at or 'never'}"
+    if not copy_at:
+        problem = "the power authority has no copy"
+    elif seconds_between(copy_at, facts.now_at, "authority_copy_at") < -policy.clock_s:
+        problem = "the copy is said to be sent in the future"
+    return looked_at, problem
+
+
+@interlock(
+    reads=("final_form",),
+    terms=("final_channels", "evidence_kinds"),
+    zh="停电前再次通知形式合规",
+    en="the final notice has its form",
+)
+def final_notice_in_form(facts: Facts, policy: Policy) -> Finding:
+    """Channel, recipient and evidence of the final notice are right."""
+    return _form(facts.final_form, policy.final_channels, policy)
+
+
+def _form(service: Service | None, channels: tuple[str, ...], policy: Policy) -> Finding:
+    if service is None:
+        return "not served", "nobody reported how it was served"
+    looked_at = f"by {service.channel}, to {service.recipient}, evidence {service.evidence}"
+    problem = ""
+    if service.channel.strip().lower().replace(" ", "_") not in channels:
+        problem = f"the channel is none of {listed(channels)}"
+    elif not service.recipient.strip():
+        problem = "nobody received it"
+    elif service.evidence.strip().lower().partition(" ")[0] not in policy.evidence_kinds:
+        problem = f"the evidence begins with none of {listed(policy.evidence_kinds)}"
+    return looked_at, problem

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from services.control.facts import Facts, Finding, interlock
+from services.control.facts import Facts, Finding, interlock, listed
 from services.control.identifiers import identity
+from services.control.instant import local_day, parse_day
 from services.control.policy import Policy
 
 
@@ -37,3 +38,26 @@ def approvals_by_three_different_people(facts: Facts, policy: Policy) -> Finding
     different = {identity(person) for person in people} - {""}
     problem = "" if len(different) == 3 else "not three different people"
     return looked_at, problem
+
+
+@interlock(
+    reads=("now_at", "protections"),
+    terms=("utc_offset_minutes",),
+    rule="domain.md 5: protected_until with approver and legal basis",
+    zh="不在临时保护期内",
+    en="no protection for a time is in force",
+)
+def no_protection_in_force(facts: Facts, policy: Policy) -> Finding:
+    """Every protection that somebody approved for a time is over; its last day is protected."""
+    looked_at = "protections: " + listed(
+        f"{each.kind} until {each.until_on or 'further notice'} by {each.approved_by} "
+        f"({each.legal_basis})"
+        for each in facts.protections
+    )
+    today = parse_day(local_day(facts.now_at, policy.utc_offset_minutes), "now_at")
+    in_force = [
+        each.kind
+        for each in facts.protections
+        if not each.until_on or parse_day(each.until_on, "until_on") >= today
+    ]
+    return looked_at, f"protected: {listed(in_force)}" if in_force else ""

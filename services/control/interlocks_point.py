@@ -143,3 +143,15 @@ def nobody_locked(facts: Facts, policy: Policy) -> Finding:
     """While somebody has locked the point nothing closes it (DESIGN 5)."""
     looked_at = f"locked by {listed(facts.locks)}"
     return looked_at, "the point is locked" if facts.locks else ""
+
+
+@interlock(
+    reads=("kept",),
+    rule="issue of relay safety: keep-supply; domain.md 1.2 status word 3",
+    zh="未设保电",
+    en="the point is not kept supplied",
+)
+def not_kept_supplied(facts: Facts, policy: Policy) -> Finding:
+    """No keep-supply is in force at the meter; what is not known counts as in force."""
+    looked_at = f"keep-supply: {facts.kept or 'off'}"
+    return looked_at, "the point is kept supplied" if facts.kept else ""

@@ -17,6 +17,10 @@ from libs.events.errors import BadInput
 from libs.events.policy import Term, check_ranges, digest_of
 
 CLOSE_ACTIONS = ("permit_close", "close")
+KEEP_ACTIONS = {"keep_supply": "kept", "keep_supply_off": "not_kept"}
+"""Commands that forbid a meter to open its relay, or allow it again, and what is read back then."""
+SUPPLY_ACTIONS = (*KEEP_ACTIONS, "limit_load")
+"""Commands that leave the relay as it is."""
 MINUTE_S = 60
 HOUR_S = 3600
 DAY_S = 86_400
@@ -76,6 +80,16 @@ class Policy:
         ("customer_request", "customer_service"),
         ("fire_service", "safety"),
     )
+    weather_s_most: int = DAY_S
+    data_days_most: int = 35
+    match_days_most: int = 366
+    notice_channels: tuple[str, ...] = ("in_person", "handed_over", "registered_mail")
+    final_channels: tuple[str, ...] = (
+        *("in_person", "handed_over", "registered_mail"),
+        *("phone", "sms", "app"),
+    )
+    evidence_kinds: tuple[str, ...] = ("photo", "receipt", "signature", "recording")
+    authority_copy_voltages: tuple[str, ...] = ("10kv", "35kv", "110kv")
     utc_offset_minutes: int = 480
 
     def __post_init__(self) -> None:
@@ -255,6 +269,40 @@ TERMS: dict[str, Term] = {
     "hold_units": Term(
         "by reason: the unit that owns the holds which the utility brought along",
         "UNCONFIRMED: how the utility is organised; who owns the holds it brought along",
+    ),
+    "weather_s_most": Term(
+        "a statement that no weather alarm is raised may be for so long; seconds",
+        "UNCONFIRMED: domain.md 5, nobody is cut in extreme weather; a day's forecast",
+        HOUR_S,
+        7 * DAY_S,
+    ),
+    "data_days_most": Term(
+        "so many days may the newest reading of the point be old",
+        "UNCONFIRMED: a billing month and some days",
+        1,
+        366,
+    ),
+    "match_days_most": Term(
+        "so many days may the match of meter and household be old",
+        "UNCONFIRMED: once a year, and at once when the meter is another",
+        1,
+        3_660,
+    ),
+    "notice_channels": Term(
+        "how a written notice may be served",
+        "UNCONFIRMED: domain.md 5, Art. 67 served; what leaves a trace",
+    ),
+    "final_channels": Term(
+        "how the final notice may be served",
+        "UNCONFIRMED: domain.md 5, a second notice; by phone and message, too",
+    ),
+    "evidence_kinds": Term(
+        "with which word the evidence of a served notice begins",
+        "UNCONFIRMED: what a utility can show afterwards",
+    ),
+    "authority_copy_voltages": Term(
+        "by voltage class: customers of whose notice the power authority has a copy",
+        "domain.md 5: key customers, copy to the power authority; voltages UNCONFIRMED",
     ),
     "utc_offset_minutes": Term(
         "the utility's zone, in minutes east of UTC",

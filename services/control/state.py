@@ -1,9 +1,9 @@
 """What control remembers of an account: terms, points, debts, holds and the cases under way.
 
 A fold of own events only. A key is an account. Measured: 0.5 kB while nothing is wrong (one point),
-50 bytes per debt, 0.7 kB more per case under way, and at most 2.2 kB for the ids of the last 64
-requests. A closed case leaves nothing but its point's last command, so a key does not grow with the
-years.
+50 bytes per debt, 0.7 kB more per case under way, what safety_state.py says, and at most 2.2 kB for
+the ids of the last 64 requests. A closed case leaves nothing but its point's last command, so a key
+does not grow with the years.
 
 Example: a point with the holds {arrears, works} stays off when the arrears are paid.
 """
@@ -40,6 +40,17 @@ from services.control.events import (
 )
 from services.control.order_events import OrdersNoted
 from services.control.permit_events import OverCapApproved, PermitAsked, PermitEnded, PermitNoted
+from services.control.policy import CLOSE_ACTIONS
+from services.control.safety_events import (
+    ContactNoted,
+    DisputeNoted,
+    MatchNoted,
+    ProtectionNoted,
+    WeatherNoted,
+)
+from services.control.safety_facts import Contact, Dispute, Match, Protection, Service, Weather
+from services.control.safety_state import form_of, note_safety, note_weather
+from services.control.switching_state import cancelled, switched, ticketed
 
 REQUESTS_KEPT = 64
 """A request id is recognised as repeated among so many later ones of its account."""
@@ -52,7 +63,9 @@ UNFINISHED = ("", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A partition has nothing in common for its accounts."""
+    """What is true for all accounts of a partition: the last statement of each area's weather."""
+
+    weather: tuple[Weather, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +113,8 @@ class Point:
     """A usage point of the account.
 
     relay: open, closed or "" as last told; cut: something of ours had it switched off, so that it
-    must be closed when the last hold goes; tried: that was done; case_id: the case it was cut for.
+    must be closed when the last hold goes; tried: that was done; case_id: the case it was cut for;
+    kept: the command that keeps it supplied, "" for none.
     """
 
     usage_point: str
@@ -113,6 +127,9 @@ class Point:
     case_id: str = ""
     command: Command | None = None
     found_at: str = ""
+    contact: Contact | None = None
+    matched: Match | None = None
+    kept: str = ""
 
     @property
     def under_way(self) -> Command | None:
@@ -177,6 +194,8 @@ class Case:
     permit: Permit | None = None
     permit_count: int = 0
     over_cap_by: str = ""
+    notice_form: Service | None = None
+    final_form: Service | None = None
     denied_by: tuple[str, ...] = ()
 
     @property
@@ -203,6 +222,8 @@ class Account:
     ticket_count: int = 0
     corrections: tuple[str, ...] = ()
     open_orders: tuple[str, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    protections: tuple[Protection, ...] = ()
 
     def point(self, usage_point: str) -> Point:
         """A point, an empty one when nothing is known of it."""
@@ -222,9 +243,16 @@ class Account:
         return next((case for case in self.cases.values() if case.usage_point == usage_point), None)
 
 
-def evolve(state: Account | None, event: Any) -> Account:
+def evolve(state: Account | Shared | None, event: Any) -> Account | Shared:
+    """What an own event does to an account, or to what the partition knows."""
+    if isinstance(event, WeatherNoted):
+        return note_weather(state if isinstance(state, Shared) else Shared(), event)
+    assert not isinstance(state, Shared), event
+    return evolve_account(state or Account(), event)
+
+
+def evolve_account(account: Account, event: Any) -> Account:
     """What an own event does to an account."""
-    account = state or Account()
     match event:
         case RequestTaken() | RequestRejected():
             kept = (*account.requests, event.request_id)[-REQUESTS_KEPT:]
@@ -237,6 +265,8 @@ def evolve(state: Account | None, event: Any) -> Account:
             return replace(account, corrections=(*left, *opened))
         case OrdersNoted():
             return replace(account, open_orders=event.open_orders)
+        case ContactNoted() | DisputeNoted() | MatchNoted() | ProtectionNoted():
+            return note_safety(account, event)
         case OpeningNoted():
             return replace(account, openings=(*account.openings, event.opening_id))
         case ArrearsNoted():
@@ -246,12 +276,12 @@ def evolve(state: Account | None, event: Any) -> Account:
         case CommandIssued():
             return _with_point(account, _issue(account.point(event.usage_point), event))
         case CommandCancelled():
-            return _with_point(account, _cancel(account.point(event.usage_point), event))
+            return _with_point(account, cancelled(account.point(event.usage_point), event))
         case SwitchingNoted():
-            return _with_point(account, _switch(account.point(event.usage_point), event))
+            return _with_point(account, switched(account.point(event.usage_point), event))
         case FieldTicketOpened():
             counted = replace(account, ticket_count=account.ticket_count + 1)
-            return _with_point(counted, _send(account.point(event.usage_point), event))
+            return _with_point(counted, ticketed(account.point(event.usage_point), event))
         case CaseOpened():
             return _with_case(account, _open_case(event))
         case CaseClosed():
@@ -354,41 +384,7 @@ def _issue(point: Point, event: CommandIssued) -> Point:
         clearance_id=event.clearance_id,
         valid_until_at=event.valid_until_at,
     )
-    return replace(point, command=command, tried=point.tried or event.action != OPEN)
-
-
-def _cancel(point: Point, event: CommandCancelled) -> Point:
-    assert point.command is not None, event
-    assert point.command.command_id == event.command_id, event
-    return replace(point, command=replace(point.command, cancelled=event.reason))
-
-
-def _switch(point: Point, event: SwitchingNoted) -> Point:
-    if event.outcome == "found":
-        cut = bool(point.holds) or point.cut if event.state == OPEN else False
-        return replace(point, relay=event.state, cut=cut, found_at=event.reported_at)
-    command = point.command
-    assert command is not None, event
-    assert command.command_id == event.command_id, event
-    changed = replace(point, command=replace(command, outcome=event.outcome))
-    if event.outcome not in ("confirmed", "crossed", "waiting_for_button"):
-        return replace(changed, relay=event.state or point.relay)
-    if event.action == OPEN:
-        return replace(changed, relay=OPEN, cut=True, tried=False, case_id=event.case_id)
-    # Permitted and waiting for the button: the customer closes it, whenever they like.
-    return replace(changed, relay=event.state, cut=False, case_id="")
-
-
-def _send(point: Point, event: FieldTicketOpened) -> Point:
-    match event.task:
-        case "disconnect":
-            return replace(point, cut=True, tried=False, case_id=event.case_id)
-        case "reconnect":
-            return replace(point, tried=True)
-        case "read_relay":
-            assert point.command is not None, event
-            return replace(point, command=replace(point.command, ticketed=True))
-    return point
+    return replace(point, command=command, tried=point.tried or event.action in CLOSE_ACTIONS)
 
 
 def _open_case(event: CaseOpened) -> Case:
@@ -424,10 +420,13 @@ def _evolve_case(
             )
         case NoticeServed(final=True):
             return replace(
-                case, final_served_at=event.served_at, final_counts_at=event.counts_from_at
+                case,
+                final_served_at=event.served_at,
+                final_counts_at=event.counts_from_at,
+                final_form=form_of(event),
             )
         case NoticeServed():
-            return replace(case, served_at=event.served_at)
+            return replace(case, served_at=event.served_at, notice_form=form_of(event))
         case ApprovalGiven(role="reviewer"):
             return replace(case, reviewer=event.person, approved_at=event.approved_at)
         case ApprovalGiven():

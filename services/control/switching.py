@@ -24,9 +24,11 @@ from services.control.facts import UNKNOWN, Facts
 from services.control.identifiers import command_id_of, identity
 from services.control.instant import epoch_seconds, plus
 from services.control.interlocks import BEFORE_COMMAND, RECONNECT, allows, judge
-from services.control.policy import CLOSE_ACTIONS
+from services.control.policy import CLOSE_ACTIONS, SUPPLY_ACTIONS
 from services.control.reactions import SwitchingReported
+from services.control.safety_facts import weather_of
 from services.control.state import OPEN, RESERVED, Case, Clearance, Command, Point
+from services.control.supply_reports import on_supply_report
 
 COMMANDS, RECONNECTIONS = "control.commands", "control.reconnections"
 """A close goes on a topic of its own, where the executor takes it before all that waits."""
@@ -34,6 +36,8 @@ COMMANDS, RECONNECTIONS = "control.commands", "control.reconnections"
 OPEN_PRIORITY, CLOSE_PRIORITY = 0, 1
 MONEY_CAME = "money_came"
 """Why a command is cancelled when a payment came after the fence and may not settle the debt."""
+GOES_ON = (MONEY_CAME, "no_weather_alarm")
+"""What stops a command and not its case."""
 
 
 def facts_of_point(draft: Draft, point: Point) -> Facts:
@@ -58,6 +62,12 @@ def facts_of_point(draft: Draft, point: Point) -> Facts:
         locks=point.locks,
         corrections=account.corrections,
         open_orders=account.open_orders,
+        disputes=account.disputes,
+        protections=account.protections,
+        weather=weather_of(draft.weather, point.noted.area if point.noted is not None else ""),
+        contact=point.contact,
+        matched=point.matched,
+        kept=point.kept,
         under_way=command.command_id if command is not None else "",
     )
 
@@ -81,6 +91,8 @@ def facts_of_case(draft: Draft, case: Case) -> Facts:
         case_installed_at=case.installed_from_at,
         clearance=case.clearance,
         permit=case.permit,
+        notice_form=case.notice_form,
+        final_form=case.final_form,
     )
 
 
@@ -97,7 +109,7 @@ def issue_open(draft: Draft, case: Case, judged: InterlocksJudged) -> None:
     noted = point.noted
     assert noted is not None, case.case_id
     _place_hold(draft, case)
-    seq = _next_seq(draft, point)
+    seq = next_seq(draft, point)
     command = CommandIssued(
         command_id=command_id_of(case.case_id, case.usage_point, seq),
         seq=seq,
@@ -164,7 +176,8 @@ def _place_hold(draft: Draft, case: Case) -> None:
     )
 
 
-def _next_seq(draft: Draft, point: Point) -> int:
+def next_seq(draft: Draft, point: Point) -> int:
+    """Above every number that a command of the point has had."""
     last = point.command.seq if point.command is not None else 0
     return max(last + 1, epoch_seconds(draft.at))
 
@@ -185,7 +198,7 @@ def cancel_command(draft: Draft, usage_point: str, reason: str, released_by: str
             usage_point=usage_point,
             reason=reason,
         ),
-        COMMANDS if command.action == OPEN else RECONNECTIONS,
+        RECONNECTIONS if command.action in CLOSE_ACTIONS else COMMANDS,
         usage_point,
     )
     if command.action == OPEN:
@@ -224,7 +237,7 @@ def _issue_close(draft: Draft, point: Point, judged: InterlocksJudged) -> None:
     assert draft.policy.close_action in CLOSE_ACTIONS, draft.policy
     noted = point.noted
     assert noted is not None, point
-    seq = _next_seq(draft, point)
+    seq = next_seq(draft, point)
     command = CommandIssued(
         command_id=command_id_of(point.case_id, point.usage_point, seq),
         seq=seq,
@@ -258,6 +271,9 @@ def on_report(draft: Draft, report: SwitchingReported) -> None:
         _found(draft, report, "no command of ours" if report.command_id else "found")
     elif report.command_id != command.command_id:
         return  # an older command of the point: it ended before this one was issued
+    elif command.action in SUPPLY_ACTIONS:
+        on_supply_report(draft, command, report)
+        reconnect(draft, report.usage_point)
     elif command.action == OPEN:
         _on_open_report(draft, command, report)
     else:
@@ -366,8 +382,8 @@ def _end_case(draft: Draft, case: Case, cancelled: str, outcome: str, reason: st
         draft.close_case(case.case_id, case.usage_point, cancelled, "by a person")
     elif not cancelled:
         draft.close_case(case.case_id, case.usage_point, outcome, reason)
-    elif cancelled == MONEY_CAME and outcome == "refused":
-        return  # the money did not settle the debt: the case goes on while its window lasts
+    elif cancelled in GOES_ON and outcome == "refused":
+        return  # the debt is not settled, or the alarm ends: the case goes on in its window
     else:
         draft.close_case(case.case_id, case.usage_point, "cancelled", cancelled)
 

@@ -12,6 +12,7 @@ from services.ingest.policy import DEFAULT_POLICY, ReadingPolicy
 from services.ingest.state import Point, Shared, evolve
 
 PURE_MODULES = (
+    "services.ingest.contact",
     "services.ingest.days",
     "services.ingest.decide",
     "services.ingest.events",
@@ -43,6 +44,6 @@ def make_core(decider: str = "", policy: ReadingPolicy = DEFAULT_POLICY) -> Core
         decide=partial(decisions.decide, policy=policy),
         evolve=evolve,
         due=partial(decisions.due, policy=policy),
-        fold_version=2,
+        fold_version=3,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

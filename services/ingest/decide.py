@@ -2,7 +2,8 @@
 
 customers.supply   -> supply_noted
 calendar           -> reading_ordered, reading_missing, field_reading_ordered, relay_found
-ingest.readings    -> reading_collected, reading_failed, field_reading_ordered and _closed
+ingest.readings    -> reading_collected, reading_failed, field_reading_ordered and _closed,
+                      contact_changed (own, and by account for control)
 ingest.results     -> switching_reported (own, and by account for control)
 
 Which days are expected of which meter says expected.py.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from libs.events.core import Emit, Item, Tick, View
+from services.ingest import contact
 from services.ingest.days import add_days, add_minutes, day_end, day_of
 from services.ingest.events import (
     AttemptEnded,
@@ -267,6 +269,7 @@ def _on_registers(
             source=reading.source,
         )
     )
+    yield from contact.on_reading(point, reading, now, policy)
     if point.field_order_id:
         yield Emit(_field_closed(point, reading, now, policy))
 
@@ -327,6 +330,9 @@ def _note_failure(
         retry_at = add_minutes(now, policy.wait_min(attempt))
     yield Emit(_failed(point, day, cause, retry_at))
     if day.kind == "daily_freeze" and cause != "not_held":
+        meter = meter_of_day(point, day.day_on)
+        meter_no = meter.meter_no if meter is not None else ""
+        yield from contact.on_failure(point, meter_no, point.failures + 1, now, policy)
         yield from _send_somebody(point, now, policy)
 
 

@@ -273,6 +273,22 @@ class SwitchingReported:
     reported_at: str
 
 
+@catalogue.event("ingest.contact_changed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactChanged:
+    """Whether a meter answers from afar (own, and on ingest.switching by account).
+
+    data_to_on: the newest day whose reading is in, "" for none.
+    """
+
+    usage_point: str
+    account_no: str
+    meter_no: str
+    reachable: bool
+    data_to_on: str
+    told_at: str
+
+
 @effect_catalogue.event("ingest.place_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceNoted:

@@ -29,6 +29,8 @@ class ReadingPolicy:
     profile_attempts: int = 3
     relay_settle_min: int = 5
     slot_table_days: int = 30
+    unreachable_after_failures: int = 3
+    contact_again_days: int = 7
 
     def __post_init__(self) -> None:
         check_ranges(self, TERMS)
@@ -85,6 +87,18 @@ TERMS: dict[str, Term] = {
         "UNCONFIRMED: the outcome of a command may be on its way",
         0,
         DAY_MIN,
+    ),
+    "unreachable_after_failures": Term(
+        "failed attempts in a row until control is told that a meter does not answer",
+        "UNCONFIRMED: some hours of attempts, so that one lost frame tells nothing",
+        1,
+        1_000,
+    ),
+    "contact_again_days": Term(
+        "after so many days of readings control is told again up to when they are in",
+        "UNCONFIRMED: once a week; less than control lets readings be old",
+        1,
+        62,
     ),
     "slot_table_days": Term(
         "so often the slot table of a meter with rates is read again; days",

@@ -1,6 +1,6 @@
 """What ingest knows of a usage point: its supply, the days it still waits for, its relay.
 
-A key costs about 1.5 KB (one account, one installation, two open days), 0.5 KB more for each of the
+A key costs about 1.6 KB (one account, one installation, two open days), 0.5 KB more for each of the
 last `SUPPLIES_KEPT` accounts of the point, and does not grow with time: collected days leave no
 trace here. A meter that does not answer costs 0.1 KB a day, up to the days it holds.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from libs.events.core import SHARED
 from services.ingest.events import (
+    ContactChanged,
     FieldReadingClosed,
     FieldReadingOrdered,
     ReadingCollected,
@@ -27,6 +28,7 @@ __all__ = ["SHARED", "OpenDay", "Point", "Shared", "evolve"]
 
 SUPPLIES_KEPT = 4
 STATES = ("open", "closed")
+KEEP_ACTIONS = ("keep_supply", "keep_supply_off")
 SLOT_TABLE = "slot_table"
 
 
@@ -58,7 +60,7 @@ class Point:
     the freeze collected last; relay_expected and relay_seen: open, closed, or "" while unknown;
     relay_known_at: when we last switched; relay_seen_at, relay_reading_id: when, and in which
     reading, the meter last said how it stands; slot_table: the meter whose slot table was ordered
-    last, and on which day."""
+    last, and on which day; contact: what was last told of whether its meter answers."""
 
     supplies: tuple[SupplyNoted, ...]
     ordered_to_on: str = ""
@@ -73,6 +75,7 @@ class Point:
     relay_seen_at: str = ""
     relay_reading_id: str = ""
     slot_table: tuple[str, str] = ("", "")
+    contact: ContactChanged | None = None
 
 
 def evolve(state: Any, event: Any) -> Any:
@@ -103,6 +106,8 @@ def evolve(state: Any, event: Any) -> Any:
             )
         case SwitchingReported():
             return _switched(state, event)
+        case ContactChanged():
+            return replace(state, contact=event)
         case RelayFound():
             return replace(state, relay_expected=event.found)
     return state
@@ -181,8 +186,8 @@ def _missed(state: Point, event: ReadingMissing) -> Point:
 
 
 def _switched(state: Point, event: SwitchingReported) -> Point:
-    if event.outcome == "refused":
-        return state  # nothing was sent
+    if event.outcome == "refused" or event.action in KEEP_ACTIONS:
+        return state  # nothing was sent, or nothing that moves a relay
     # With the button, or without an outcome, either state is ours: the next reading tells which.
     is_certain = event.outcome in ("confirmed", "not_confirmed") and event.state in STATES
     known = event.state if is_certain else ""

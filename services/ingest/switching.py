@@ -13,14 +13,22 @@ import time
 from libs.events.errors import BadInput
 from services.ingest.behind import reach
 from services.ingest.days import parse_instant
-from services.ingest.effect.decide import ReadBack, RelayAnswer, SendCommand
+from services.ingest.effect.decide import WANTED, ReadBack, RelayAnswer, SendCommand
 from services.ingest.line_queue import Priority
 from services.ingest.lines import Lines
 from services.ingest.protocols.failures import NotSealed, ProtocolError, Withheld
 from services.ingest.protocols.session import LastWord, MeterSession, RelaySecurity
 from services.ingest.reading import Evidence, Wall
 
-COMMANDS = {"open": "trip", "permit_close": "permit_close", "close": "close"}
+COMMANDS = {
+    "open": "trip",
+    "permit_close": "permit_close",
+    "close": "close",
+    "keep_supply": "keep_supply",
+    "keep_supply_off": "keep_supply_off",
+}
+KEPT = "keep_supply"
+"""The bit of status word 3 (UNCONFIRMED, domain.md 1.2)."""
 NOTHING = ("", "")
 """No check refuses."""
 
@@ -32,7 +40,7 @@ def look(request: ReadBack, lines: Lines) -> RelayAnswer:
         line, address = reach(request.protocol, request.line, request.address)
         with lines.taken(line, Priority.ON_DEMAND) as turn:
             session = MeterSession(turn, address)
-            state, detail = _read_state(session, evidence)
+            state, detail = _read_state(session, evidence, request.action)
     except (ProtocolError, BadInput) as error:
         return _answer(evidence, sent=True, detail=str(error))
     return _answer(evidence, sent=True, state=state, detail=detail)
@@ -127,13 +135,14 @@ def _send(
 
 def _look_again(session: MeterSession, evidence: Evidence, request: SendCommand) -> tuple[str, str]:
     """Read the state a few times: a relay needs a moment; the last word counts."""
-    wanted = ("open",) if request.action == "open" else ("closed", "close_permitted")
+    closes = WANTED[request.action] == "closed"
+    wanted = ("closed", "close_permitted") if closes else (WANTED[request.action],)
     state, detail = "", ""
     for number in range(request.policy.looks):
         if number:
             time.sleep(request.policy.relay_settle_ms / 1000)
         try:
-            state, detail = _read_state(session, evidence)
+            state, detail = _read_state(session, evidence, request.action)
         except (ProtocolError, BadInput) as error:  # the command is out: that stays the answer
             detail = str(error)
             continue
@@ -142,7 +151,7 @@ def _look_again(session: MeterSession, evidence: Evidence, request: SendCommand)
     return state, detail
 
 
-def _read_state(session: MeterSession, evidence: Evidence) -> tuple[str, str]:
+def _read_state(session: MeterSession, evidence: Evidence, action: str) -> tuple[str, str]:
     try:
         status = session.read_relay_status()
     except ProtocolError:
@@ -151,6 +160,8 @@ def _read_state(session: MeterSession, evidence: Evidence) -> tuple[str, str]:
     evidence.add(status.exchanges)
     if status.is_open is None:
         return "", ", ".join(status.refused) or "no status word"
+    if action in (KEPT, "keep_supply_off"):
+        return ("kept" if KEPT in status.bits else "not_kept"), f"status word 3 {status.word:04X}H"
     if status.state == "close_permitted":
         return "close_permitted", "waits for the button"
     return ("open" if status.is_open else "closed"), f"status word 3 is {status.word:04X}H"

@@ -11,6 +11,7 @@ import random
 from datetime import date
 from typing import TYPE_CHECKING
 
+from simulators.city import surroundings
 from simulators.city.facts import Check, Expectation, Facts, expect
 from simulators.city.people import Account, City, Point, next_number
 
@@ -81,6 +82,7 @@ def _ask(plan: Plan) -> None:
         }
         plan.cases[role] = plan.acts.ask_control("requester", "/cases", wanted)["case_id"]
     plan.rest()
+    surroundings.verify_matches(plan, ROLES, ASKED_ON)
     _serve(plan, NOTICED_AT, "notice-served")
 
 
@@ -99,6 +101,7 @@ def _serve(plan: Plan, served_at: str, path: str) -> None:
 
 def _cut(plan: Plan) -> None:
     """All are ready at once; then one approval above the cap; then the window is over."""
+    surroundings.state_weather(plan, CUT_ON)
     plan.tick(FINAL_AT)
     _serve(plan, FINAL_AT, "final-notice-served")
     plan.tick(OPENED_AT)

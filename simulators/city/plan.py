@@ -27,6 +27,7 @@ from simulators.city import (
     mass_cut,
     settlement,
     superseded,
+    surroundings,
     suspended,
     transfers,
     voltages,
@@ -251,6 +252,7 @@ class Plan:
         self.rest()
         for role in DEBTORS:
             self._serve(role, instant(day, "00:30"), "notice-served")
+        surroundings.verify_matches(self, DEBTORS, day)
         self.rest()
 
     def _serve(self, role: str, served_at: str, path: str) -> None:
@@ -274,6 +276,7 @@ class Plan:
     def _cut(self, day: date) -> None:
         """Final notices, one payment in time, then the window opens."""
         self._fault("stuck_relay", "relay_stuck")
+        surroundings.state_weather(self, day, self.point(surroundings.ROLE).area)
         self.tick(instant(day, "09:00"))
         for role in DEBTORS:
             self._serve(role, instant(day, "09:00"), "final-notice-served")

@@ -17,6 +17,7 @@ from simulators.city import (
     relations,
     settlement,
     superseded,
+    surroundings,
     suspended,
     transfers,
     voltages,
@@ -309,6 +310,7 @@ CHECKS: tuple[Check, ...] = (
     *feed_in.CHECKS,
     *superseded.CHECKS,
     *wrong_class.CHECKS,
+    *surroundings.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 

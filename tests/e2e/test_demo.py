@@ -52,6 +52,7 @@ SETTLED = frozenset(
         "lost callback",
         "group transfer",
         "wrong tariff class",
+        "storm over a cut",
     }
 )
 """What must be settled by the last day of the short form."""

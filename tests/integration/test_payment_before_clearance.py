@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from libs.events.edge import broadcast
 from services.control import events as control
 from services.control.instant import plus
 from services.payments.events import catalogue as payments_catalogue
@@ -25,8 +26,8 @@ from services.payments.order_number import make_order_number
 from services.payments.reactions import InvoiceIssued
 from simulators.gateways.callbacks import Payment, Twist, build
 from simulators.gateways.keys import generate_keys, load_keys
-from tests.integration.town import INSTALLED_AT, Town, opened_town, own_kafka
-from tests.simulation.told import published
+from tests.integration.town import INSTALLED_AT, PARTITIONS, Town, opened_town, own_kafka
+from tests.simulation.told import contact, match_details, published, weather
 from tests.unit.control.samples import FINAL, IN_WINDOW, SERVED, START, WINDOW_FROM, service
 
 __all__ = ["own_kafka"]
@@ -74,6 +75,25 @@ class Office:
         town.supply(account, f"P{account}", address)
         town.write(control.catalogue, "customers.agreements", account, told)
         town.write(payments_catalogue, "billing.events", account, debt)
+
+    def know_more(self, account: str, meter_no: str) -> None:
+        """The meter answers and is the household's; the weather is fine."""
+        told = contact(account, self.now_at, meter_no=meter_no)
+        self.town.write(control.catalogue, "ingest.switching", account, told)
+        seen = control.RequestMade(
+            request_id="match",
+            action="verify_match",
+            account_no=account,
+            usage_point=f"P{account}",
+            case_id="",
+            person="server",
+            role="server",
+            details=match_details(meter_no),
+            requested_at=self.now_at,
+        )
+        self.town.write(control.edge_catalogue, "control.requests", account, seen)
+        clock, edge = self.town.clock, control.edge_catalogue
+        broadcast(clock, "control.edge", edge, "control.alarms", weather(), PARTITIONS)
 
     def ask(self, action: str, role: str, **details: str) -> None:
         """A person asks the same for both accounts; returns when control took it."""
@@ -173,6 +193,8 @@ def up_to_first_approval(office: Office) -> None:
     office.tick(SERVED)
     town.settle("control")
     office.ask("serve_notice", "server", **service(SERVED))
+    for account, address in METERS.items():
+        office.know_more(account, f"M{address}")
     office.ask("approve", "reviewer")
 
 

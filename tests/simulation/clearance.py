@@ -26,13 +26,14 @@ from services.control.instant import plus
 from services.control.limits.core import WRITTEN as LIMITS_WRITTEN
 from services.control.limits.core import make_core as make_limits
 from services.control.reactions import SwitchingReported
+from services.control.safety_events import WeatherNoted
 from services.payments import events as payments
 from services.payments.core import WRITTEN as PAYMENTS_WRITTEN
 from services.payments.core import make_core as make_payments
 from services.payments.reactions import InvoiceIssued
 from services.wiring import on_table
 from tests.simulation.test_payments import outside
-from tests.simulation.told import published
+from tests.simulation.told import contact, match_details, published, weather
 from tests.unit.control.samples import (
     FINAL,
     IN_WINDOW,
@@ -110,8 +111,14 @@ class Town:
     def know(self) -> None:
         """Agreements and debts."""
         catalogue = self.cores["control"].catalogue
+        headers = envelope_headers(
+            Envelope("weather", "control.weather_told.v1", "control.edge", self.now, "")
+        )
+        for partition in range(PARTITIONS):
+            self.sim.append("control.alarms", partition, None, encode(weather()), headers)
         for account in self.random.sample(self.accounts, 3):
             self.feed(catalogue, "customers.agreements", account, published(account, {}))
+            self.feed(catalogue, "ingest.switching", account, contact(account, self.now))
             debt = InvoiceIssued(
                 invoice_no=f"INV{account}",
                 account_no=account,
@@ -164,6 +171,17 @@ class Town:
 
     def _is_of(self, core: str, record: Record) -> bool:
         return envelope_of(record.headers).source == core
+
+    def weather_noted(self, account: str) -> WeatherNoted:
+        """What the partition of an account noted of the weather; nobody states it twice."""
+        partition = partition_of(account, PARTITIONS)
+        noted = [
+            self.codecs["control"].decode(envelope_of(record.headers).type, record.value)
+            for record in scan(self.sim.broker, "control.events", partition)
+            if record.key is None
+        ]
+        (weather_noted,) = (body for body in noted if isinstance(body, WeatherNoted))
+        return weather_noted
 
     def decided(self, core: str, account: str, kind: type[Any]) -> list[Any]:
         """A core's own events of one kind about an account."""
@@ -318,6 +336,7 @@ class Town:
         self.tick(SERVED)
         self.rest()
         self.ask("serve_notice", "server", **service(SERVED))
+        self.ask("verify_match", "server", **match_details())
         self.ask("approve", "reviewer")
         self.sim.run(self.random.randrange(12))
         rest_of_case = self.after_first_approval()

@@ -41,6 +41,7 @@ def check_all(town: Town) -> None:
     check(town.sim, WRITTEN)
     for account in town.accounts:
         law = RelayLaw()
+        law.feed(town.weather_noted(account))
         for event in town.written("control", "control.events", account):
             law.feed(event)
     the_payer_was_never_cut(town)

@@ -9,7 +9,6 @@ runtime holds, and the record of every account obeys the law of the relay (relay
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ import pytest
 from libs.events.audit import scan
 from libs.events.codec import Codec, encode, envelope_of
 from libs.events.core import Tick
-from libs.events.record import Envelope, Record, envelope_headers
+from libs.events.record import Envelope, Record, envelope_headers, partition_of
 from libs.events.testing.driver import Simulation
 from libs.events.testing.laws import check
 from services.control import events as control
@@ -39,8 +38,10 @@ from services.control.reactions import (
     PaymentCaptured,
     SwitchingReported,
 )
+from services.control.safety_events import WeatherNoted
 from services.wiring import on_table
-from tests.simulation.told import opening, published
+from tests.simulation.control_stories import STORIES, Story
+from tests.simulation.told import contact, match_details, opening, published, weather
 from tests.unit.control.relay_law import RelayLaw
 from tests.unit.control.samples import FINAL, IN_WINDOW, PAID_LATER, SERVED, START, WINDOW_FROM
 
@@ -55,86 +56,12 @@ ENDINGS = {
     *("reconnected", "crossed", "expired", "field_ticket"),
 }
 SEEDS_SEEN: set[int] = set()
-
-
-@dataclass(slots=True)
-class Story:
-    """What happens to one account. pays_at: the phase in which it pays; -1 never.
-
-    opens, closes: what ingest reports of open and close commands, one after the other; acts: what
-    people do besides the chain, by phase; clears: how payments answer the first clearance;
-    quietly: a credit settles the debt, nothing is captured; corrected_at: metrology proposes a
-    correction in this phase, which is refused in the next; ordered_at: an order may be paid from
-    this phase to the next.
-    """
-
-    name: str
-    pays_at: int = -1
-    part_fen: int = 0
-    opens: tuple[tuple[str, str], ...] = (("confirmed", "open"),)
-    closes: tuple[tuple[str, str], ...] = (("confirmed", "closed"),)
-    acts: dict[int, tuple[tuple[str, str, dict[str, str]], ...]] = field(default_factory=dict)
-    clears: str = "by the book"
-    skips: tuple[str, ...] = ()
-    terms: dict[str, str] = field(default_factory=dict)
-    opening: tuple[str, ...] = ()
-    found_at: int = -1
-    quietly: bool = False
-    corrected_at: int = -1
-    ordered_at: int = -1
-
-
-WORKS = {"reason": "works", "unit": "works"}
-STORIES = (
-    *(Story(f"pays in phase {phase}", pays_at=phase) for phase in range(1, 8)),
-    Story("pays while the outcome is unknown", 6, opens=(("unknown", ""), ("confirmed", "open"))),
-    Story("pays a part after the grant", clears="withdrawn", part_fen=500),
-    Story("pays a part and it opens", clears="withdrawn late", part_fen=500, pays_at=7),
-    Story("payments hesitate", clears="order open", pays_at=7),
-    Story("payments say nothing", clears="nothing"),
-    Story("the relay does not move", opens=(("not_confirmed", "closed"),)),
-    Story("ingest refuses", opens=(("refused", ""),)),
-    Story("nobody knows", opens=(("unknown", ""),)),
-    Story("the button", 7, closes=(("waiting_for_button", "open"), ("confirmed", "closed"))),
-    Story("still open", 7, closes=(("unknown", ""), ("not_confirmed", "open"))),
-    Story(
-        "works",
-        7,
-        acts={6: (("place_hold", "server", WORKS),), 8: (("release_hold", "server", WORKS),)},
-    ),
-    Story(
-        "works only",
-        acts={1: (("place_hold", "server", WORKS),), 6: (("release_hold", "server", WORKS),)},
-        skips=("request_disconnect",),
-    ),
-    Story(
-        "locked", 7, acts={6: (("lock_point", "server", {}),), 8: (("unlock_point", "server", {}),)}
-    ),
-    Story("high voltage", 7, terms={"voltage": "10kv", "method": "terminal_output"}),
-    Story("protected", terms={"protected": "hospital"}),
-    Story("never served", skips=("serve_notice",)),
-    Story("not approved", skips=("unit_head",)),
-    Story("refused", acts={4: (("refuse", "reviewer", {"reason": "no"}),)}),
-    Story("called off", acts={4: (("cancel", "requester", {"reason": "no"}),)}),
-    Story(
-        "a credit while the outcome is unknown",
-        6,
-        opens=(("unknown", ""), ("refused", "")),
-        quietly=True,
-    ),
-    Story(
-        "works while it closes",
-        7,
-        closes=(("unknown", ""), ("confirmed", "closed")),
-        acts={7: (("place_hold", "server", WORKS),), 9: (("release_hold", "server", WORKS),)},
-    ),
-    Story("brought along", 7, skips=("request_disconnect",), opening=("arrears", "vacated")),
-    Story("in doubt", corrected_at=4),
-    Story("in doubt while it is cut", corrected_at=5),
-    Story("pays just now", ordered_at=4),
-    Story("pays while it is cut", ordered_at=5),
-    Story("found open", skips=("request_disconnect",), found_at=5),
-)
+LEFT_AS_IT_IS = {
+    "keep_supply": ("confirmed", "kept"),
+    "keep_supply_off": ("confirmed", "not_kept"),
+    "limit_load": ("refused", ""),
+}
+"""What ingest reports of commands that leave the relay as it is."""
 
 
 class Town:
@@ -217,8 +144,9 @@ class Town:
         details = dict(details)
         unit, person = details.pop("unit", ""), details.pop("person", role)
         first = action == "request_disconnect"
+        name = details.pop("request_id", f"{action}-{role}-{self.now}")
         request = control.RequestMade(
-            request_id="ask" if first else f"{action}-{role}-{self.now}",
+            request_id="ask" if first else name,
             action=action,
             account_no=account,
             usage_point=f"P{account}",
@@ -310,6 +238,10 @@ class Town:
         if isinstance(body, control.CommandCancelled):
             self.cancelled.add(body.command_id)
             return
+        if body.action in LEFT_AS_IT_IS:
+            outcome, state = LEFT_AS_IT_IS[body.action]
+            self._later(body.account_no, lambda: self._report(body, outcome, state))
+            return
         story = self.stories[body.account_no]
         opening = body.action == "open"
         for outcome, state in story.opens if opening else story.closes:
@@ -345,6 +277,7 @@ class Town:
 
     def live(self) -> None:
         """All phases: first what the phase brings, in any order over the accounts."""
+        self.state_weather()
         for phase, at in enumerate(self.phases):
             self.tick(at)
             self.settle()
@@ -368,10 +301,11 @@ class Town:
             "recipient": "the customer",
             "served_at": self.now,
             "evidence": "photo",
+            "authority_copy_at": self.now,
         }
         chain: dict[int, tuple[tuple[str, str, dict[str, str]], ...]] = {
             1: (("request_disconnect", "requester", {"window_from_at": WINDOW_FROM}),),
-            2: (("serve_notice", "server", served),),
+            2: (("serve_notice", "server", served), ("verify_match", "server", match_details())),
             3: (("approve", "reviewer", {}), ("approve", "unit_head", {})),
             4: (("serve_final_notice", "server", served),),
         }
@@ -388,6 +322,11 @@ class Town:
             yield lambda: self.correct(account, decided=phase > story.corrected_at)
         if phase in (story.ordered_at, story.ordered_at + 1) and story.ordered_at >= 0:
             yield lambda: self.order(account, is_open=phase == story.ordered_at)
+        if phase in (story.storm_at, story.storm_at + 1) and story.storm_at >= 0:
+            alarm = "storm" if phase == story.storm_at else ""
+            yield lambda: self.state_weather(alarm, f"A{account}")
+        if phase == story.silent_at:
+            yield lambda: self.tell(account, contact(account, self.now, reachable=False))
         if phase == story.found_at:
             yield lambda: self.find(account)
 
@@ -395,6 +334,18 @@ class Town:
         """A payer is shown an order; then it is paid or closed."""
         told = OrdersChanged(account_no=account, open_orders=("O1",) if is_open else ())
         self.tell(account, told)
+
+    def state_weather(self, alarm: str = "", area: str = "") -> None:
+        """Somebody states the weather of an area, on every partition."""
+        body = weather(alarm, area)
+        for partition in range(self.sim.partitions):
+            self.wait_for_the_broker()
+            self.fed += 1
+            event_id = f"weather/{self.fed}"
+            headers = envelope_headers(
+                Envelope(event_id, "control.weather_told.v1", "control.edge", self.now, "")
+            )
+            self.sim.append("control.alarms", partition, None, encode(body), headers)
 
     def correct(self, account: str, *, decided: bool) -> None:
         """Metrology doubts the usage of an account; then a person refuses the correction."""
@@ -409,6 +360,7 @@ class Town:
     def know(self, account: str, story: Story) -> None:
         """Agreement, opening position and debts."""
         self.tell(account, published(account, story.terms))
+        self.tell(account, contact(account, self.now))
         if story.opening:
             self.tell(account, AccountOpened(opening=opening(account, story.opening)))
         debt = OpenDebt(invoice_no="INV1", open_fen=OWED_FEN, due_on="2026-01-15")
@@ -427,8 +379,13 @@ class Town:
         found: dict[str, list[Any]] = {account: [] for account in self.stories}
         for partition in range(self.sim.partitions):
             for record in scan(self.sim.broker, "control.events", partition):
-                if record.key is not None:
-                    found.setdefault(record.key.decode(), []).append(self.body(record))
+                body = self.body(record)
+                if isinstance(body, WeatherNoted):  # of all accounts of the partition
+                    for account, events in found.items():
+                        if partition_of(account, self.sim.partitions) == partition:
+                            events.append(body)
+                elif record.key is not None:
+                    found.setdefault(record.key.decode(), []).append(body)
         return found
 
     def body(self, record: Record) -> Any:

@@ -31,7 +31,8 @@ from services.control.limits.events import (
     PermitReturned,
     PermitUsed,
 )
-from tests.simulation.test_control import ALL_WRITTEN, Story, Town
+from tests.simulation.control_stories import Story
+from tests.simulation.test_control import ALL_WRITTEN, Town
 from tests.unit.control.relay_law import RelayLaw
 from tests.unit.control.samples import FINAL, IN_WINDOW, PAID_LATER, SERVED, START
 

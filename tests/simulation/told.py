@@ -11,6 +11,8 @@ from services.control.reactions import (
     SwitchPoint,
     Terms,
 )
+from services.control.safety import ContactChanged
+from services.control.safety_events import WeatherTold
 
 
 def published(account: str, changes: dict[str, str]) -> AgreementPublished:
@@ -50,3 +52,34 @@ def opening(account: str, reasons: tuple[str, ...]) -> Opening:
             for reason in reasons
         ),
     )
+
+
+def contact(
+    account: str, at: str, *, reachable: bool = True, meter_no: str = "M1"
+) -> ContactChanged:
+    """What ingest tells of the account's meter."""
+    return ContactChanged(
+        account_no=account,
+        usage_point=f"P{account}",
+        meter_no=meter_no,
+        reachable=reachable,
+        data_to_on="2026-03-01",
+        told_at=at,
+    )
+
+
+def weather(alarm: str = "", area: str = "", until_at: str = "2026-03-12T16:00:00Z") -> WeatherTold:
+    """A statement about the day of the cut."""
+    return WeatherTold(
+        statement_id=f"{area}/{alarm}/{until_at}",
+        area=area,
+        alarm=alarm,
+        from_at="2026-03-11T16:00:00Z",
+        until_at=until_at,
+        person="chen",
+    )
+
+
+def match_details(meter_no: str = "M1") -> dict[str, str]:
+    """What somebody reports who saw which meter measures the household."""
+    return {"meter_no": meter_no, "verified_on": "2026-03-01", "evidence": "photo 3"}

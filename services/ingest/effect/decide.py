@@ -37,7 +37,15 @@ from services.ingest.events import (
 )
 from services.ingest.reactions import SupplyPublished
 
-WANTED = {"open": "open", "permit_close": "closed", "close": "closed"}
+WANTED = {
+    "open": "open",
+    "permit_close": "closed",
+    "close": "closed",
+    "keep_supply": "kept",
+    "keep_supply_off": "not_kept",
+}
+NO_FRAME = {"limit_load": "no frame of DL/T 645 that limits a load is confirmed"}
+"""Actions that are known and that no meter can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +67,21 @@ class SendCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBack:
-    """Only look: what state is the relay in?"""
+    """Only look: what state is the relay in, or, after `action`, is the supply kept?"""
 
     usage_point: str
     protocol: str
     line: str
     address: str
+    action: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayAnswer:
     """What the world said. sent: whether a byte of the command may have reached the meter;
     refusal: why nothing was sent ("" when something was); accepted: the meter's acknowledgement,
-    None without one; state: open, closed, close_permitted, "" when it could not be read."""
+    None without one; state: open, closed, close_permitted, of keep-supply kept, not_kept; "" when
+    it could not be read."""
 
     sent: bool
     refusal: str
@@ -184,6 +194,8 @@ def _no_attempt_open(place: Place, command: CommandIssued, now: str) -> str:
 
 
 def _known_action(place: Place, command: CommandIssued, now: str) -> str:
+    if command.action in NO_FRAME:
+        return NO_FRAME[command.action]
     return "" if command.action in WANTED else f"{command.action!r} is no relay action"
 
 
@@ -269,6 +281,7 @@ def _look(attempt: Attempt, usage_point: str) -> ReadBack:
         protocol=attempt.protocol,
         line=attempt.line,
         address=attempt.address,
+        action=attempt.action,
     )
 
 

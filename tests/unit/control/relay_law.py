@@ -14,6 +14,7 @@ from typing import Any
 from services.control import correction_events as c
 from services.control import events as e
 from services.control import permit_events as p
+from services.control import safety_events as s
 from services.control.order_events import OrdersNoted
 
 DAY = timedelta(days=1)
@@ -43,6 +44,15 @@ MUST_BE_JUDGED = {
     "no_case_unknown",
     "permit_reserved",
     "no_correction_open",
+    "no_open_dispute",
+    "no_protection_in_force",
+    "notice_in_form",
+    "final_notice_in_form",
+    "no_weather_alarm",
+    "data_fresh",
+    "meter_reachable",
+    "match_verified",
+    "not_kept_supplied",
     "clearance_fresh",
     "switching_method_remote",
 }
@@ -67,6 +77,7 @@ class PointRecord:
     unfinished: e.CommandIssued | None = None
     cancelled: bool = False
     off: bool = False
+    kept: bool = False
 
 
 @dataclass
@@ -109,6 +120,8 @@ class RelayLaw:
         self.permits: dict[str, PermitRecord] = {}
         self.corrections: set[str] = set()
         self.open_orders: tuple[str, ...] = ()
+        self.safety: dict[tuple[str, str], Any] = {}
+        self.disputes: dict[str, s.DisputeNoted] = {}
         self.unused: e.CommandIssued | None = None
         self.previous: Any = None
         self.released: list[e.HoldReleased] = []
@@ -129,6 +142,16 @@ class RelayLaw:
                 self.corrections.remove(event.case_id)
             case OrdersNoted():
                 self.open_orders = event.open_orders
+            case s.WeatherNoted():
+                self.safety["weather", event.area] = event
+            case s.ContactNoted():
+                self.safety["contact", event.usage_point] = event
+            case s.MatchNoted():
+                self.safety["match", event.usage_point] = event
+            case s.ProtectionNoted():
+                self.safety["protection", event.kind] = event
+            case s.DisputeNoted():
+                self._dispute(event)
             case e.CaseOpened():
                 assert event.case_id not in self.cases
                 self.cases[event.case_id] = CaseRecord(event)
@@ -189,6 +212,36 @@ class RelayLaw:
             assert event.case_id == self.unused.case_id
             self.unused = None
 
+    def _dispute(self, event: s.DisputeNoted) -> None:
+        """Raised once, decided once, by somebody else."""
+        if event.state == "raised":
+            assert event.dispute_id not in self.disputes
+            self.disputes[event.dispute_id] = event
+        else:
+            raised = self.disputes.pop(event.dispute_id)
+            assert raised.person.strip().lower() != event.person.strip().lower()
+
+    def _surroundings(self, noted: e.PointNoted, now: datetime) -> None:
+        """Weather, meter, match and protections allow it at this moment."""
+        assert not self.disputes, "a dispute is open"
+        stated = [self.safety.get(("weather", area)) for area in {"", noted.area}]
+        of_now = [
+            each
+            for each in stated
+            if each is not None and instant(each.from_at) <= now < instant(each.until_at)
+        ]
+        assert of_now, "nobody stated the weather"
+        assert not [each.alarm for each in of_now if each.alarm], "an alarm is raised"
+        contact = self.safety["contact", noted.usage_point]
+        assert contact.reachable, "its meter does not answer"
+        match = self.safety["match", noted.usage_point]
+        assert match.meter_no == contact.meter_no == noted.meter_no, "told of another meter"
+        today = (now + timedelta(hours=8)).date()
+        assert (today - date.fromisoformat(match.verified_on)).days in range(367)
+        assert (today - date.fromisoformat(contact.data_to_on)).days in range(36)
+        for (kind, _), known in self.safety.items():
+            assert kind != "protection" or date.fromisoformat(known.until_on) < today
+
     def _served(self, event: e.NoticeServed) -> None:
         case = self.cases[event.case_id]
         assert event.channel
@@ -248,7 +301,9 @@ class RelayLaw:
         if event.outcome in ("confirmed", "crossed") and event.action == "open":
             self.opened_count += 1
             assert event.outcome != "confirmed" or not point.cancelled, "money came: it is crossed"
-        if event.outcome in ("confirmed", "waiting_for_button") and event.action != "open":
+        if event.action in ("keep_supply", "keep_supply_off") and event.state:
+            point.kept = event.state == "kept"
+        if event.outcome in ("confirmed", "waiting_for_button") and "close" in event.action:
             self.closed_count += 1
             assert not point.holds, "confirmed closed under a hold is crossed"
         if event.outcome in ENDED and point.unfinished is not None:
@@ -276,6 +331,9 @@ class RelayLaw:
         assert noted.voltage_class == "lt1kv"
         if command.action == "open":
             self._open(point, command)
+        elif command.action in ("keep_supply", "keep_supply_off", "limit_load"):
+            assert self.judged.stage == "supply"
+            assert not command.case_id
         else:
             assert command.action in ("permit_close", "close")
             assert not point.holds, "closed under a hold"
@@ -289,6 +347,7 @@ class RelayLaw:
         assert not case.closed, "its case was closed"
         assert not self.corrections, "a correction is open"
         assert not self.open_orders, "a payment may be in flight"
+        assert not point.kept, "its meter keeps the supply"
         assert command.usage_point == case.opened.usage_point
         assert self.judged is not None
         assert self.judged.stage == "before_command"
@@ -300,6 +359,7 @@ class RelayLaw:
         noted = {noted.usage_point: noted for noted in self.account.points}[command.usage_point]  # type: ignore[union-attr]
         if noted.category == "residential":
             category = "residential"  # the stricter of the two
+        self._surroundings(noted, now)
         self._debt(case, now)
         self._notices(case, command, category, now)
         self._grant(case, command)

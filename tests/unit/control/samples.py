@@ -38,6 +38,8 @@ from services.control.reactions import (
     SwitchPoint,
     Terms,
 )
+from services.control.safety import ContactChanged
+from services.control.safety_events import WeatherTold
 from services.control.state import Account
 
 T = TypeVar("T")
@@ -63,6 +65,8 @@ TOPICS = {
     CorrectionProposed: "metrology.findings",
     CorrectionDecided: "metrology.findings",
     PermitRefused: "control.permit_answers",
+    WeatherTold: "control.alarms",
+    ContactChanged: "ingest.switching",
 }
 PERMITS = (PermitAsked, PermitNoted, PermitEnded)
 
@@ -224,7 +228,8 @@ class Desk:
         if isinstance(body, Tick):
             self.fold.as_of = max(self.fold.as_of, body.at)
         topic = TOPICS.get(type(body), "payments.events")
-        item = Item(topic, self.offset, ACCOUNT, "", body, self.fold.as_of)
+        key = "" if isinstance(body, Tick | WeatherTold) else ACCOUNT
+        item = Item(topic, self.offset, key, "", body, self.fold.as_of)
         self.offset += 1
         noted: list[Any] = []
         for key in self.core.concerned(self.fold, item):
@@ -270,9 +275,34 @@ class Desk:
     # -- the chain, step by step ------------------------------------------------------------
 
     def know(self, **changes: Any) -> None:
-        """Agreement and debts are known."""
+        """Agreement and debts are known, and all that must be known besides."""
         self.give(agreement(**changes))
         self.give(overdue())
+        for point in changes.get("usage_points", (POINT,)):
+            self.know_more(point, changes.get("meter_no", "M1"))
+
+    def know_more(self, usage_point: str = POINT, meter_no: str = "M1") -> list[Any]:
+        """The weather of the day of the cut, and that the meter answers and is the household's."""
+        return [
+            *self.give(weather()),
+            *self.give(contact(usage_point=usage_point, meter_no=meter_no)),
+            *self.match(usage_point, meter_no),
+        ]
+
+    def match(self, usage_point: str = POINT, meter_no: str = "M1") -> list[Any]:
+        """Somebody saw which meter measures the household."""
+        request = RequestMade(
+            request_id=f"match-{usage_point}-{meter_no}",
+            action="verify_match",
+            account_no=ACCOUNT,
+            usage_point=usage_point,
+            case_id="",
+            person=PEOPLE["server"],
+            role="server",
+            details=seen(meter_no),
+            requested_at=self.fold.as_of,
+        )
+        return self.give(request)
 
     def open_case(self, **details: str) -> list[Any]:
         """The requester asks for the disconnection."""
@@ -357,7 +387,39 @@ def service(served_at: str) -> dict[str, str]:
         "recipient": "the customer",
         "served_at": served_at,
         "evidence": "photo 17",
+        "authority_copy_at": served_at,
     }
+
+
+def weather(alarm: str = "", area: str = "", **changes: str) -> WeatherTold:
+    """Somebody states the weather of the day of the cut."""
+    told = WeatherTold(
+        statement_id="w1",
+        area=area,
+        alarm=alarm,
+        from_at="2026-03-11T16:00:00Z",
+        until_at="2026-03-12T16:00:00Z",
+        person="chen",
+    )
+    return replace(told, **changes)
+
+
+def contact(**changes: Any) -> ContactChanged:
+    """Ingest tells that the meter of the point answers."""
+    told = ContactChanged(
+        account_no=ACCOUNT,
+        usage_point=POINT,
+        meter_no="M1",
+        reachable=True,
+        data_to_on="2026-03-01",
+        told_at=START,
+    )
+    return replace(told, **changes)
+
+
+def seen(meter_no: str = "M1") -> dict[str, str]:
+    """The details of a match of meter and household."""
+    return {"meter_no": meter_no, "verified_on": "2026-03-01", "evidence": "photo 3"}
 
 
 def names(events: list[Any]) -> list[str]:

@@ -186,6 +186,12 @@ def test_holds_and_locks(office: Office, path: str, action: str, extra: dict[str
     assert request.details == extra
 
 
+WEATHER = {
+    "area": "A1",
+    "alarm": "storm orange",
+    "from_at": "2026-03-12T00:00:00Z",
+    "until_at": "2026-03-12T12:00:00Z",
+}
 ROUTES = {
     "/cases": (wanted(), {"wang"}),
     f"/cases/{CASE}/notice-served": (SERVED, {"chen"}),
@@ -201,6 +207,43 @@ ROUTES = {
     "/holds/release": (
         {"account_no": ACCOUNT, "usage_point": "P1", "reason": "works"},
         {"wang", "li", "zhao", "chen"},
+    ),
+    "/weather": (WEATHER, {"li", "zhao", "chen"}),
+    "/disputes": ({"account_no": ACCOUNT, "reason": "paid"}, {"wang", "li", "zhao", "chen"}),
+    "/disputes/r1/decide": (
+        {"account_no": ACCOUNT, "decision": "upheld", "reason": "paid indeed"},
+        {"li", "zhao"},
+    ),
+    "/matches": (
+        {
+            "account_no": ACCOUNT,
+            "usage_point": "P1",
+            "meter_no": "M1",
+            "verified_on": "2026-03-01",
+            "evidence": "photo 3",
+        },
+        {"chen"},
+    ),
+    "/keep-supply": (
+        {"account_no": ACCOUNT, "usage_point": "P1", "reason": "life support"},
+        {"wang", "li", "zhao", "chen"},
+    ),
+    "/keep-supply/end": (
+        {"account_no": ACCOUNT, "usage_point": "P1", "reason": "moved"},
+        {"li", "zhao"},
+    ),
+    "/load-limits": (
+        {"account_no": ACCOUNT, "usage_point": "P1", "limit_w": 2000, "reason": "arrears"},
+        {"li", "zhao"},
+    ),
+    "/protections": (
+        {
+            "account_no": ACCOUNT,
+            "kind": "school",
+            "until_on": "2026-07-10",
+            "legal_basis": "in session",
+        },
+        {"li", "zhao"},
     ),
     "/locks": ({"account_no": ACCOUNT, "usage_point": "P1"}, {"wang", "li", "zhao", "chen"}),
     "/locks/release": (
@@ -222,9 +265,14 @@ def test_every_route_knows_its_roles(office: Office, path: str) -> None:
     assert len(office.log.taken) == len(allowed)
 
 
+def in_document(path: str) -> str:
+    """A path as the document has it."""
+    return path.replace(CASE, "{case_id}").replace("/r1/", "/{dispute_id}/")
+
+
 def test_the_routes_are_all_tried(office: Office) -> None:
     paths = office.client.get("/openapi.json").json()["paths"]
-    tried = {path.replace(CASE, "{case_id}") for path in ROUTES}
+    tried = {in_document(path) for path in ROUTES}
     assert set(paths) == tried | {"/healthz"}
 
 

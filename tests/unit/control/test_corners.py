@@ -19,9 +19,10 @@ from libs.events.core import Item
 from services.control.decide import decide
 from services.control.events import CommandIssued, InterlocksJudged
 from services.control.interlocks import BEFORE_COMMAND
-from services.control.state import Account, Case, Command, Hold, Point
+from services.control.safety_facts import Dispute
+from services.control.state import Account, Case, Command, Hold, Point, Shared
 from tests.unit.control.samples import ACCOUNT, IN_WINDOW, POINT, Desk, granted
-from tests.unit.control.test_interlocks import GRANT
+from tests.unit.control.test_interlocks import ANSWERS, FINE, FORM, GRANT, SCHOOL
 
 Change = Callable[[Account], Account]
 
@@ -77,6 +78,20 @@ WRONG_TOO: dict[str, Change] = {
     "no_case_unknown": lambda a: with_point(a, command=UNDER_WAY),
     "no_correction_open": lambda a: replace(a, corrections=("r1/P1",)),
     "no_payment_in_flight": lambda a: replace(a, open_orders=("10000000421A7",)),
+    "no_open_dispute": lambda a: replace(a, disputes=(Dispute(dispute_id="r1", raised_by="chen"),)),
+    "no_protection_in_force": lambda a: replace(
+        a, protections=(replace(SCHOOL, until_on="2026-03-12"),)
+    ),
+    "notice_in_form": lambda a: with_case(a, notice_form=replace(FORM, channel="hearsay")),
+    "final_notice_in_form": lambda a: with_case(a, final_form=replace(FORM, evidence="none")),
+    "no_weather_alarm": lambda a: with_point(
+        a,
+        noted=replace(point_of(a).noted, area="A2"),  # type: ignore[type-var]
+    ),
+    "data_fresh": lambda a: with_point(a, contact=replace(ANSWERS, data_to_on="2026-02-01")),
+    "meter_reachable": lambda a: with_point(a, contact=replace(ANSWERS, is_reachable=False)),
+    "match_verified": lambda a: with_point(a, matched=None),
+    "not_kept_supplied": lambda a: with_point(a, kept="P1.7"),
     "permit_reserved": lambda a: with_case(
         a,
         permit=replace(case_of(a).permit, hour_at="2026-03-12T01:00:00Z"),  # type: ignore[type-var]
@@ -103,7 +118,7 @@ class Holding:
     """A view that holds one account."""
 
     as_of = IN_WINDOW
-    shared = None
+    shared = Shared(weather=(FINE, replace(FINE, area="A2", alarm="storm")))
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -151,7 +166,7 @@ def test_no_pair_of_wrong_inputs_opens(desk: Desk) -> None:
         for account in (other(one(desk.account)), one(other(desk.account))):
             bodies = decided(account, desk.clearance_id)
             assert not any(isinstance(body, CommandIssued) for body in bodies)
-    assert len(pairs) == 171
+    assert len(pairs) == 378
 
 
 @pytest.mark.parametrize("name", WRONG | WRONG_TOO)

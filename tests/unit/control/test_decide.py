@@ -64,7 +64,7 @@ def test_the_whole_chain_cuts_and_comes_back() -> None:
     assert command.valid_until_at == "2026-03-12T02:11:00Z"
     assert command.fence_offset == 7
     assert command.approvals == ("requester:wang", "reviewer:li", "unit_head:zhao")
-    assert len(command.verdicts) == 19
+    assert len(command.verdicts) == 28
     assert desk.outgoing[-1] == ("control.commands", POINT, command)
     (hold,) = desk.noted(HoldPlaced)
     assert (hold.reason, hold.owner, hold.invoice_nos) == ("arrears", "collection", ("INV1",))

@@ -30,8 +30,14 @@ from tests.unit.control.test_interlocks import GOOD
 Assignment = tuple[tuple[str, int], ...]
 """Fields with the place of their value in `WALKED`; sorted by the field."""
 
-ALSO_RIGHT = {"moved_out_on": ("2026-03-13",), "debts": VALUES["debts"][-1:]}
-"""Besides the first value: a customer who moves out tomorrow, a second debt that nobody named."""
+ALSO_RIGHT = {
+    "moved_out_on": ("2026-03-13",),
+    "debts": VALUES["debts"][-1:],
+    "protections": VALUES["protections"][1:2],
+    "notice_form": tuple(each for each in VALUES["notice_form"] if each and each.authority_copy_at),
+}
+"""Besides the first value: a customer who moves out tomorrow, a second debt that nobody named, a
+protection that is over, a copy to an authority that needs none."""
 
 NOT_WALKED = {"reviewer": ("Wang",), "case_meter_no": ("",)}
 """Right together with another one that is wrong alone: roles swapped, a case without a meter."""

@@ -17,8 +17,22 @@ from hypothesis import strategies as st
 
 from services.control.facts import Facts, Interlock
 from services.control.policy import DAY_S, DEFAULT_POLICY, TERMS, Policy
+from services.control.safety_facts import Dispute
 from services.control.state import Debt
-from tests.unit.control.test_interlocks import DEBT, GOOD, GRANT, NAMED, NOW, PERMIT, PLACE
+from tests.unit.control.test_interlocks import (
+    ANSWERS,
+    DEBT,
+    FINE,
+    FORM,
+    GOOD,
+    GRANT,
+    NAMED,
+    NOW,
+    PERMIT,
+    PLACE,
+    SCHOOL,
+    SEEN,
+)
 
 INTERLOCKS = sorted(NAMED.values(), key=lambda each: each.name)
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -54,6 +68,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
         replace(PLACE, agreement_version=2),
         replace(PLACE, to_on="2026-03-12"),
         replace(PLACE, area=""),
+        replace(PLACE, voltage_class=""),
     ),
     "case_meter_no": ("M1", "M0", ""),
     "case_installed_at": ("2025-01-01T00:00:00Z", "2024-01-01T00:00:00Z", ""),
@@ -80,6 +95,57 @@ VALUES: dict[str, tuple[Any, ...]] = {
     ),
     "corrections": ((), ("r1/P1",), ("unknown",)),
     "open_orders": ((), ("10000000421A7",), ("unknown",)),
+    "disputes": ((), (Dispute(dispute_id="r1", raised_by="chen"),)),
+    "protections": (
+        (),
+        (SCHOOL,),
+        (replace(SCHOOL, until_on="2026-03-12"),),
+        (replace(SCHOOL, until_on=""),),
+        (replace(SCHOOL, until_on="?"),),
+    ),
+    "weather": (
+        (FINE,),
+        (),
+        (FINE, replace(FINE, area="A1", alarm="storm orange")),
+        (replace(FINE, until_at="2026-03-14T16:00:00Z"),),
+        (replace(FINE, until_at=NOW),),
+        (replace(FINE, from_at="2026-03-12T02:10:01Z"),),
+        (replace(FINE, from_at="?"),),
+    ),
+    "contact": (
+        ANSWERS,
+        None,
+        replace(ANSWERS, meter_no="M2"),
+        replace(ANSWERS, is_reachable=False),
+        replace(ANSWERS, data_to_on="2026-02-01"),
+        replace(ANSWERS, data_to_on="2026-03-13"),
+        replace(ANSWERS, data_to_on=""),
+    ),
+    "matched": (
+        SEEN,
+        None,
+        replace(SEEN, meter_no="M2"),
+        replace(SEEN, verified_on="2025-03-10"),
+        replace(SEEN, verified_on="2026-03-13"),
+    ),
+    "notice_form": (
+        FORM,
+        None,
+        replace(FORM, channel="hearsay"),
+        replace(FORM, recipient=" "),
+        replace(FORM, evidence="none"),
+        replace(FORM, authority_copy_at="2026-03-04T01:00:00Z"),
+        replace(FORM, authority_copy_at="2026-03-12T02:16:00Z"),
+        replace(FORM, authority_copy_at="?"),
+    ),
+    "final_form": (
+        FORM,
+        None,
+        replace(FORM, channel="hearsay"),
+        replace(FORM, recipient=""),
+        replace(FORM, evidence=""),
+    ),
+    "kept": ("", "P1.7", "unknown"),
 }
 """Values of each field that are right, wrong in every way that is told apart, and unreadable."""
 
@@ -112,6 +178,13 @@ OTHER: dict[str, tuple[Any, ...]] = {
     "clock_s": (0, DAY_S),
     "prepaid_release_fen": (1,),
     "hold_units": ((("arrears", "other"),),),
+    "weather_s_most": (3600,),
+    "data_days_most": (1, 366),
+    "match_days_most": (1, 3660),
+    "notice_channels": (("sms",),),
+    "final_channels": (("sms",),),
+    "evidence_kinds": (("seal",),),
+    "authority_copy_voltages": (("lt1kv",),),
     "utc_offset_minutes": (-480,),
 }
 """Other values of each value of the policy."""
@@ -138,13 +211,16 @@ def with_field(facts: Facts, name: str, value: Any) -> Facts:
 
 
 SHOP = replace(GOOD, category="industrial", served_at="2026-03-09T02:00:00Z")
+COPIED = replace(FORM, authority_copy_at=NOW)
+HIGH = replace(GOOD, point=replace(PLACE, voltage_class="10kv"), notice_form=COPIED)
+LATER = replace(HIGH, notice_form=replace(FORM, authority_copy_at="2026-03-12T02:16:00Z"))
 BASES = [
     with_field(good, name, value)
-    for good in (GOOD, SHOP)
+    for good in (GOOD, SHOP, HIGH, LATER)
     for name, values in VALUES.items()
     for value in values
 ]
-"""What is right, for a home and for a shop, with one field changed."""
+"""What is right, for a home, a shop and at 10 kV, with one field changed."""
 
 
 def test_every_field_and_every_value_is_varied() -> None:

@@ -11,6 +11,7 @@ from services.control.events import PointNoted
 from services.control.facts import Facts, Interlock
 from services.control.interlocks import STAGES, allows, judge
 from services.control.policy import DEFAULT_POLICY, Policy
+from services.control.safety_facts import Contact, Match, Protection, Service, Weather
 from services.control.state import Clearance, Debt, Permit
 
 NOW = "2026-03-12T02:10:00Z"  # Thursday 10:10 in Shanghai
@@ -36,6 +37,15 @@ GRANT = Clearance(
 )
 PERMIT = Permit(
     permit_id="c1.permit1", area="A1", answer="reserved", hour_at="2026-03-12T02:00:00Z"
+)
+FINE = Weather(area="", alarm="", from_at="2026-03-11T16:00:00Z", until_at="2026-03-12T16:00:00Z")
+ANSWERS = Contact(
+    meter_no="M1", is_reachable=True, data_to_on="2026-03-11", told_at="2026-03-12T00:00:00Z"
+)
+SEEN = Match(meter_no="M1", verified_on="2026-03-03", person="chen")
+FORM = Service(channel="in person", recipient="the customer", evidence="photo 17")
+SCHOOL = Protection(
+    kind="school", until_on="2026-03-11", approved_by="zhao", legal_basis="term until 11 March"
 )
 GOOD = Facts(
     now_at=NOW,
@@ -67,6 +77,14 @@ GOOD = Facts(
     permit=PERMIT,
     corrections=(),
     open_orders=(),
+    disputes=(),
+    protections=(),
+    weather=(FINE,),
+    contact=ANSWERS,
+    matched=SEEN,
+    notice_form=FORM,
+    final_form=FORM,
+    kept="",
 )
 NAMED: dict[str, Interlock] = {each.name: each for stage in STAGES.values() for each in stage}
 ALL = sorted(NAMED)
@@ -283,5 +301,5 @@ def test_a_stage_allows_only_with_every_verdict_it_needs() -> None:
 
 def test_all_interlocks_of_a_stage_are_judged() -> None:
     said = judge(STAGES["before_command"], Facts(now_at=NOW), DEFAULT_POLICY)
-    assert len(said) == 19
-    assert len({each.name for each in said}) == 19
+    assert len(said) == 28
+    assert len({each.name for each in said}) == 28

@@ -244,6 +244,7 @@ def test_terms_take_effect_on_their_day() -> None:
     later = replace(published.terms[0], valid_from_on="2026-03-11", protected="life_support")
     desk.give(replace(published, terms=(later, *published.terms)))
     desk.give(overdue())
+    desk.know_more()
     desk.open_case()
     desk.serve()
     desk.approve()

@@ -1,4 +1,7 @@
-"""One usage point before ingest's core: inputs in, events out, the state folded along the way."""
+"""One usage point before ingest's core: inputs in, events out, the state folded along the way.
+
+What is told of whether the meter answers is in `contacts`, and in nothing that `take` returns.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from services.ingest.decide import decide, due
 from services.ingest.events import (
     AttemptEnded,
     CommandRefused,
+    ContactChanged,
     ProfileRead,
     ReadFailed,
     ReadingOrdered,
@@ -156,6 +160,7 @@ class Desk:
     as_of: str = at(0)
     events: list[Any] = field(default_factory=list)
     told: list[SwitchingReported] = field(default_factory=list)
+    contacts: list[ContactChanged] = field(default_factory=list)
     shared: Any = None
     policy: ReadingPolicy = DEFAULT_POLICY
 
@@ -176,13 +181,14 @@ class Desk:
         for emit in emits:
             if emit.topic:
                 assert (emit.topic, emit.key) == ("ingest.switching", emit.body.account_no)
-                self.told.append(emit.body)
+                told = self.contacts if isinstance(emit.body, ContactChanged) else self.told
+                told.append(emit.body)
         for event in own:
             self.state = evolve(self.state, event)
         self.events += own
         if len(self.events) < 40:
             self.check()
-        return own
+        return [event for event in own if not isinstance(event, ContactChanged)]
 
     def check(self) -> None:
         """The state folded along the way is the state rebuilt."""

@@ -181,8 +181,40 @@ def test_after_a_crash_it_is_only_looked_at() -> None:
         protocol="dlt645_2007",
         line="tcp:127.0.0.1:6001",
         address="000000000001",
+        action="open",
     )
     assert [event.outcome for event in own] == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("action", "state"), [("keep_supply", "kept"), ("keep_supply_off", "not_kept")]
+)
+def test_keep_supply_is_what_the_status_word_says(action: str, state: str) -> None:
+    executor = Executor()
+    own, request = executor.take(command(action=action, clearance_id=""), answer(state))
+    assert (request.action, own[-1].outcome, own[-1].state) == (action, "confirmed", state)
+    other = {"kept": "not_kept", "not_kept": "kept"}[state]
+    executor = Executor()
+    executor.take(command(action=action, clearance_id=""), answer(other))
+    own, request = executor.tick(FINAL_AT, answer(other))
+    assert (request.action, own[-1].outcome, own[-1].final) == (action, "not_confirmed", True)
+
+
+def test_keep_supply_is_never_sent_after_its_time_or_beside_another() -> None:
+    executor = Executor()
+    executor.as_of = VALID_UNTIL
+    own, request = executor.take(command(action="keep_supply"))
+    assert (own[0].check, request) == ("expired", None)
+    executor = Executor()
+    executor.take(command(action="keep_supply"), answer(""))
+    own, request = executor.take(command(command_id="C2", seq=2))
+    assert (own[0].check, request) == ("attempt_open", None)
+
+
+def test_a_load_limit_is_refused_by_name() -> None:
+    own, request = Executor().take(command(action="limit_load"))
+    assert (own[0].check, request) == ("action", None)
+    assert own[0].detail == "no frame of DL/T 645 that limits a load is confirmed"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,13 @@ def test_without_passwords_a_command_is_refused_and_nothing_goes_on_the_wire(act
 def test_without_passwords_a_relay_is_still_looked_at() -> None:
     lines = NotingLines(b"key")
     perform = Performer(lines, None)
-    request = ReadBack(usage_point="P1", protocol="dlt645_2007", line=LINE, address="000000000001")
+    request = ReadBack(
+        usage_point="P1",
+        protocol="dlt645_2007",
+        line=LINE,
+        address="000000000001",
+        action="open",
+    )
     assert perform(request).detail
     assert (lines.taken_count, lines.priority) == (1, Priority.ON_DEMAND)
 

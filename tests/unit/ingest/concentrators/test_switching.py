@@ -91,6 +91,7 @@ def test_a_relay_is_opened_and_closed_and_read_back(site: Site, lines: Lines) ->
             protocol="qgdw376",
             line=line_of(site),
             address=f"{NAME}/1/{address_of(1)}",
+            action="open",
         ),
         lines,
     )
@@ -156,3 +157,14 @@ def test_a_relay_command_goes_between_two_requests_of_a_reader(site: Site, lines
     assert found[0].state == "open"
     (reading,) = carry_out(lines, order_of(line_of(site), 4))["P4/2026-01-31/daily_freeze/1"]
     assert isinstance(reading, RegistersRead)
+
+
+def test_a_meter_that_keeps_the_supply_obeys_no_command_to_open(site: Site, lines: Lines) -> None:
+    kept = send(lines, command(site, 1, "keep_supply"))
+    assert (kept.accepted, kept.state) == (True, "kept")
+    assert kept.detail.startswith("status word 3 1")
+    opened = send(lines, command(site, 1, "open"))
+    assert (opened.accepted, opened.state) == (False, "closed")
+    ended = send(lines, command(site, 1, "keep_supply_off"))
+    assert (ended.accepted, ended.state) == (True, "not_kept")
+    assert send(lines, command(site, 1, "open")).state == "open"
