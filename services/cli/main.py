@@ -154,12 +154,15 @@ def _call(given: list[str]) -> object:
 
 def _check_texts(given: Sequence[str]) -> None:
     """Refuse what is nothing in any command: "" (a shell variable that is not set would become the
-    current directory), and bytes that are no UTF-8 (no record could hold them)."""
+    current directory), NUL (no name of a file has it), and bytes that are no UTF-8 (no record could
+    hold them)."""
     for number, text in enumerate(given):
         before = given[number - 1] if number else ""
         name = before if before.startswith("-") else f"argument {number + 1}"
         if not text:
             raise BadInput(name, "is empty", "give a value, or leave it out")
+        if "\0" in text:
+            raise BadInput(name, "has a NUL in it", "write it without")
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:

@@ -23,7 +23,8 @@ from libs.events.edge import EdgeProducer, utc_now
 from libs.events.errors import BadInput
 from libs.events.quantities import parse_scaled
 from services.cli.metrology_desk import BENCH, SOURCE
-from services.cli.records import open_cluster
+from services.cli.records import named, open_cluster
+from services.cli.row_values import day_until_today
 from services.metrology.correction_energy import FACTOR_SCALE, reversed_transformer_factor
 from services.metrology.events import CaseOpened, edge_catalogue
 from services.metrology.hand_cases import RULES, check_request
@@ -95,13 +96,13 @@ def make_request(
     """A request with an id of its own; BadInput names the option that is wrong."""
     request = CaseOpened(
         request_id=secrets.token_hex(8),
-        meter_no=meter_no,
-        usage_point=point,
+        meter_no=named("METER_NO", meter_no, "name the meter"),
+        usage_point=named("--point", point, "name the point that it served"),
         kind=kind,
         factor_num=factor.numerator,
         factor_den=factor.denominator,
-        from_on=days[0],
-        to_on=days[1],
+        from_on=day_until_today("--from-on", days[0]),
+        to_on=day_until_today("--to-on", days[1]),
         opened_by=by,
         findings=findings,
         requested_at=utc_now(),

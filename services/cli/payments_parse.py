@@ -39,9 +39,8 @@ import typer
 from libs.events.documents import parse_yaml, read_text
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan
-from services.cli.row_values import fixed_line, now_at
+from services.cli.row_values import day_until_today, fixed_line, now_at
 from services.cli.watched import watched
-from services.customers.days import read_day
 from services.payments.settlement import alipay_bill, wechat_bills
 from services.payments.settlement.mapping import FileMapping, mapped_rows, mapping_of
 from services.payments.settlement.rows import FileRefusedError, SettlementRow
@@ -169,7 +168,7 @@ def reading_of(channel: str, mapping: Path | None, merchant: str, day: str) -> R
     if merchant and not _MERCHANT.fullmatch(merchant):
         raise BadInput("--merchant", f"{merchant!r} is no name", "use 0-9 A-Z a-z _ -")
     if day:
-        read_day(day, "--day")
+        day_until_today("--day", day)
     found = read_mapping(mapping) if mapping else None
     if found and (found.channel == "bank") != (channel == "bank"):
         raise BadInput(f"{mapping} channel", f"is {found.channel}", f"give one for {channel}")

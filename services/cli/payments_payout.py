@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from libs.events.codec import Codec, to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import format_yuan, parse_yuan
 from services.cli.records import known_bodies, named, open_cluster, open_records
-from services.cli.row_values import today_on
+from services.cli.row_values import day_until_today
 from services.payments.core import make_core
 from services.payments.draft import NOTICES
 from services.payments.events import edge_catalogue
@@ -66,7 +65,7 @@ def payout(
             reason=reason,
             bank=named("--bank", bank, "say where the money left"),
             bank_ref=bank_ref.strip(),
-            paid_on=_past_day(paid_on),
+            paid_on=day_until_today("--paid-on", paid_on),
             evidence=named("--evidence", evidence, "say what proves it"),
         ),
         as_json,
@@ -168,15 +167,3 @@ def _amount(yuan: str) -> int:
     if amount_fen <= 0:
         raise BadInput("--amount", f"{yuan} is no amount above zero", "write it like 49.61")
     return amount_fen
-
-
-def _past_day(text: str) -> str:
-    try:
-        is_day = date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        is_day = False
-    if not is_day:
-        raise BadInput("--paid-on", f"{text!r} is no day", "write it as 2026-01-31")
-    if text > today_on():
-        raise BadInput("--paid-on", f"{text} is in the future", "record it when it is done")
-    return text

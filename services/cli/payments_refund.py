@@ -10,7 +10,6 @@ import json
 import secrets
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +18,7 @@ from libs.events.codec import to_document
 from libs.events.errors import BadInput
 from libs.events.quantities import parse_yuan
 from services.cli.records import named, open_cluster
+from services.cli.row_values import day_until_today
 from services.payments.draft import NOTICES
 from services.payments.events import BindingPart, edge_catalogue
 from services.payments.order_number import account_of, is_account_no
@@ -163,10 +163,7 @@ def outcome_report(
     if outcome not in OUTCOMES:
         raise BadInput("--outcome", f"{outcome!r} is no outcome", f"one of {', '.join(OUTCOMES)}")
     if bill_on:
-        try:
-            date.fromisoformat(bill_on)
-        except ValueError:
-            raise BadInput("--bill-on", f"{bill_on!r} is no day", "write it 2026-03-01") from None
+        day_until_today("--bill-on", bill_on)
     if outcome == "paid":
         named("--bank", bank, "name our bank account")
     return RefundReported(

@@ -6,7 +6,7 @@ past_day(row, "day_on"); yes_or_no(row, "has_pv"); between(row, "attempts", 1, 9
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, get_type_hints
 
@@ -56,6 +56,21 @@ def past_instant(row: Row, column: str) -> str:
     if at < FIRST_ON:
         raise row.wrong(column, f"{at} is before there were meters", f"at least {FIRST_ON}")
     return at
+
+
+def day_until_today(option: str, text: str) -> str:
+    """The day of an option, of one that is not in the future; BadInput names the option."""
+    try:
+        is_day = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        is_day = False
+    if not is_day:
+        raise BadInput(option, f"{text!r} is no day", "write it as 2026-01-31")
+    if text > today_on():
+        raise BadInput(option, f"{text} is in the future", f"at most {today_on()}")
+    if text < FIRST_ON:
+        raise BadInput(option, f"{text} is before there were meters", f"at least {FIRST_ON}")
+    return text
 
 
 def yes_or_no(row: Row, column: str) -> bool | None:

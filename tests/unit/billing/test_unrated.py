@@ -5,12 +5,11 @@ The rules that are older than these have their tests in test_admission.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from services.billing.agreement import (
-    AgreementTerms,
-    PrepaidTerms,
-)
+from services.billing.agreement import AgreementTerms, PointRelation, PrepaidTerms
 from services.billing.bill import Bill
 from services.billing.rating import rate
 from services.billing.unrated import UNRATED
@@ -48,6 +47,13 @@ def test_what_is_given_is_never_passed_over(
     agreed: AgreementTerms, expected: tuple[str, str, bool]
 ) -> None:
     assert gaps(bill_of(agreed)) == [expected]
+
+
+def test_an_unknown_relation_counts_on_its_days_only() -> None:
+    over = PointRelation(point="P1", kind="borrowed", of="P2", until_on="2026-01-01")
+    assert gaps(bill_of(terms(relations=(over,)))) == []
+    holds = replace(over, until_on="2026-01-02")
+    assert ("borrowed", "P1", True) in gaps(bill_of(terms(relations=(holds,))))
 
 
 def test_a_list_that_is_not_there_is_a_finding_and_not_unrated() -> None:

@@ -48,6 +48,14 @@ FROM_EXPORT = (
     ["metrology", "cases"],
     ["metrology", "judgement", "B1"],
     ["control", "explain", "--case", "1000000042.r1"],
+    ["bill", "held"],
+    ["bill", "statement", "1000000001-F2026-01"],
+    ["payments", "suspense"],
+    ["payments", "payables"],
+    ["payments", "work-items"],
+    ["payments", "cases"],
+    ["payments", "days"],
+    ["payments", "books"],
 )
 ON_CLUSTER = (
     READING,
@@ -58,8 +66,6 @@ ON_CLUSTER = (
     SEAL,
     REGISTER,
     *FROM_EXPORT,
-    ["bill", "held"],
-    ["payments", "suspense"],
     ["topics", "plan"],
     ["topics", "apply"],
     ["audit", "export", "export"],

@@ -442,3 +442,25 @@ def test_the_signature_of_the_example_is_made_with_its_secret() -> None:
         b"made up for the example of a POS", "msg_1", stamp, Path("pos.body").read_bytes()
     )
     assert headers["Webhook-Signature"] == signature
+
+
+# -- free text within a bill ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "goods", ["电费, 2026-01, 1 户", "a `quoted` word", "`", ",", "x, `y`", '"']
+)
+def test_commas_and_backticks_in_a_name_of_goods(goods: str, capsys: Capture) -> None:
+    lines = trade_bill([trade(商品名称=goods)], SUMMARY)
+    Path("named.csv").write_bytes("\r\n".join(lines).encode())
+    said = printed(["parse", "--channel", "wechat", "named.csv", "--json"], capsys)
+    (row,) = (each for each in map(json.loads, said.splitlines()) if "transaction" in each)
+    assert (row["transaction"], row["amount_fen"], row["fee_fen"]) == ("420000001", 10_000, 60)
+
+
+def test_what_looks_like_one_more_cell_refuses_the_whole_bill(capsys: Capture) -> None:
+    """27 cells, or nobody knows which of them is the fee."""
+    lines = trade_bill([trade(), trade(number=2, 商品名称="电费,`2026")], SUMMARY)
+    Path("named.csv").write_bytes("\r\n".join(lines).encode())
+    said = refused(["parse", "--channel", "wechat", "named.csv", "--json"], capsys)
+    assert said.startswith("named.csv line 3 cells: has 28")

@@ -174,3 +174,39 @@ def test_standard_input_that_is_empty_or_closed(
     empty = said(arguments, capsys)
     monkeypatch.setattr(sys, "stdin", None)  # `<&-`
     assert said(arguments, capsys) == empty
+
+
+OUTCOME = "payments refund-outcome --account 1000000042 --refund-no RF1 --outcome succeeded"
+PAYOUT = "payments payout --statement 1000000001-F2026-01 --amount 1 --bank b --bank-ref 1"
+ZERO_DAY = "payments import payments/wechat.csv --channel wechat --merchant 19"
+CASE = "metrology open-case M-1 --point P1 --kind wiring --factor 3 --findings f"
+OPTIONS = {
+    f"{OUTCOME} --evidence e --by li --bill-on": "--bill-on",
+    f"{PAYOUT} --evidence e --by li --paid-on": "--paid-on",
+    f"{ZERO_DAY} --by li --day": "--day",
+    f"{CASE} --by li --from-on 2026-01-01 --to-on": "--to-on",
+    f"{CASE} --by li --to-on 2026-02-01 --from-on": "--from-on",
+}
+
+
+@pytest.mark.parametrize("given", OPTIONS)
+def test_a_day_of_what_is_recorded_is_a_day_that_was(given: str, capsys: Capture) -> None:
+    for day, problem in {
+        "2199-01-01": "is in the future",
+        "0001-01-01": "is before there were meters",
+        "2026-02-30": "is no day",
+        "20260201": "is no day",
+        "2026-W06-1": "is no day",
+    }.items():
+        line = said([*given.split(), day], capsys)
+        assert line.startswith(f"error: {OPTIONS[given]}: ")
+        assert problem in line
+
+
+def test_a_case_names_its_meter_and_point(capsys: Capture) -> None:
+    days = ["--by", "li", "--from-on", "2026-01-01", "--to-on", "2026-02-01"]
+    arguments = [*CASE.split(), *days]
+    for place, name in ((2, "METER_NO"), (4, "--point")):
+        blank = [*arguments[:place], " ", *arguments[place + 1 :]]
+        assert said(blank, capsys).startswith(f"error: {name}: is empty")
+    assert said(["journal", "check", "a\0b"], capsys).startswith("error: argument 3: has a NUL")
