@@ -2,7 +2,7 @@
 
 The morning after a day with trade a clerk imports the channels' files of it, as the gateways write
 them; the morning after a payout the statement of the bank. Channels pay on the next working day,
-over the Spring Festival on 24 February; what WeChat owes for 19 February comes a day late. The
+over the Spring Festival on 24 February; what WeChat owes for its days comes a day late. The
 first bill of WeChat was cut off on its way: nothing of it is taken, and it is fetched again.
 """
 
@@ -122,7 +122,7 @@ def _import_bill(plan: Plan, directory: Path, channel: str, day: date) -> bool:
     path.write_bytes(content)
     _import(plan, path, channel, sha1=bill["sha1"] if channel == "wechat" else "")
     due = working_day_after(day)
-    is_late = (channel, day.isoformat()) == ("wechat", LATE_ON)
+    is_late = (channel, due.isoformat()) == ("wechat", LATE_DUE_ON)
     paid_on = date.fromisoformat(LATE_PAID_ON) if is_late else due
     payouts = plan.bank.payouts.setdefault(paid_on, {})
     payouts[channel, due] = payouts.get((channel, due), 0) + bill["owed_fen"]

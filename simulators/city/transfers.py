@@ -96,7 +96,7 @@ def lost_callback(facts: Facts) -> Expectation:
     holds = len(cases) == len(captured) == 1 and ends == ["captured_from_file"]
     holds = holds and paid_fen == ADVANCE_FEN == cases[0]["channel_fen"]
     holds = holds and cases[0]["order_no"].startswith(account_no)
-    return expect("lost callback", "named, captured from file", found, holds)
+    return expect("difference by file", "named, captured from file", found, holds)
 
 
 def group_transfer(facts: Facts) -> Expectation:

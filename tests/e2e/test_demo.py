@@ -49,7 +49,7 @@ SETTLED = frozenset(
         "settlement",
         "late payout",
         "cut-off bill",
-        "lost callback",
+        "difference by file",
         "group transfer",
         "wrong tariff class",
         "storm over a cut",
