@@ -89,6 +89,10 @@ def wrong_class(facts: Facts) -> Expectation:
     months: list[str] = asked[-1]["months"] if asked else []
     at_stake_fen: int = asked[-1]["at_stake_fen"] if asked else 0
     by_hand_fen = sum(_two_part_fen(body) - body["total_fen"] for body in bills)
+    # The book of the shops is superseded: what was corrected by it is as billed, too.
+    by_hand_fen -= sum(
+        body["difference_fen"] for body in facts.of("billing.correction_issued", ROLE)
+    )
     holds = (
         bool(bills)
         and everybody <= {facts.city.cast[ROLE], facts.city.cast["modbus"]}

@@ -57,8 +57,7 @@ from tests.unit.payments_core.world import A, B, C, order_of, received
 
 SEEDS = 200
 INPUTS = 70
-PARTITIONS = 2
-ACCOUNTS = (A, B, C)
+PARTITIONS, ACCOUNTS = 2, (A, B, C)
 AMOUNTS = {"T1": 10000, "T2": 2500, "T3": 40, "T4": 7000, "T5": 3000}
 OLD = "T0"  # older than the horizon
 DUE = ("2026-01-20", "2026-03-01", "2026-03-03")
