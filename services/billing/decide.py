@@ -6,7 +6,7 @@
     payments.allocations -> late_fee_charged
     billing.requests   -> bill_released | release_rejected, invoice_issued
     calendar           -> bill_calculated, invoice_issued, price_awaited, correction_issued
-                          feed_in_stated, feed_in_corrected, feed_in_withheld
+                          feed_in_stated, feed_in_corrected, feed_in_withheld, charge_estimated
 
 Bills are made and corrected on ticks only, from all that was noted until then: the order in which
 books, agreements and usage arrived does not matter. Months are billed one after the other, because

@@ -7,7 +7,7 @@ issued months, since a correction cascades within its tier year: a household tak
 (48 KB in a checkpoint) after two years, and then grows no more. An account that cannot be billed
 keeps its usage until it can. Amounts that others settled stay in the agreement: 0.2 KB for each of
 the few accounts' months that have one. The due dates of debts, for late fees, are 0.1 KB each and
-at most `DEBTS_KEPT`.
+at most `DEBTS_KEPT`. A prepaid account has 0.3 KB for each month without an invoice.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from services.billing.events import (
     BookAdopted,
     BookNoted,
     CaseNoted,
+    ChargeEstimated,
     CorrectionIssued,
     CorrectionWithheld,
     InvoiceIssued,
@@ -73,7 +74,8 @@ class Account:
     applied; to_correct: issued months whose inputs changed, stuck: those whose correction could not
     be rated; waiting: the month that cannot be billed as things are; news: something came that
     concerns the month to bill; feed_in: what it fed in, in statements of their own series;
-    late_debts: what a late fee may be taken of, by its number; late_fees: how many fees there are.
+    late_debts: what a late fee may be taken of, by its number; late_fees: how many fees there are;
+    estimates: the last one of each month without an invoice; estimated_to_on: until when.
     """
 
     agreement: AgreementNoted | None = None
@@ -93,6 +95,8 @@ class Account:
     feed_in: FeedInSeries = field(default_factory=FeedInSeries)
     late_debts: dict[str, LateDebt] = field(default_factory=dict)
     late_fees: int = 0
+    estimates: dict[str, ChargeEstimated] = field(default_factory=dict)
+    estimated_to_on: str = ""
 
 
 # -- what follows from it -------------------------------------------------------------------------
@@ -203,6 +207,9 @@ def _evolved(account: Account, event: Any) -> Account:
             return replace(account, late_debts=debts, late_fees=account.late_fees + 1)
         case CorrectionWithheld():
             return _withheld(account, event)
+        case ChargeEstimated():
+            estimates = {**account.estimates, event.month: event}
+            return replace(account, estimates=estimates, estimated_to_on=event.until_on)
     return account
 
 
@@ -293,6 +300,8 @@ def _issued(account: Account, event: InvoiceIssued) -> Account:
         waiting="",
         news=True,
         late_debts=with_invoice(account.late_debts, event),
+        estimates={name: each for name, each in account.estimates.items() if name != event.month},
+        estimated_to_on=max(account.estimated_to_on, event.bill.until_on),
     )
     later = [each.bill.period for each in issued if each.bill.period > event.month]
     if later:  # an earlier month was billed after it: its tier year begins elsewhere

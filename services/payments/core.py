@@ -85,6 +85,6 @@ def make_core(decider: str = "", policy: Policy = DEFAULT_POLICY) -> Core:
         evolve=evolve,
         concerned=decisions.concerned,
         due=decisions.due,
-        fold_version=2,
+        fold_version=3,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )
