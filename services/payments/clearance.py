@@ -13,6 +13,7 @@ from __future__ import annotations
 from services.payments.days import add_minutes
 from services.payments.draft import NOTICES, Draft
 from services.payments.events import ClearanceGranted, ClearanceOpened, ClearanceRefused, FenceSet
+from services.payments.prepaid_balance import open_fen as open_of
 from services.payments.reactions import ClearanceAsked
 
 
@@ -27,6 +28,7 @@ def on_asked(draft: Draft, asked: ClearanceAsked) -> None:
             invoice_nos=asked.invoice_nos,
             threshold_fen=asked.threshold_fen,
             opened_at=draft.at,
+            kind=asked.kind,
         )
     )
     fence = FenceSet(account_no=draft.key, clearance_id=asked.clearance_id)
@@ -41,7 +43,7 @@ def on_fence(draft: Draft, fence: FenceSet, offset: int) -> None:
         if clearance.clearance_id == fence.clearance_id and not clearance.valid_until_at
     ]
     for clearance in waiting:
-        open_fen = draft.account.open_fen(clearance.invoice_nos)
+        open_fen = open_of(draft.account, clearance, draft.today_on)
         if open_fen > clearance.threshold_fen:
             draft.note(
                 ClearanceGranted(

@@ -9,6 +9,7 @@ from typing import Any
 from services.payments.allocation import OpenDebt
 from services.payments.events import BindingPart
 from services.payments.money_back import MoneyBack
+from services.payments.prepaid_events import EstimateNoted, PrepaidTerms
 from services.payments.seen import digest_of, find
 
 Fold = Callable[[Any, Any], Any]
@@ -42,6 +43,7 @@ class Clearance:
     invoice_nos: tuple[str, ...]
     threshold_fen: int
     valid_until_at: str = ""
+    kind: str = "arrears"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +76,29 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepaid:
+    """What is known of an account that pays ahead; empty for any other.
+
+    terms: by their days; estimates: by month, until its invoice; warned: the stages that it was
+    told; money_fen: prepayment less debts when it was last told what is left.
+    """
+
+    version: int = 0
+    terms: tuple[PrepaidTerms, ...] = ()
+    estimates: dict[str, EstimateNoted] = field(default_factory=dict)
+    warned: tuple[str, ...] = ()
+    money_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """The money of one account. While something is prepaid no debt is open.
 
     told: the open debts that were told overdue; seen: payments, invoices, transfers, reversals,
     clearances, refunds, statements, payouts and money that went back (seen.py); awaited: money that
     went back of payments that have not come; payables: what is to be paid for feed-in;
-    overpaid_fen: what was paid too much for it, while nothing is to be paid.
+    overpaid_fen: what was paid too much for it, while nothing is to be paid; prepaid: of who pays
+    ahead.
     """
 
     prepayment_fen: int = 0
@@ -94,6 +112,7 @@ class Account:
     awaited: tuple[MoneyBack, ...] = ()
     payables: tuple[OpenPayable, ...] = ()
     overpaid_fen: int = 0
+    prepaid: Prepaid = field(default_factory=Prepaid)
 
     @property
     def receivable_fen(self) -> int:

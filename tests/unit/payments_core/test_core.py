@@ -68,7 +68,7 @@ def test_what_is_read_of_others_are_fields_they_have() -> None:
         **settlement.catalogue.by_name,
     }
     foreign = [kind for kind in make_core().catalogue.by_name.values() if kind.foreign]
-    assert len(foreign) == 16
+    assert len(foreign) == 18
     for kind in foreign:
         owner = owners.get(kind.name)
         if owner is None:
