@@ -55,6 +55,9 @@ STAGE_NAMES = {
     "before_clearance": ("请求收费放行前", "before payments are asked"),
     "before_command": ("发出跳闸命令前", "before the command to open"),
     "reconnect": ("复电前", "before the command to close"),
+    "prepaid_request": ("预付费停电申请时", "when a prepaid cut is asked for"),
+    "prepaid_before_clearance": ("预付费请求收费放行前", "prepaid, before payments are asked"),
+    "prepaid_before_command": ("预付费跳闸命令前", "prepaid, before the command to open"),
 }
 
 

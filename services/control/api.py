@@ -73,11 +73,11 @@ CaseId = Annotated[str, Path(pattern=f"^{CASE_PATTERN}$")]
 Key = Annotated[str | None, Header(pattern=r"^[!-~]{1,128}$")]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class CaseWanted(_Body):
+class CaseWanted(Body):
     """A disconnection for arrears. Without invoices: every debt that is old enough."""
 
     account_no: AccountNo
@@ -87,7 +87,7 @@ class CaseWanted(_Body):
     invoices: Annotated[list[Name], Field(max_length=50)] = []
 
 
-class Served(_Body):
+class Served(Body):
     """A notice reached the customer."""
 
     channel: Text
@@ -96,13 +96,13 @@ class Served(_Body):
     evidence: Text
 
 
-class Because(_Body):
+class Because(Body):
     """Why."""
 
     reason: Text
 
 
-class HoldWanted(_Body):
+class HoldWanted(Body):
     """A reason why a point must be off."""
 
     account_no: AccountNo
@@ -111,7 +111,7 @@ class HoldWanted(_Body):
     note: Annotated[str, StringConstraints(max_length=500)] = ""
 
 
-class LockWanted(_Body):
+class LockWanted(Body):
     """A point nobody may close. locked_by: whose lock a head of a unit removes."""
 
     account_no: AccountNo
@@ -162,7 +162,7 @@ class Edge:
             unit=staff.unit,
         )
         self._append(account_no, body)
-        opened = action == "request_disconnect"
+        opened = action in ("request_disconnect", "request_prepaid_disconnect")
         return Accepted(
             request_id=request_id,
             case_id=case_id_of(account_no, request_id) if opened else case_id,
@@ -379,6 +379,8 @@ def healthz() -> dict[str, str]:
 
 def create_app(accounts: Accounts, append: Append, now: Callable[[], str] | None = None) -> FastAPI:
     """The edge; `append` blocks until the ack and raises LogError when it does not come."""
+    from services.control import api_prepaid  # its routes are made of what is above
+
     app = FastAPI(
         title="GridLedger control",
         version="1",
@@ -388,6 +390,7 @@ def create_app(accounts: Accounts, append: Append, now: Callable[[], str] | None
     )
     app.state.edge = Edge(append, now or _wall_clock)
     app.include_router(router)
+    app.include_router(api_prepaid.router, dependencies=router.dependencies, responses=_PROBLEMS)
     app.get("/healthz")(healthz)
     _describe_problems(app)
     app.add_exception_handler(RequestValidationError, _on_bad_request)

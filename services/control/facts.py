@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from libs.events.errors import BadInput
 from services.control.events import InterlockVerdict, PointNoted
 from services.control.policy import TERMS, Policy
+from services.control.prepaid_state import Available, BalanceWarning, PrepaidAgreement
 from services.control.state import Clearance, Debt, Permit
 
 UNKNOWN = "unknown"
@@ -31,7 +32,8 @@ class Facts:
     moved_out_on, protected, category: of the terms in force; invoice_nos: the debt acted on;
     noticed, noticed_fen: the debt the written notice names; case_meter_no, case_installed_at: what
     was installed when the case was opened; locks: who locked the point; holds: reasons in force;
-    under_way: the command whose outcome is to come, "" for none.
+    under_way: the command whose outcome is to come, "" for none; prepaid, available, warnings: of
+    who pays ahead.
     """
 
     now_at: str
@@ -63,6 +65,9 @@ class Facts:
     clearance: Clearance | None = None
     permit: Permit | None = None
     corrections: tuple[str, ...] = (UNKNOWN,)
+    prepaid: PrepaidAgreement | None = None
+    available: Available | None = None
+    warnings: tuple[BalanceWarning, ...] = ()
 
 
 Finding = tuple[str, str]

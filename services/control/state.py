@@ -39,11 +39,15 @@ from services.control.events import (
     TermsNoted,
 )
 from services.control.permit_events import OverCapApproved, PermitAsked, PermitEnded, PermitNoted
+from services.control.prepaid_events import AvailableNoted, WarningDue, WarningServed
+from services.control.prepaid_state import Balance, follow
 
 REQUESTS_KEPT = 64
 """A request id is recognised as repeated among so many later ones of its account."""
 
 OPEN = "open"
+ARREARS, PREPAID = "arrears", "prepaid_balance"
+"""Kinds of cases, and the reasons of the holds that they place."""
 RESERVED, REFUSED = "reserved", "refused"
 UNFINISHED = ("", "unknown")
 """Outcomes of a command that is under way: nothing heard yet, or nothing certain."""
@@ -150,7 +154,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A disconnection for arrears under way. noticed: what the written notice names; over_cap_by:
+    """A disconnection under way. noticed: what the written notice names; over_cap_by:
     who approved it above the cap of its area."""
 
     case_id: str
@@ -177,6 +181,7 @@ class Case:
     permit_count: int = 0
     over_cap_by: str = ""
     denied_by: tuple[str, ...] = ()
+    kind: str = ARREARS
 
     @property
     def ends_at(self) -> str:
@@ -187,7 +192,7 @@ class Case:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One account. arrears_known: payments said something about it; corrections: cases of metrology
-    that wait for their decision."""
+    that wait for their decision; balance: of who pays ahead."""
 
     version: int = 0
     terms: tuple[TermsNoted, ...] = ()
@@ -201,6 +206,7 @@ class Account:
     openings: tuple[str, ...] = ()
     ticket_count: int = 0
     corrections: tuple[str, ...] = ()
+    balance: Balance = field(default_factory=Balance)
 
     def point(self, usage_point: str) -> Point:
         """A point, an empty one when nothing is known of it."""
@@ -233,6 +239,8 @@ def evolve(state: Account | None, event: Any) -> Account:
             left = tuple(name for name in account.corrections if name != event.case_id)
             opened = (event.case_id,) if event.state == PROPOSED else ()
             return replace(account, corrections=(*left, *opened))
+        case AvailableNoted() | WarningDue() | WarningServed():
+            return replace(account, balance=follow(account.balance, event))
         case OpeningNoted():
             return replace(account, openings=(*account.openings, event.opening_id))
         case ArrearsNoted():
@@ -396,6 +404,7 @@ def _open_case(event: CaseOpened) -> Case:
         opened_at=event.opened_at,
         meter_no=event.meter_no,
         installed_from_at=event.installed_from_at,
+        kind=event.kind,
     )
 
 

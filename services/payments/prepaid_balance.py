@@ -66,6 +66,11 @@ def available(
     left_fen = available_fen(account)
     estimates = account.prepaid.estimates.values()
     limits = thresholds(terms) if terms.mode == REMOTE else {}
+    low = tuple(stage for stage, limit_fen in limits.items() if left_fen < limit_fen)
+    warned = account.prepaid.warned
+    # An estimate that falls and rises warns nobody again: only money makes that possible.
+    if account.prepayment_fen - account.receivable_fen > account.prepaid.money_fen:
+        warned = tuple(stage for stage in warned if stage in low)
     return AvailableChanged(
         account_no=key,
         available_fen=left_fen,
@@ -75,7 +80,8 @@ def available(
         estimate_until_on=max((each.until_on for each in estimates), default=""),
         missing_days=sum(each.missing_days for each in estimates),
         estimated_days=sum(each.estimated_days for each in estimates),
-        low=tuple(stage for stage, limit_fen in limits.items() if left_fen < limit_fen),
+        low=low,
+        warned=warned,
         reason=reason,
         as_of=at,
     )
@@ -114,13 +120,9 @@ def estimated(account: Account, event: EstimateNoted) -> Account:
 
 
 def told(account: Account, event: AvailableChanged) -> Account:
-    """Only money makes a warning possible again: an estimate that falls and rises does not."""
-    before = account.prepaid
+    """What was told stands until it is told again."""
     money_fen = event.prepayment_fen - event.receivable_fen
-    warned = before.warned
-    if money_fen > before.money_fen:
-        warned = tuple(stage for stage in warned if stage in event.low)
-    return _with(account, replace(before, money_fen=money_fen, warned=warned))
+    return _with(account, replace(account.prepaid, money_fen=money_fen, warned=event.warned))
 
 
 def warned(account: Account, event: BalanceLow) -> Account:

@@ -60,7 +60,8 @@ class AvailableChanged:
     """What an account that pays ahead has left, with what it is made of.
 
     estimate_until_on: the day before which the last estimate ends, "" without one; missing_days,
-    estimated_days: of all months in it; low: the stages that it is below.
+    estimated_days: of all months in it; low: the stages that it is below; warned: those that it was
+    told before and that no money has lifted it above since.
     """
 
     account_no: str
@@ -72,6 +73,7 @@ class AvailableChanged:
     missing_days: int
     estimated_days: int
     low: tuple[str, ...]
+    warned: tuple[str, ...]
     reason: str
     as_of: str
 

@@ -94,7 +94,7 @@ class SignedTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatedTerms:
+class Terms:
     """How the account pays, from a day on."""
 
     valid_from_on: str
@@ -109,7 +109,7 @@ class AgreementPublished:
 
     account_no: str
     version: int
-    terms: tuple[DatedTerms, ...]
+    terms: tuple[Terms, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

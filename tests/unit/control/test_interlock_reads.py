@@ -18,7 +18,18 @@ from hypothesis import strategies as st
 from services.control.facts import Facts, Interlock
 from services.control.policy import DAY_S, DEFAULT_POLICY, TERMS, Policy
 from services.control.state import Debt
-from tests.unit.control.test_interlocks import DEBT, GOOD, GRANT, NAMED, NOW, PERMIT, PLACE
+from tests.unit.control.test_interlocks import (
+    DEBT,
+    GOOD,
+    GRANT,
+    LEFT,
+    NAMED,
+    NOW,
+    PERMIT,
+    PLACE,
+    SIGNED,
+    WARNED,
+)
 
 INTERLOCKS = sorted(NAMED.values(), key=lambda each: each.name)
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -79,6 +90,32 @@ VALUES: dict[str, tuple[Any, ...]] = {
         replace(PERMIT, hour_at="2026-03-12T01:00:00Z"),
     ),
     "corrections": ((), ("r1/P1",), ("unknown",)),
+    "prepaid": (
+        SIGNED,
+        None,
+        replace(SIGNED, agreement_no=""),
+        replace(SIGNED, signed_on=""),
+        replace(SIGNED, signed_on="2026-03-13"),
+        replace(SIGNED, signed_on="2026-03-12"),
+        replace(SIGNED, credit_limit_fen=1_001),
+    ),
+    "available": (
+        LEFT,
+        None,
+        replace(LEFT, available_fen=-1_000),
+        replace(LEFT, estimate_until_on="2026-03-10"),
+        replace(LEFT, estimate_until_on="2026-03-13"),
+        replace(LEFT, estimate_until_on=""),
+        replace(LEFT, missing_days=2, estimated_days=1),
+    ),
+    "warnings": (
+        WARNED,
+        (),
+        WARNED[:1],
+        (WARNED[0], replace(WARNED[1], served_at="")),
+        (WARNED[0], replace(WARNED[1], served_at="2026-03-11T02:11:00Z")),
+        (WARNED[0], replace(WARNED[1], served_at="?")),
+    ),
 }
 """Values of each field that are right, wrong in every way that is told apart, and unreadable."""
 
@@ -110,6 +147,9 @@ OTHER: dict[str, tuple[Any, ...]] = {
     "unresolved_s": (3600,),
     "clock_s": (0, DAY_S),
     "prepaid_release_fen": (1,),
+    "prepaid_warned_s": (2 * DAY_S,),
+    "prepaid_estimate_days": (0, 2),
+    "prepaid_unread_days": (1, 4),
     "hold_units": ((("arrears", "other"),),),
     "utc_offset_minutes": (-480,),
 }

@@ -24,7 +24,7 @@ from services.control.state import Account
 from services.control.switching import issue_open
 from services.customers.events import catalogue as customers
 from services.ingest.events import catalogue as ingest
-from services.payments.events import catalogue as payments
+from services.payments.core import make_core as make_payments
 from tests.unit.control.samples import (
     ACCOUNT,
     IN_WINDOW,
@@ -350,7 +350,7 @@ def test_the_core_names_its_modules_and_topics() -> None:
 
 
 def test_foreign_types_are_what_their_owners_write() -> None:
-    owners = {"customers": customers, "ingest": ingest, "payments": payments}
+    owners = {"customers": customers, "ingest": ingest, "payments": make_payments().catalogue}
     for kind in make_core().catalogue.by_name.values():
         owner = owners.get(kind.name.split(".")[0])
         if kind.foreign and owner is not None:

@@ -24,9 +24,9 @@ from services.payments.reactions import (
     AgreementPublished,
     ChargeEstimated,
     ClearanceAsked,
-    DatedTerms,
     InvoiceIssued,
     SignedTerms,
+    Terms,
 )
 from tests.unit.payments_core.world import A, World, order_of, received
 
@@ -37,8 +37,8 @@ def agreed(
     version: int = 1, mode: str = "prepaid_remote", signed: SignedTerms | None = SIGNED
 ) -> AgreementPublished:
     rows = (
-        DatedTerms(valid_from_on="2026-02-01", payment_mode=mode, prepaid=signed),
-        DatedTerms(valid_from_on="2026-01-01", payment_mode="postpaid"),
+        Terms(valid_from_on="2026-02-01", payment_mode=mode, prepaid=signed),
+        Terms(valid_from_on="2026-01-01", payment_mode="postpaid"),
     )
     return AgreementPublished(account_no=A, version=version, terms=rows)
 
