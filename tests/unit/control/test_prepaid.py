@@ -126,9 +126,6 @@ def test_warnings_are_noted_and_served(desk: PrepaidDesk) -> None:
         ("warn1", "chen"),
         ("warn2", "chen"),
     }
-        ("warn1", "chen"),
-        ("warn2", "chen"),
-    ]
     assert desk.give(low("zero")) == []
     assert desk.noted(AvailableNoted)[-1].available_fen == -1_001
 
