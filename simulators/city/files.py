@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from simulators.city import prepaid
 from simulators.city.people import DAY_TABLES, FIRST_ON, START_AT, Account, City, Point
 from simulators.city.population import LOSS_PCT
 
@@ -85,6 +86,7 @@ def _agreement(account: Account) -> dict[str, Any]:
         "contract_demand_kw": account.contract_demand_kw or "",
         "pf_standard": account.pf_standard,
         "payment_mode": account.payment_mode,
+        **(prepaid.TERMS if account.payment_mode == "prepaid_remote" else {}),
     }
 
 

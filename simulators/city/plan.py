@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from simulators.city import behind, edits, lab, late_fees, mass_cut, voltages
+from simulators.city import behind, edits, lab, late_fees, mass_cut, prepaid, voltages
 from simulators.city.acts import PASSWORD, Acts
 from simulators.city.files import write_rows
 from simulators.city.memory import Memory
@@ -379,7 +379,9 @@ class Plan:
                 *self.memory.of("billing.invoice_issued"),
                 *map(late_fees.as_bill, self.memory.of("billing.late_fee_charged")),
             )
-            if body["invoice_no"] not in self.paid and self._pays_on(body, day)
+            if body["invoice_no"] not in self.paid
+            and body["account_no"] != self.city.cast[prepaid.ROLE]  # paid already
+            and self._pays_on(body, day)
         ]
         for body in sorted(due, key=lambda found: found["invoice_no"]):
             self.paid.add(body["invoice_no"])
@@ -438,5 +440,6 @@ STORIES: tuple[Callable[[Plan, date], None], ...] = (
     Plan.on_payers,
     Plan.on_kills,
     behind.on_day,
+    prepaid.on_day,
 )
 """In the order of a day; a story with a module of its own has a line here."""

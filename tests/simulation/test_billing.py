@@ -176,6 +176,8 @@ def inputs_of(random: Random, no: str) -> list[Input]:
     name, kind = f"P{no[1:]}", random.choice(KINDS)
     is_producer = random.random() < 0.6
     sold = {"feed_in_price_list": "sold"} if is_producer else {}
+    if random.random() < 0.5:
+        sold["payment_mode"] = "prepaid_remote"
     rows = rows_of(kind, **sold)
     own = {"price_list": "", "category": "", "voltage_class": "", "metering_side": ""}
     main = own if kind in ("capacity", "measured") else {}

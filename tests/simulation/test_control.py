@@ -39,6 +39,7 @@ from services.control.reactions import (
     SwitchingReported,
 )
 from services.wiring import on_table
+from tests.simulation import prepaid
 from tests.simulation.told import opening, published
 from tests.unit.control.relay_law import RelayLaw
 from tests.unit.control.samples import FINAL, IN_WINDOW, PAID_LATER, SERVED, START, WINDOW_FROM
@@ -128,6 +129,11 @@ STORIES = (
     Story("brought along", 7, skips=("request_disconnect",), opening=("arrears", "vacated")),
     Story("in doubt", corrected_at=4),
     Story("in doubt while it is cut", corrected_at=5),
+    Story(
+        prepaid.NAME,
+        skips=("request_disconnect", "reviewer", "unit_head", "serve_notice", "serve_final_notice"),
+        terms={"mode": "prepaid_remote"},
+    ),
     Story("found open", skips=("request_disconnect",), found_at=5),
 )
 
@@ -211,7 +217,7 @@ class Town:
         """A person asks; requests are named after what they ask, so that repeats are repeats."""
         details = dict(details)
         unit, person = details.pop("unit", ""), details.pop("person", role)
-        first = action == "request_disconnect"
+        first = action.startswith("request_")
         request = control.RequestMade(
             request_id="ask" if first else f"{action}-{role}-{self.now}",
             action=action,
@@ -381,6 +387,8 @@ class Town:
             yield lambda: self.pay(account, OWED_FEN)
         if phase in (story.corrected_at, story.corrected_at + 1) and story.corrected_at >= 0:
             yield lambda: self.correct(account, decided=phase > story.corrected_at)
+        if story.name == prepaid.NAME:
+            yield from prepaid.steps(self, account, phase)
         if phase == story.found_at:
             yield lambda: self.find(account)
 
