@@ -176,7 +176,7 @@ def inputs_of(random: Random, no: str) -> list[Input]:
     name, kind = f"P{no[1:]}", random.choice(KINDS)
     is_producer = random.random() < 0.6
     sold = {"feed_in_price_list": "sold"} if is_producer else {}
-    if random.random() < 0.5:
+    if no == "A2":
         sold["payment_mode"] = "prepaid_remote"
     rows = rows_of(kind, **sold)
     own = {"price_list": "", "category": "", "voltage_class": "", "metering_side": ""}

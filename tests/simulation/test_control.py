@@ -219,7 +219,7 @@ class Town:
         unit, person = details.pop("unit", ""), details.pop("person", role)
         first = action.startswith("request_")
         request = control.RequestMade(
-            request_id="ask" if first else f"{action}-{role}-{self.now}",
+            request_id="ask" if first else f"{action}{details.get('stage', '')}-{role}-{self.now}",
             action=action,
             account_no=account,
             usage_point=f"P{account}",

@@ -70,12 +70,8 @@ def explained(arguments: list[str], capsys: Capture, status: int) -> dict[str, A
 
 
 def test_what_the_core_says_is_what_is_printed(capsys: Capture) -> None:
-    for name, status in {
-        "allowed.json": 0,
-        "denied.json": 1,
-        "prepaid.json": 1,
-        "reconnect.json": 1,
-    }.items():
+    statuses = {"allowed.json": 0, "denied.json": 1, "prepaid.json": 1, "reconnect.json": 1}
+    for name, status in statuses.items():
         case = read_case(document(name))
         (said,) = explained([name], capsys, status)["judgements"]
         verdicts = judge(STAGES[case.stage], case.facts, DEFAULT_POLICY)
@@ -157,7 +153,7 @@ def test_the_schema_is_the_committed_one(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["allowed.json", "denied.json", "prepaid.json", "reconnect.json", "little.json"]
+    "name", [f"{name}.json" for name in ("allowed", "denied", "prepaid", "reconnect", "little")]
 )
 def test_the_examples_are_as_the_schema_says(name: str) -> None:
     assert list(Draft7Validator(case_schema()).iter_errors(document(name))) == []

@@ -25,6 +25,7 @@ from services.control.events import (
 from services.control.prepaid import AvailableChanged, BalanceLow
 from services.control.prepaid_events import AvailableNoted, WarningDue, WarningServed
 from services.control.reactions import SignedTerms
+from tests.unit.control.relay_law import RelayLaw
 from tests.unit.control.samples import (
     ACCOUNT,
     IN_WINDOW,
@@ -173,6 +174,10 @@ def test_the_whole_chain_to_the_cut_and_back(desk: PrepaidDesk) -> None:
     found = desk.give(left(1))
     assert "HoldReleased" in names(found)
     assert desk.command.action == "permit_close"
+    law = RelayLaw()
+    for event in desk.own:
+        law.feed(event)
+    assert law.opened_count == 1
 
 
 def test_a_top_up_before_the_cut_ends_the_case(desk: PrepaidDesk) -> None:
