@@ -36,12 +36,15 @@ from services.billing.state import Account, month_to_bill, parts_of, supplied_da
 PREPAID = ("prepaid_remote", "prepaid_local")
 ZONE = timedelta(hours=8)
 FOREVER = "9999-12-31"
+AT_ONCE = "0001-01-01T00:00:00Z"
 
 Books = Mapping[str, PriceBook]
 
 
 def estimate_at(account: Account, policy: BillingPolicy) -> str:
     """The instant of the next estimate; "" for an account that pays afterwards."""
+    if _taken_back(account):
+        return AT_ONCE
     span = _next_span(account)
     if span is None:
         return ""
@@ -52,7 +55,12 @@ def estimate_at(account: Account, policy: BillingPolicy) -> str:
 def next_estimates(
     account: Account, key: str, books: Books, now: str, policy: BillingPolicy
 ) -> Iterator[ChargeEstimated]:
-    """The estimates that are due: of every month without an invoice that is prepaid."""
+    """The estimates that are due: of every month without an invoice that is prepaid, and nothing
+    for a month that turned out not to be."""
+    for month in _taken_back(account):
+        last = account.estimates[month]
+        nothing = replace(last, amount_fen=0, energy_wh=0, missing_days=0, estimated_days=0)
+        yield replace(nothing, estimate_no=last.estimate_no + 1, books=(), reasons=())
     span = _next_span(account)
     if span is None:
         return
@@ -63,7 +71,7 @@ def next_estimates(
     carried: Positions = {}
     for month in _open_months(account, until_on):
         parts = _cut(parts_of(account, month), until_on)
-        if all(part.terms.payment_mode not in PREPAID for part in parts):
+        if not _is_prepaid(parts):
             continue
         found, bill = _estimated(account, key, month, parts, books, carried)
         carried = {**carried, **(bill.tiers_after if bill is not None else {})}
@@ -109,6 +117,21 @@ def _open_months(account: Account, until_on: str) -> Iterator[str]:
         if not any(first <= month <= last for first, last in account.billed):
             yield month
         month = next_month(month)
+
+
+def _is_prepaid(parts: tuple[TermsPart, ...]) -> bool:
+    """Whether any of the days is; the month has one bill."""
+    return any(part.terms.payment_mode in PREPAID for part in parts)
+
+
+def _taken_back(account: Account) -> list[str]:
+    """Months with an estimate that another agreement left without prepaid days: no invoice comes
+    that would end it."""
+    return [
+        month
+        for month, known in sorted(account.estimates.items())
+        if (known.books or known.reasons) and not _is_prepaid(parts_of(account, month))
+    ]
 
 
 def _cut(parts: tuple[TermsPart, ...], until_on: str) -> tuple[TermsPart, ...]:

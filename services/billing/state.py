@@ -209,7 +209,8 @@ def _evolved(account: Account, event: Any) -> Account:
             return _withheld(account, event)
         case ChargeEstimated():
             estimates = {**account.estimates, event.month: event}
-            return replace(account, estimates=estimates, estimated_to_on=event.until_on)
+            until_on = max(account.estimated_to_on, event.until_on)
+            return replace(account, estimates=estimates, estimated_to_on=until_on)
     return account
 
 

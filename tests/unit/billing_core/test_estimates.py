@@ -5,6 +5,7 @@ A tick at half past midnight estimates until the day before: noon of the day has
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from services.billing.events import BillWithheld, ChargeEstimated, InvoiceIssued
@@ -222,3 +223,18 @@ def test_a_month_that_is_billed_already_is_left_out() -> None:
     made.feed(since_december(**REMOTE), *days_of_february())
     months = [each.month for each in estimates(made, "2026-02-06T04:00:00Z")]
     assert months == ["2025-12", "2026-02"]
+
+
+def test_the_estimate_of_days_that_were_not_prepaid_is_taken_back() -> None:
+    """Gone in December already, told in January: no invoice will come for the estimated days."""
+    made = prepaid(*january("2026-01-10"))
+    assert only(made.tick("2026-01-10T04:00:00Z"), ChargeEstimated).amount_fen == 4_500
+    rows = [terms("2025-12-01"), terms(moved_out_on="2026-01-01", **REMOTE)]
+    rows = [replace(row, moved_out_on="2026-01-01") for row in rows]
+    made.feed(since_december(version=3, rows=rows))
+    assert made.due() == "0001-01-01T00:00:00Z"
+    (found,) = estimates(made, "2026-01-10T05:00:00Z")
+    assert (found.month, found.estimate_no, found.amount_fen, found.books) == ("2026-01", 2, 0, ())
+    assert estimates(made, "2026-01-12T05:00:00Z") == []
+    assert made.due() == ""
+    made.check_folds()
