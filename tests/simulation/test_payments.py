@@ -40,6 +40,8 @@ from services.payments.ledger_chain import ExportedEntry, chained
 from services.payments.order_number import account_of
 from services.payments.reactions import (
     AccountOpened,
+    AgreementPublished,
+    ChargeEstimated,
     ClearanceAsked,
     CorrectionIssued,
     FeedInCorrected,
@@ -51,7 +53,7 @@ from services.payments.reactions import (
 )
 from services.payments.transactions import page_of
 from services.wiring import on_table
-from tests.simulation import money_back
+from tests.simulation import money_back, prepaid
 from tests.simulation.channels import Channels, open_order
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
@@ -68,7 +70,9 @@ FOREIGN = {
     "billing.feed_in_stated": FeedInStated,
     "billing.feed_in_corrected": FeedInCorrected,
     "billing.late_fee_charged": LateFeeCharged,
+    "billing.charge_estimated": ChargeEstimated,
     "customers.account_opened": AccountOpened,
+    "customers.agreement_published": AgreementPublished,
     "control.clearance_asked": ClearanceAsked,
 }
 outside = Catalogue("outside")
@@ -76,12 +80,12 @@ for _name, _body in FOREIGN.items():
     outside.event(_name)(_body)
 
 
-@outside.event("customers.agreement_published")
+@outside.event("billing.usage_noted")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementPublished:
+class UsageNoted:
     """Means nothing to payments."""
 
-    account_no: str
+    usage_point: str
 
 
 MONEY = (payments.PaymentCaptured, payments.CreditTaken, payables.PayableSettled)
@@ -135,6 +139,7 @@ class Town:
             *(self.tick,) * 3,
             self.poison,
             self.publish,
+            *(self.pay_ahead,) * 6,
         )
         self.random.choice(acts)()
 
@@ -275,8 +280,18 @@ class Town:
 
     def publish(self) -> None:
         """A type that means nothing to payments."""
-        body = AgreementPublished(account_no=A)
-        self.write(outside, "customers.agreements", A, body)
+        self.write(outside, "billing.events", A, UsageNoted(usage_point="P1"))
+
+    def pay_ahead(self) -> None:
+        """An agreement, an estimate or an invoice of an account that pays ahead, now and then."""
+        account_no = self.random.choice(ACCOUNTS)
+        kind = self.random.choice(("agreed", "estimated", "estimated", "estimated", "billed"))
+        if kind == "agreed":
+            body: Any = prepaid.agreed(account_no, self.number // 7)
+            self.write(outside, "customers.agreements", account_no, body)
+            return
+        body = getattr(prepaid, kind)(self.random, account_no)
+        self.write(outside, "billing.events", account_no, body)
 
     def ask(self) -> None:
         account_no = self.random.choice(ACCOUNTS)
@@ -286,6 +301,7 @@ class Town:
             account_no=account_no,
             invoice_nos=tuple(f"I{number}-{account_no}" for number in numbers),
             threshold_fen=self.random.choice((0, 0, 500)),
+            kind=self.random.choice(("arrears", "arrears", "prepaid_balance")),
         )
         self.write(outside, "control.clearances", account_no, body)
 
@@ -348,6 +364,7 @@ def test_any_history_keeps_the_laws(seed: int) -> None:
     money_back.bookings_are_what_the_clearing_has(own, [body for _, body in told])
     no_grant_outlives_its_debt(own)
     each_debt_is_told_once(own)
+    prepaid.what_is_left_adds_up(own)
     what_goes_back_is_where_its_payment_is(town)
 
 
@@ -446,6 +463,8 @@ def no_grant_outlives_its_debt(own: list[Any]) -> None:
         if not isinstance(body, payments.ClearanceGranted):
             continue
         question = asked[body.clearance_id]
+        if question.kind != "arrears":
+            continue
         assert body.open_fen > question.threshold_fen
         for number, later in enumerate(own[index + 1 :], index + 1):
             at = getattr(later, "captured_at", getattr(later, "taken_at", ""))
