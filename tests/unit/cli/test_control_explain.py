@@ -104,10 +104,10 @@ def test_the_inputs_of_an_interlock_stand_with_it(capsys: Capture) -> None:
 
 def test_people_read_it_in_chinese_and_in_english(capsys: Capture) -> None:
     chinese = printed(["denied.json"], capsys, 1)
-    assert "发出跳闸命令前: 不允许 (共 27 项，拒绝 5 项)" in chinese
+    assert "发出跳闸命令前: 不允许 (共 28 项，拒绝 5 项)" in chinese
     assert "拒绝  not_protected\n  要求  非受保护用户\n  所见  protected" in chinese
     english = printed(["denied.json", "--language", "en"], capsys, 1)
-    assert "before the command to open: denied (27 judged, 5 deny)" in english
+    assert "before the command to open: denied (28 judged, 5 deny)" in english
     assert "DENIES  notice_period\n  rule  it was served in time\n" in english
     assert "  why   served less than 7 days before the window\n" in english
     assert max(map(columns, (chinese + english).splitlines())) <= 80
@@ -120,7 +120,7 @@ def columns(line: str) -> int:
 def test_every_interlock_and_stage_is_called_by_people() -> None:
     assert list(control.STAGE_NAMES) == list(STAGES)
     names = [(each.zh, each.en) for each in control.INTERLOCKS.values()]
-    assert len(set(names)) == len(names) == 38
+    assert len(set(names)) == len(names) == 39
 
 
 def test_nothing_known_denies_everywhere(capsys: Capture) -> None:

@@ -24,6 +24,7 @@ from services.control.state import Account
 from services.control.switching import issue_open
 from services.customers.events import catalogue as customers
 from services.ingest.events import catalogue as ingest
+from services.payments.core import catalogue as payments
 from tests.unit.control.samples import (
     ACCOUNT,
     IN_WINDOW,

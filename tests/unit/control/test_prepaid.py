@@ -76,6 +76,7 @@ class PrepaidDesk(Desk):
         """The agreement is known, and the account is warned twice."""
         self.give(agreement(**{**PREPAID, **changes}))
         self.give(balance())
+        self.know_more()
         self.tick(DUE)
         self.give(left(500, "2026-03-09", warned=()))
         for stage in ("warn1", "warn2"):
