@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from libs.events.registry import Catalogue
 from services.control.prepaid import AvailableChanged, BalanceLow
 from services.control.reactions import BalanceChanged, PaymentCaptured
 from services.payments import prepaid_events as prepaid
@@ -88,6 +90,32 @@ def _beyond(town: Any, account: str) -> None:
 
 
 # -- payments --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageNoted:
+    """Means nothing to payments."""
+
+    usage_point: str
+
+
+FOREIGN: dict[str, type[Any]] = {
+    "billing.charge_estimated": ChargeEstimated,
+    "billing.usage_noted": UsageNoted,
+    "customers.agreement_published": AgreementPublished,
+}
+"""What others tell that concerns accounts that pay ahead, or nobody in payments."""
+
+
+def pay_ahead(town: Any, outside: Catalogue, accounts: tuple[str, ...]) -> None:
+    """An agreement, an estimate or an invoice of an account that pays ahead, now and then."""
+    account_no = town.random.choice(accounts)
+    kind = town.random.choice((agreed, estimated, estimated, estimated, billed))
+    if kind is agreed:
+        body: Any = agreed(account_no, town.number // 7)
+        town.write(outside, "customers.agreements", account_no, body)
+        return
+    town.write(outside, "billing.events", account_no, kind(town.random, account_no))
 
 
 def agreed(account_no: str, version: int) -> AgreementPublished:

@@ -8,7 +8,6 @@ runtime hold, the books balance and equal the folds, and no transaction counts t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -40,8 +39,6 @@ from services.payments.ledger_chain import ExportedEntry, chained
 from services.payments.order_number import account_of
 from services.payments.reactions import (
     AccountOpened,
-    AgreementPublished,
-    ChargeEstimated,
     ClearanceAsked,
     CorrectionIssued,
     FeedInCorrected,
@@ -59,8 +56,7 @@ from tests.unit.payments_core.world import A, B, C, order_of, received
 
 SEEDS = 200
 INPUTS = 70
-PARTITIONS = 2
-ACCOUNTS = (A, B, C)
+PARTITIONS, ACCOUNTS = 2, (A, B, C)
 AMOUNTS = {"T1": 10000, "T2": 2500, "T3": 40, "T4": 7000, "T5": 3000}
 OLD = "T0"  # older than the horizon
 DUE = ("2026-01-20", "2026-03-01", "2026-03-03")
@@ -70,22 +66,13 @@ FOREIGN = {
     "billing.feed_in_stated": FeedInStated,
     "billing.feed_in_corrected": FeedInCorrected,
     "billing.late_fee_charged": LateFeeCharged,
-    "billing.charge_estimated": ChargeEstimated,
     "customers.account_opened": AccountOpened,
-    "customers.agreement_published": AgreementPublished,
     "control.clearance_asked": ClearanceAsked,
+    **prepaid.FOREIGN,
 }
 outside = Catalogue("outside")
 for _name, _body in FOREIGN.items():
     outside.event(_name)(_body)
-
-
-@outside.event("billing.usage_noted")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageNoted:
-    """Means nothing to payments."""
-
-    usage_point: str
 
 
 MONEY = (payments.PaymentCaptured, payments.CreditTaken, payables.PayableSettled)
@@ -139,7 +126,7 @@ class Town:
             *(self.tick,) * 3,
             self.poison,
             self.publish,
-            *(self.pay_ahead,) * 6,
+            *(lambda: prepaid.pay_ahead(self, outside, ACCOUNTS),) * 6,
         )
         self.random.choice(acts)()
 
@@ -280,18 +267,7 @@ class Town:
 
     def publish(self) -> None:
         """A type that means nothing to payments."""
-        self.write(outside, "billing.events", A, UsageNoted(usage_point="P1"))
-
-    def pay_ahead(self) -> None:
-        """An agreement, an estimate or an invoice of an account that pays ahead, now and then."""
-        account_no = self.random.choice(ACCOUNTS)
-        kind = self.random.choice(("agreed", "estimated", "estimated", "estimated", "billed"))
-        if kind == "agreed":
-            body: Any = prepaid.agreed(account_no, self.number // 7)
-            self.write(outside, "customers.agreements", account_no, body)
-            return
-        body = getattr(prepaid, kind)(self.random, account_no)
-        self.write(outside, "billing.events", account_no, body)
+        self.write(outside, "billing.events", A, prepaid.UsageNoted(usage_point="P1"))
 
     def ask(self) -> None:
         account_no = self.random.choice(ACCOUNTS)
