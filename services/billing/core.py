@@ -34,6 +34,7 @@ PURE_MODULES = (
             "correction",
             "decide",
             "energy_charge",
+            "estimate",
             "events",
             "external_lines",
             "feed_in",
@@ -114,6 +115,6 @@ def make_core(decider: str = "", policy: BillingPolicy = DEFAULT_POLICY) -> Core
         evolve=evolve,
         concerned=decisions.concerned,
         due=partial(due, policy=policy),
-        fold_version=2,
+        fold_version=3,
         decider=decider_under(decider, policy, DEFAULT_POLICY),
     )

@@ -6,7 +6,7 @@
     payments.allocations -> late_fee_charged
     billing.requests   -> bill_released | release_rejected, invoice_issued
     calendar           -> bill_calculated, invoice_issued, price_awaited, correction_issued
-                          feed_in_stated, feed_in_corrected, feed_in_withheld
+                          feed_in_stated, feed_in_corrected, feed_in_withheld, charge_estimated
 
 After an agreement, a book, an invoice or a correction the questions of the tariff audit are looked
 at again: tariff_class_questioned, tariff_class_settled.

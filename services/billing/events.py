@@ -320,6 +320,28 @@ class LateFeeCharged:
     shares: tuple[LateFeeShare, ...] = ()
 
 
+@catalogue.event("billing.charge_estimated")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeEstimated:
+    """What a prepaid account has used of a month that has no invoice yet, from its first day until
+    (before) `until_on`. No debt and no posting; a later one takes its place, the invoice ends it.
+
+    estimate_no: counts from 1 in the month; missing_days: days not read at some point, no energy in
+    it; estimated_days: others with an estimated reading; reasons: why it has no amount.
+    """
+
+    account_no: str
+    month: str
+    estimate_no: int
+    until_on: str
+    amount_fen: int
+    energy_wh: int
+    missing_days: int
+    estimated_days: int
+    books: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatedTerms:
     """The agreement as the tariff functions take it, from a day on."""

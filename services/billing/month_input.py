@@ -66,6 +66,13 @@ def month_inputs(
     reasons = (*days_missing(parts, points, month), *not_agreed(parts, points, month))
     if reasons:
         return Lacking(reasons)
+    return inputs_of(account, month, parts, books)
+
+
+def inputs_of(
+    account: Account, month: str, parts: tuple[TermsPart, ...], books: Mapping[str, PriceBook]
+) -> tuple[RatingInput, ...] | NoBook:
+    """The inputs of some adjoining days of a month; a day that nobody read has no energy."""
     inputs = []
     span = (parts[0].from_on, parts[-1].until_on)
     for part in parts:
@@ -100,7 +107,8 @@ def relation_of(terms: AgreementTerms, point: str) -> str:
     return next((each.kind for each in terms.relations if each.point == point), MAIN.kind)
 
 
-def _metered(terms: AgreementTerms, relations: Collection[str] = METERED) -> Iterator[PointTerms]:
+def metered(terms: AgreementTerms, relations: Collection[str] = METERED) -> Iterator[PointTerms]:
+    """The points of these relations."""
     for point in terms.points:
         if relation_of(terms, point.point) in relations:
             yield point
@@ -116,7 +124,7 @@ def days_missing(
     missing: Counter[str] = Counter()
     for part in parts:
         wanted = day_bits(part.from_on, part.until_on)
-        for point in _metered(part.terms, relations):
+        for point in metered(part.terms, relations):
             found = points.get(point.point, PointMonth()).days
             missing[point.point] += (wanted & ~found).bit_count()
     for point_name, days in sorted(missing.items()):
@@ -154,14 +162,14 @@ def _account_usage(
         from_on=days[0],
         until_on=days[1],
         points=tuple(
-            point_usage(account, month, point.point, days, span) for point in _metered(terms)
+            point_usage(account, month, point.point, days, span) for point in metered(terms)
         ),
     )
 
 
 def point_usage(account: Account, month: str, point: str, days: Span, span: Span) -> PointUsage:
     """A point's usage of some days; the maximum demand is that of the whole month."""
-    sums = account.months[month][point]
+    sums = account.months.get(month, {}).get(point, PointMonth())
     energy = energy_in(sums, *days)
     for case in account.cases.values():
         if case.usage_point == point:

@@ -23,6 +23,7 @@ class BillingPolicy:
     bill_after_days: int = 2
     pay_within_days: int = 15
     feed_in_pay_within_days: int = 30
+    estimate_minute: int = 12 * 60
     checks: CheckRules = field(default_factory=CheckRules)
     audit: AuditRules = field(default_factory=AuditRules)
 
@@ -49,6 +50,12 @@ _TERMS: dict[str, Term] = {
         "UNCONFIRMED: as the agreements say",
         0,
         366,
+    ),
+    "estimate_minute": Term(
+        "minute of the local day from which the day before is estimated for prepaid accounts",
+        "UNCONFIRMED: DESIGN 5 says daily; by noon the night's readings are there",
+        0,
+        24 * 60 - 1,
     ),
     "checks.id": Term("the name of your set of checks", "DESIGN 3"),
     "checks.zero": Term("whether a bill without energy waits for a person", _RULE_4),

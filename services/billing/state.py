@@ -7,7 +7,7 @@ issued months, since a correction cascades within its tier year: a household tak
 (48 KB in a checkpoint) after two years, and then grows no more. An account that cannot be billed
 keeps its usage until it can. Amounts that others settled stay in the agreement: 0.2 KB for each of
 the few accounts' months that have one. The due dates of debts, for late fees, are 0.1 KB each and
-at most `DEBTS_KEPT`.
+at most `DEBTS_KEPT`. A prepaid account has 0.3 KB for each month without an invoice.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from services.billing.events import (
     BookAdopted,
     BookNoted,
     CaseNoted,
+    ChargeEstimated,
     CorrectionIssued,
     CorrectionWithheld,
     InvoiceIssued,
@@ -77,7 +78,8 @@ class Account:
     be rated; waiting: the month that cannot be billed as things are; news: something came that
     concerns the month to bill; feed_in: what it fed in, in statements of their own series;
     late_debts: what a late fee may be taken of, by its number; late_fees: how many fees there are;
-    questions: of the tariff audit, that stand; question_count: how many there ever were.
+    questions: of the tariff audit, that stand; question_count: how many there ever were;
+    estimates: the last one of each month without an invoice; estimated_to_on: until when.
     """
 
     agreement: AgreementNoted | None = None
@@ -99,6 +101,8 @@ class Account:
     late_fees: int = 0
     questions: Questions = field(default_factory=dict)
     question_count: int = 0
+    estimates: dict[str, ChargeEstimated] = field(default_factory=dict)
+    estimated_to_on: str = ""
 
 
 # -- what follows from it -------------------------------------------------------------------------
@@ -213,6 +217,10 @@ def _evolved(account: Account, event: Any) -> Account:
             return _questioned(account, event)
         case TariffClassSettled():
             return replace(account, questions=with_settled(account.questions, event))
+        case ChargeEstimated():
+            estimates = {**account.estimates, event.month: event}
+            until_on = max(account.estimated_to_on, event.until_on)
+            return replace(account, estimates=estimates, estimated_to_on=until_on)
     return account
 
 
@@ -310,6 +318,8 @@ def _issued(account: Account, event: InvoiceIssued) -> Account:
         waiting="",
         news=True,
         late_debts=with_invoice(account.late_debts, event),
+        estimates={name: each for name, each in account.estimates.items() if name != event.month},
+        estimated_to_on=max(account.estimated_to_on, event.bill.until_on),
     )
     later = [each.bill.period for each in issued if each.bill.period > event.month]
     if later:  # an earlier month was billed after it: its tier year begins elsewhere

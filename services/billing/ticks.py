@@ -1,4 +1,4 @@
-"""What a tick brings for an account: its corrections, then the bill of the next month.
+"""What a tick brings for an account: its corrections, the bill of the next month, its estimates.
 
 on_tick(account, "1000000001", shared, "2026-03-02T16:00:00Z", policy)
     bill_calculated, then bill_released and invoice_issued where no check holds it
@@ -14,6 +14,7 @@ from libs.events.core import Emit
 from services.billing.bill import RatingPart
 from services.billing.bill_checks import AUTOMATIC, check_bill, release_of
 from services.billing.correction import RatingInput
+from services.billing.estimate import ZONE, estimate_at, next_estimates
 from services.billing.events import (
     BillCalculated,
     BillReleased,
@@ -32,7 +33,6 @@ from services.billing.rounds import next_round, reasons_of, tiers_before
 from services.billing.state import Account, Shared, evolve, feed_in_month, month_to_bill
 from services.billing.statements import next_correction, next_statement
 
-ZONE = timedelta(hours=8)
 AT_ONCE = "0001-01-01T00:00:00Z"
 STEPS_MAX = 1_000
 """What one tick does for an account: a month takes two or three, so nobody is that far behind."""
@@ -49,6 +49,8 @@ def on_tick(
         for emit in emits:
             account = evolve(account, emit.body)
         yield from emits
+    for estimate in next_estimates(account, key, shared.books, now, policy):
+        yield Emit(estimate)
 
 
 def _next_due(
@@ -145,9 +147,9 @@ def day_of(at: str) -> str:
 
 
 def due(state: Account, policy: BillingPolicy) -> str:
-    """When a tick must look at the account: its next bill or statement, or at once for a
+    """When a tick must look at the account: its next bill, statement or estimate, or at once for a
     correction; "" when nothing new came since it was last looked at."""
-    found = (feed_in_at(state, policy), _bill_due(state, policy))
+    found = (feed_in_at(state, policy), _bill_due(state, policy), estimate_at(state, policy))
     return min((at for at in found if at), default="")
 
 

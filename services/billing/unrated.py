@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from services.billing.agreement import RELATIONS, PointRelation
+from services.billing.agreement import PAYMENT_MODES, RELATIONS, PointRelation
 from services.billing.bill import NotYetRated
 from services.billing.calendar import days_between, overlap
 from services.billing.point_relations import InForce
@@ -36,9 +36,9 @@ def _unrated(what: str, point: str, reason: str, *, withheld: bool = True) -> No
 
 def prepaid(given: InForce) -> Iterator[NotYetRated]:
     terms = given.part.terms
-    if terms.payment_mode != "postpaid":
-        yield _unrated(terms.payment_mode, "", "only postpaid accounts are billed")
-    elif terms.prepaid is not None:
+    if terms.payment_mode not in PAYMENT_MODES:
+        yield _unrated(terms.payment_mode, "", "nobody knows how the account pays")
+    elif terms.payment_mode == "postpaid" and terms.prepaid is not None:
         yield _unrated("prepaid_terms", "", "a postpaid account has terms of a prepaid one")
 
 

@@ -56,6 +56,9 @@ STAGE_NAMES = {
     "before_command": ("发出跳闸命令前", "before the command to open"),
     "reconnect": ("复电前", "before the command to close"),
     "supply": ("保电或限荷前", "before keep-supply or a load limit"),
+    "prepaid_request": ("预付费停电申请时", "when a prepaid cut is asked for"),
+    "prepaid_before_clearance": ("预付费请求收费放行前", "prepaid, before payments are asked"),
+    "prepaid_before_command": ("预付费跳闸命令前", "prepaid, before the command to open"),
 }
 
 

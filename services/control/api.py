@@ -9,6 +9,7 @@ control's events. An Idempotency-Key makes a repeated request the same one.
     POST /cases/{id}/final-notice-served, /approve, /approve-over-cap, /refuse, /cancel
     POST /holds, /holds/release, /locks, /locks/release
     POST /disputes, /protections, ... see api_safety.py
+    POST /warnings, /prepaid-cases    see api_prepaid.py
     GET  /healthz
 
 Errors are application/problem+json: 401 unknown person, 403 wrong role, 422 bad body, 503 no ack.
@@ -31,7 +32,7 @@ from pydantic import Field, StringConstraints
 from starlette.exceptions import HTTPException
 
 from libs.events.errors import BadInput, LogError, Unknown
-from services.control import api_safety
+from services.control import api_prepaid, api_safety
 from services.control.accounts import Accounts, Staff
 from services.control.api_parts import (
     PROBLEMS,
@@ -48,6 +49,7 @@ from services.control.api_parts import (
     May,
     Name,
     PointBody,
+    Served,
     Text,
     TheEdge,
 )
@@ -63,13 +65,9 @@ class CaseWanted(Body):
     invoices: list[Name] = Field(default_factory=list, max_length=50)
 
 
-class Served(Body):
-    """A notice reached the customer."""
+class NoticeServed(Served):
+    """A notice reached the customer, and the authority got its copy where it needs one."""
 
-    channel: Text
-    recipient: Text
-    served_at: Instant
-    evidence: Text
     authority_copy_at: Instant | None = None
 
 
@@ -124,7 +122,7 @@ def request_disconnect(
 @router.post("/cases/{case_id}/notice-served", status_code=202)
 def serve_notice(
     case_id: CaseId,
-    body: Served,
+    body: NoticeServed,
     staff: Annotated[Staff, Depends(May("serve_notice"))],
     edge: TheEdge,
     idempotency_key: Key = None,
@@ -137,7 +135,7 @@ def serve_notice(
 @router.post("/cases/{case_id}/final-notice-served", status_code=202)
 def serve_final_notice(
     case_id: CaseId,
-    body: Served,
+    body: NoticeServed,
     staff: Annotated[Staff, Depends(May("serve_final_notice"))],
     edge: TheEdge,
     idempotency_key: Key = None,
@@ -258,6 +256,7 @@ def create_app(accounts: Accounts, append: Append, now: Callable[[], str] | None
     app.state.edge = Edge(append, now or _wall_clock)
     app.include_router(router)
     app.include_router(api_safety.router)
+    app.include_router(api_prepaid.router)
     app.get("/healthz")(healthz)
     _describe_problems(app)
     app.add_exception_handler(RequestValidationError, _on_bad_request)

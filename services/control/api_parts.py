@@ -66,6 +66,15 @@ class PointBody(Body):
     usage_point: Name
 
 
+class Served(Body):
+    """A notice or a warning reached the customer."""
+
+    channel: Text
+    recipient: Text
+    served_at: Instant
+    evidence: Text
+
+
 class Accepted(BaseModel):
     """The log has the request."""
 
@@ -109,7 +118,7 @@ class Edge:
             unit=staff.unit,
         )
         self._append(account_no, body)
-        opened = action == "request_disconnect"
+        opened = action in ("request_disconnect", "request_prepaid_disconnect")
         return Accepted(
             request_id=request_id,
             case_id=case_id_of(account_no, request_id) if opened else case_id,

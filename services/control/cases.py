@@ -26,10 +26,10 @@ from services.control.events import (
 from services.control.facts import Facts
 from services.control.identifiers import case_id_of, clearance_id_of, identity
 from services.control.instant import days_between, parse_instant, plus, seconds_between
-from services.control.interlocks import AFTER_A_CHANGE, STAGES, allows, judge
+from services.control.interlocks import AFTER_A_CHANGE, STAGES, allows, judge, stage_of
 from services.control.permit_requests import NEVER, is_held, next_at, seek
 from services.control.policy import Policy
-from services.control.state import OPEN, Case, Hold
+from services.control.state import OPEN, PREPAID, Case, Hold
 from services.control.switching import (
     MONEY_CAME,
     cancel_command,
@@ -70,10 +70,10 @@ def request_disconnect(draft: Draft, request: RequestMade) -> str:
         other_case=other.case_id if other else "",
     )
     case_id = case_id_of(draft.key, request.request_id)
-    judged = _judged(draft, "request", case_id, request.usage_point, facts)
+    judged = judgement(draft, "request", case_id, request.usage_point, facts)
     draft.note(judged)
     if not judged.allowed:
-        return _reasons(judged)
+        return reasons_of(judged)
     _note_opened(draft, case_id, request, facts)
     return ""
 
@@ -130,14 +130,16 @@ def serve_notice(draft: Draft, request: RequestMade) -> str:
     A notice served too late or too early can never lead to a cut: the case ends at once.
     """
     case = open_case(draft, request)
+    if case.kind == PREPAID:
+        raise BadInput("case_id", "a prepaid case has no notices", "serve the balance warnings")
     if case.served_at:
         raise BadInput("case_id", f"the notice was served at {case.served_at}", "approve the case")
     draft.note(_served(draft, request, case, final=False))
     facts = facts_of_case(draft, draft.account.cases[case.case_id])
-    judged = _judged(draft, "notice", case.case_id, case.usage_point, facts)
+    judged = judgement(draft, "notice", case.case_id, case.usage_point, facts)
     draft.note(judged)
     if not judged.allowed:
-        draft.close_case(case.case_id, case.usage_point, "refused", _reasons(judged))
+        draft.close_case(case.case_id, case.usage_point, "refused", reasons_of(judged))
     return ""
 
 
@@ -186,7 +188,7 @@ def _counts_from(draft: Draft, case: Case, served_at: str) -> str:
 def approve(draft: Draft, request: RequestMade) -> str:
     """A reviewer or the head of the unit approves a case whose notice was served."""
     case = open_case(draft, request)
-    if not case.served_at:
+    if not case.served_at and case.kind != PREPAID:
         raise BadInput("case_id", "its notice is not served yet", "report that it was served")
     known = case.reviewer if request.role == "reviewer" else case.unit_head
     if known:
@@ -265,7 +267,9 @@ def detail(request: RequestMade, name: str) -> str:
 
 def ready_at(case: Case, policy: Policy) -> str:
     """From when on a case goes on to permit and clearance; NEVER while a step is missing."""
-    if not (case.served_at and case.reviewer and case.unit_head and case.final_served_at):
+    if not (case.reviewer and case.unit_head):
+        return NEVER
+    if not (case.served_at and case.final_served_at) and case.kind != PREPAID:
         return NEVER
     since_at = max(case.window_from_at, case.final_counts_at, next_at(case.permit))
     if case.clearance is None:
@@ -288,7 +292,9 @@ def _go_on(draft: Draft, case: Case) -> None:
     """Judge, and ask for a permit, then payments; the same denial is recorded once, not at every
     tick."""
     facts = facts_of_case(draft, case)
-    judged = _judged(draft, "before_clearance", case.case_id, case.usage_point, facts)
+    judged = judgement(
+        draft, stage_of(case, "before_clearance"), case.case_id, case.usage_point, facts
+    )
     denied_by = _denied_by(judged)
     if denied_by and denied_by == case.denied_by:
         return
@@ -306,6 +312,7 @@ def _go_on(draft: Draft, case: Case) -> None:
             invoice_nos=case.invoice_nos,
             threshold_fen=draft.policy.threshold_fen,
             asked_at=draft.at,
+            kind=case.kind,
         ),
         CLEARANCES,
         draft.key,
@@ -323,13 +330,15 @@ def on_granted(draft: Draft, clearance_id: str, fence_offset: int, valid_until_a
     _note_answer(draft, asking.case_id, clearance_id, "granted", fence_offset, valid_until_at)
     case = draft.account.cases[asking.case_id]
     facts = facts_of_case(draft, case)
-    judged = _judged(draft, "before_command", case.case_id, case.usage_point, facts)
+    judged = judgement(
+        draft, stage_of(case, "before_command"), case.case_id, case.usage_point, facts
+    )
     draft.note(judged)
     if judged.allowed:
         issue_open(draft, case, judged)
     elif _denied_by(judged) == ("switching_method_remote",):
-        send_crew(draft, case, _reasons(judged))
-        draft.close_case(case.case_id, case.usage_point, "field_ticket", _reasons(judged))
+        send_crew(draft, case, reasons_of(judged))
+        draft.close_case(case.case_id, case.usage_point, "field_ticket", reasons_of(judged))
 
 
 def on_refused(draft: Draft, clearance_id: str, fence_offset: int, open_fen: int) -> None:
@@ -397,7 +406,7 @@ def _note_answer(
 def settle(draft: Draft) -> None:
     """Payments told how the account stands: debts that are settled end cases and release holds."""
     for case in draft.cases():
-        if not draft.is_settled(case.invoice_nos):
+        if not draft.is_over(case):
             continue
         command = draft.point(case.usage_point).under_way
         if command is None or command.case_id != case.case_id:
@@ -415,11 +424,11 @@ def _money_releases(draft: Draft, hold: Hold) -> bool:
     if hold.reason == "arrears":
         return not hold.awaiting and draft.is_settled(hold.invoice_nos)
     account = draft.account
-    return (
-        hold.reason == "prepaid_balance"
-        and account.prepayment_fen > draft.policy.prepaid_release_fen
-        and not account.debts
-    )
+    if hold.reason != PREPAID:
+        return False
+    if account.balance.available is not None:
+        return account.balance.available.available_fen > draft.policy.prepaid_release_fen
+    return account.prepayment_fen > draft.policy.prepaid_release_fen and not account.debts
 
 
 def recheck(draft: Draft) -> None:
@@ -429,7 +438,7 @@ def recheck(draft: Draft) -> None:
         command = point.under_way
         if command is None or command.case_id != case.case_id or command.cancelled:
             continue
-        verdicts = judge(AFTER_A_CHANGE, facts_of_case(draft, case), draft.policy)
+        verdicts = judge(AFTER_A_CHANGE[case.kind], facts_of_case(draft, case), draft.policy)
         denied = [verdict.name for verdict in verdicts if not verdict.allows]
         if denied:
             cancel_command(draft, case.usage_point, denied[0], "control")
@@ -438,7 +447,7 @@ def recheck(draft: Draft) -> None:
 # -- verdicts -------------------------------------------------------------------------------------
 
 
-def _judged(
+def judgement(
     draft: Draft, stage: str, case_id: str, usage_point: str, facts: Facts
 ) -> InterlocksJudged:
     verdicts = judge(STAGES[stage], facts, draft.policy)
@@ -456,7 +465,7 @@ def _denied_by(judged: InterlocksJudged) -> tuple[str, ...]:
     return tuple(verdict.name for verdict in judged.verdicts if not verdict.allows)
 
 
-def _reasons(judged: InterlocksJudged) -> str:
+def reasons_of(judged: InterlocksJudged) -> str:
     return "; ".join(
         f"{verdict.name}: {verdict.reason}" for verdict in judged.verdicts if not verdict.allows
     )

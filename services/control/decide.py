@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from libs.events.core import Emit, Item, Tick, View
 from libs.events.errors import BadInput
-from services.control import cases, holds, permits, safety, supply
+from services.control import cases, holds, permits, prepaid, safety, supply
 from services.control.corrections import CorrectionDecided, CorrectionProposed, on_correction
 from services.control.draft import Draft
 from services.control.events import RequestMade, RequestRejected, RequestTaken
@@ -50,6 +50,8 @@ Step = Callable[[Draft, RequestMade], str]
 
 ACTIONS: dict[str, tuple[Step, tuple[str, ...]]] = {
     "request_disconnect": (cases.request_disconnect, ("requester",)),
+    "request_prepaid_disconnect": (prepaid.request_prepaid_disconnect, ("requester",)),
+    "serve_warning": (prepaid.serve_warning, ("server",)),
     "serve_notice": (cases.serve_notice, ("server",)),
     "serve_final_notice": (cases.serve_final_notice, ("server",)),
     "approve": (cases.approve, ("reviewer", "unit_head")),
@@ -106,6 +108,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             on_correction(draft, item.body)
         case OrdersChanged():
             on_orders(draft, item.body)
+        case prepaid.AvailableChanged() | prepaid.BalanceLow():
+            prepaid.on_told(draft, item.body)
         case AgreementPublished():
             _on_agreement(draft, item.body)
         case AccountOpened():

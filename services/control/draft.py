@@ -16,8 +16,9 @@ from services.control.identifiers import ticket_id_of
 from services.control.instant import local_day
 from services.control.permit_events import PermitEnded
 from services.control.policy import Policy
+from services.control.prepaid_state import agreement_of
 from services.control.safety_facts import Weather
-from services.control.state import Account, Case, Hold, Point, evolve_account
+from services.control.state import PREPAID, Account, Case, Hold, Point, evolve_account
 
 PERMIT_REQUESTS = "control.permit_requests"
 MONEY_REASONS = ("arrears", "prepaid_balance")
@@ -67,6 +68,17 @@ class Draft:
         if not account.arrears_known or not invoice_nos:
             return False
         return account.open_fen(invoice_nos) <= self.policy.threshold_fen
+
+    def is_over(self, case: Case) -> bool:
+        """Whether what a case is about is settled: its debts, or the account is within its credit
+        again."""
+        if case.kind != PREPAID:
+            return self.is_settled(case.invoice_nos)
+        terms = agreement_of(self.account.terms_on(self.today_on))
+        known = self.account.balance.available
+        if terms is None or known is None:
+            return False
+        return known.available_fen >= -terms.credit_limit_fen
 
     def release(self, usage_point: str, hold: Hold, released_by: str) -> None:
         """A hold ends. Whether the point is closed then is decided by `reconnect`."""

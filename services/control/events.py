@@ -113,6 +113,9 @@ class TermsNoted:
     protected: str
     payment_mode: str
     moved_out_on: str = ""
+    prepaid_agreement_no: str = ""
+    prepaid_signed_on: str = ""
+    credit_limit_fen: int = 0
 
 
 @catalogue.event("control.account_noted")
@@ -204,7 +207,8 @@ class PointLocked:
 @catalogue.event("control.case_opened")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseOpened:
-    """A disconnection for arrears was requested: the debt it is about, and who asked.
+    """A disconnection was requested: the debt it is about, and who asked. kind: arrears, or
+    prepaid_balance for what was used beyond the agreed credit, which names no invoices.
 
     meter_no, installed_from_at: what is installed at the point now; another meter needs a new case.
     """
@@ -218,6 +222,7 @@ class CaseOpened:
     opened_at: str
     meter_no: str = ""
     installed_from_at: str = ""
+    kind: str = "arrears"
 
 
 @catalogue.event("control.notice_issued")
@@ -286,7 +291,8 @@ class InterlockVerdict:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterlocksJudged:
     """The recorded verdict: every interlock by name with its input. stage: request, notice,
-    before_clearance, before_command, reconnect."""
+    before_clearance, before_command, reconnect; of prepaid cases prepaid_request,
+    prepaid_before_clearance, prepaid_before_command."""
 
     case_id: str
     account_no: str
@@ -307,6 +313,7 @@ class ClearanceAsked:
     invoice_nos: tuple[str, ...]
     threshold_fen: int
     asked_at: str
+    kind: str = "arrears"
 
 
 @catalogue.event("control.clearance_noted")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from libs.events.errors import BadInput
 from services.control.events import InterlockVerdict, PointNoted
 from services.control.policy import TERMS, Policy
+from services.control.prepaid_state import Available, BalanceWarning, PrepaidAgreement
 from services.control.safety_facts import (
     Contact,
     Dispute,
@@ -40,7 +41,7 @@ class Facts:
     noticed, noticed_fen: the debt the written notice names; case_meter_no, case_installed_at: what
     was installed when the case was opened; locks: who locked the point; holds: reasons in force;
     under_way: the command whose outcome is to come, "" for none; kept: the command that keeps the
-    point supplied, "" for none.
+    point supplied, "" for none; prepaid, available, warnings: of who pays ahead.
     """
 
     now_at: str
@@ -83,6 +84,9 @@ class Facts:
     notice_form: Service | None = None
     final_form: Service | None = None
     kept: str = UNKNOWN
+    prepaid: PrepaidAgreement | None = None
+    available: Available | None = None
+    warnings: tuple[BalanceWarning, ...] = ()
 
 
 Finding = tuple[str, str]

@@ -3,8 +3,8 @@
 Default deny: what is not known, not parseable or not positively right does not allow. Each verdict
 names what it looked at, so that the record proves itself. All interlocks of a stage are judged even
 when one denies, and a stage allows only when every one of them does. The interlocks stand by their
-subject in interlocks_debt, _disputes, _payments, _notice, _time, _people, _point and _safety; what
-they look at is in facts.py.
+subject in interlocks_debt, _disputes, _payments, _notice, _time, _people, _point, _safety and
+_prepaid; what they look at is in facts.py.
 
     judge(BEFORE_COMMAND, facts, policy)    (InterlockVerdict(name="debt_still_open", ...), ...)
 """
@@ -45,6 +45,15 @@ from services.control.interlocks_point import (
     point_matches,
     switching_method_remote,
 )
+from services.control.interlocks_prepaid import (
+    agreement_signed,
+    below_credit_limit,
+    category_known,
+    estimate_fresh,
+    estimate_was_read,
+    warnings_served,
+    window_to_come,
+)
 from services.control.interlocks_safety import (
     data_fresh,
     match_verified,
@@ -53,6 +62,7 @@ from services.control.interlocks_safety import (
 )
 from services.control.interlocks_time import permitted_hour, window_plannable, within_window
 from services.control.policy import Policy
+from services.control.state import ARREARS, PREPAID, Case
 
 REQUEST: tuple[Interlock, ...] = (
     debt_still_open,
@@ -111,6 +121,37 @@ RECONNECT: tuple[Interlock, ...] = (
     switching_method_remote,
 )
 SUPPLY: tuple[Interlock, ...] = (no_case_unknown, point_matches, switching_method_remote)
+OF_ARREARS = (
+    debt_still_open,
+    debt_old_enough,
+    debt_is_the_noticed_one,
+    notice_served,
+    notice_period,
+    notice_in_form,
+    notice_not_expired,
+    final_notice,
+    final_notice_in_form,
+    window_plannable,
+)
+"""What asks for a debt and its notices; all other interlocks hold for prepaid cases as well."""
+OF_PREPAID: tuple[Interlock, ...] = (
+    agreement_signed,
+    below_credit_limit,
+    warnings_served,
+    estimate_fresh,
+    estimate_was_read,
+    category_known,
+)
+"""What takes their place in cases of kind prepaid_balance."""
+
+
+def _prepaid(interlocks: tuple[Interlock, ...], *own: Interlock) -> tuple[Interlock, ...]:
+    return (*OF_PREPAID, *own, *(each for each in interlocks if each not in OF_ARREARS))
+
+
+PREPAID_REQUEST = _prepaid(REQUEST, window_to_come)
+PREPAID_BEFORE_CLEARANCE = _prepaid(BEFORE_CLEARANCE)
+PREPAID_BEFORE_COMMAND = _prepaid(BEFORE_COMMAND)
 STAGES: dict[str, tuple[Interlock, ...]] = {
     "request": REQUEST,
     "notice": NOTICE,
@@ -118,10 +159,13 @@ STAGES: dict[str, tuple[Interlock, ...]] = {
     "before_command": BEFORE_COMMAND,
     "reconnect": RECONNECT,
     "supply": SUPPLY,
+    "prepaid_request": PREPAID_REQUEST,
+    "prepaid_before_clearance": PREPAID_BEFORE_CLEARANCE,
+    "prepaid_before_command": PREPAID_BEFORE_COMMAND,
 }
 """Which interlocks are judged when. Nothing is switched on any other list."""
 
-AFTER_A_CHANGE: tuple[Interlock, ...] = (
+CHANGING: tuple[Interlock, ...] = (
     not_protected,
     point_matches,
     no_correction_open,
@@ -130,7 +174,14 @@ AFTER_A_CHANGE: tuple[Interlock, ...] = (
     no_protection_in_force,
     no_weather_alarm,
 )
-"""What is judged once more when these facts change while a command is under way."""
+AFTER_A_CHANGE = {ARREARS: CHANGING, PREPAID: (*CHANGING, agreement_signed)}
+"""By kind of case: what is judged once more when these facts change while a command is under
+way."""
+
+
+def stage_of(case: Case, stage: str) -> str:
+    """The stage of a case's own kind."""
+    return f"prepaid_{stage}" if case.kind == PREPAID else stage
 
 
 def judge(

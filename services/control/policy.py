@@ -70,6 +70,9 @@ class Policy:
     unresolved_s: int = DAY_S
     clock_s: int = 5 * MINUTE_S
     prepaid_release_fen: int = 0
+    prepaid_warned_s: int = DAY_S
+    prepaid_estimate_days: int = 1
+    prepaid_unread_days: int = 3
     hold_units: tuple[tuple[str, str], ...] = (
         ("arrears", "collection"),
         ("prepaid_balance", "collection"),
@@ -265,6 +268,24 @@ TERMS: dict[str, Term] = {
         "DESIGN 5: money releases the prepaid hold; default any credit",
         -100_000_000,
         100_000_000,
+    ),
+    "prepaid_warned_s": Term(
+        "so long before a prepaid cut both warnings must have been served; seconds",
+        "UNCONFIRMED: a day to pay after the second warning",
+        0,
+        30 * DAY_S,
+    ),
+    "prepaid_estimate_days": Term(
+        "how many days the estimate behind a prepaid cut may end before today",
+        "UNCONFIRMED: DESIGN 5 estimates daily; before noon the last one is of yesterday",
+        0,
+        30,
+    ),
+    "prepaid_unread_days": Term(
+        "nobody is cut on an estimate of which so many days were not read",
+        "UNCONFIRMED: DESIGN 5 names no figure; three days of readings missed",
+        1,
+        366,
     ),
     "hold_units": Term(
         "by reason: the unit that owns the holds which the utility brought along",

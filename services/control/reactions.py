@@ -150,6 +150,15 @@ class SwitchingReported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedTerms:
+    """The signed agreement of a prepaid account."""
+
+    agreement_no: str
+    signed_on: str
+    credit_limit_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """The agreement from a day on."""
 
@@ -158,6 +167,7 @@ class Terms:
     payment_mode: str
     protected: str
     moved_out_on: str
+    prepaid: SignedTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +248,9 @@ def account_noted(body: AgreementPublished, now_at: str, policy: Policy) -> Acco
             protected=row.protected,
             payment_mode=row.payment_mode,
             moved_out_on=row.moved_out_on,
+            prepaid_agreement_no=row.prepaid.agreement_no if row.prepaid else "",
+            prepaid_signed_on=row.prepaid.signed_on if row.prepaid else "",
+            credit_limit_fen=row.prepaid.credit_limit_fen if row.prepaid else 0,
         )
         for row in sorted(body.terms, key=lambda row: row.valid_from_on)
     )

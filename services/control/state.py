@@ -41,6 +41,8 @@ from services.control.events import (
 from services.control.order_events import OrdersNoted
 from services.control.permit_events import OverCapApproved, PermitAsked, PermitEnded, PermitNoted
 from services.control.policy import CLOSE_ACTIONS
+from services.control.prepaid_events import AvailableNoted, WarningDue, WarningServed
+from services.control.prepaid_state import Balance, follow
 from services.control.safety_events import (
     ContactNoted,
     DisputeNoted,
@@ -56,6 +58,8 @@ REQUESTS_KEPT = 64
 """A request id is recognised as repeated among so many later ones of its account."""
 
 OPEN = "open"
+ARREARS, PREPAID = "arrears", "prepaid_balance"
+"""Kinds of cases, and the reasons of the holds that they place."""
 RESERVED, REFUSED = "reserved", "refused"
 UNFINISHED = ("", "unknown")
 """Outcomes of a command that is under way: nothing heard yet, or nothing certain."""
@@ -168,7 +172,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A disconnection for arrears under way. noticed: what the written notice names; over_cap_by:
+    """A disconnection under way. noticed: what the written notice names; over_cap_by:
     who approved it above the cap of its area."""
 
     case_id: str
@@ -197,6 +201,7 @@ class Case:
     notice_form: Service | None = None
     final_form: Service | None = None
     denied_by: tuple[str, ...] = ()
+    kind: str = ARREARS
 
     @property
     def ends_at(self) -> str:
@@ -207,7 +212,8 @@ class Case:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One account. arrears_known: payments said something about it; corrections: cases of metrology
-    that wait for their decision; open_orders: of payments, that may still be paid."""
+    that wait for their decision; open_orders: of payments, that may still be paid; balance: of who
+    pays ahead."""
 
     version: int = 0
     terms: tuple[TermsNoted, ...] = ()
@@ -224,6 +230,7 @@ class Account:
     open_orders: tuple[str, ...] = ()
     disputes: tuple[Dispute, ...] = ()
     protections: tuple[Protection, ...] = ()
+    balance: Balance = field(default_factory=Balance)
 
     def point(self, usage_point: str) -> Point:
         """A point, an empty one when nothing is known of it."""
@@ -267,6 +274,8 @@ def evolve_account(account: Account, event: Any) -> Account:
             return replace(account, open_orders=event.open_orders)
         case ContactNoted() | DisputeNoted() | MatchNoted() | ProtectionNoted():
             return note_safety(account, event)
+        case AvailableNoted() | WarningDue() | WarningServed():
+            return replace(account, balance=follow(account.balance, event))
         case OpeningNoted():
             return replace(account, openings=(*account.openings, event.opening_id))
         case ArrearsNoted():
@@ -396,6 +405,7 @@ def _open_case(event: CaseOpened) -> Case:
         opened_at=event.opened_at,
         meter_no=event.meter_no,
         installed_from_at=event.installed_from_at,
+        kind=event.kind,
     )
 
 

@@ -23,11 +23,12 @@ from services.control.events import (
 from services.control.facts import UNKNOWN, Facts
 from services.control.identifiers import command_id_of, identity
 from services.control.instant import epoch_seconds, plus
-from services.control.interlocks import BEFORE_COMMAND, RECONNECT, allows, judge
+from services.control.interlocks import RECONNECT, STAGES, allows, judge, stage_of
 from services.control.policy import CLOSE_ACTIONS, SUPPLY_ACTIONS
+from services.control.prepaid_state import agreement_of
 from services.control.reactions import SwitchingReported
 from services.control.safety_facts import weather_of
-from services.control.state import OPEN, RESERVED, Case, Clearance, Command, Point
+from services.control.state import OPEN, PREPAID, RESERVED, Case, Clearance, Command, Point
 from services.control.supply_reports import on_supply_report
 
 COMMANDS, RECONNECTIONS = "control.commands", "control.reconnections"
@@ -68,6 +69,9 @@ def facts_of_point(draft: Draft, point: Point) -> Facts:
         contact=point.contact,
         matched=point.matched,
         kept=point.kept,
+        prepaid=agreement_of(terms),
+        available=account.balance.available,
+        warnings=account.balance.warnings,
         under_way=command.command_id if command is not None else "",
     )
 
@@ -100,7 +104,7 @@ def facts_of_case(draft: Draft, case: Case) -> Facts:
 
 
 def issue_open(draft: Draft, case: Case, judged: InterlocksJudged) -> None:
-    """Place the arrears hold and command the relay to open.
+    """Place the hold of the case and command the relay to open.
 
     AssertionError when any part of the chain is missing: a bug, which must never reach a meter.
     """
@@ -141,13 +145,13 @@ def issue_open(draft: Draft, case: Case, judged: InterlocksJudged) -> None:
 def _assert_chain(case: Case, judged: InterlocksJudged) -> Clearance:
     """The whole chain behind an open command, looked at once more and not by the interlocks."""
     assert judged.allowed, judged
-    assert judged.stage == "before_command", judged
+    stage = stage_of(case, "before_command")
+    assert judged.stage == stage, judged
     assert (judged.case_id, judged.usage_point) == (case.case_id, case.usage_point), judged
-    assert allows(judged.verdicts, BEFORE_COMMAND), judged
+    assert allows(judged.verdicts, STAGES[stage]), judged
     people = {identity(person) for person in (case.requested_by, case.reviewer, case.unit_head)}
     assert len(people - {""}) == 3, case
-    assert case.served_at, case
-    assert case.final_served_at, case
+    assert case.kind == PREPAID or (case.served_at and case.final_served_at), case
     assert case.permit is not None, case
     assert case.permit.answer == RESERVED, case
     clearance = case.clearance
@@ -167,8 +171,8 @@ def _place_hold(draft: Draft, case: Case) -> None:
         HoldPlaced(
             usage_point=case.usage_point,
             account_no=draft.key,
-            reason="arrears",
-            owner=draft.policy.unit_of("arrears"),
+            reason=case.kind,
+            owner=draft.policy.unit_of(case.kind),
             placed_at=draft.at,
             case_id=case.case_id,
             invoice_nos=case.invoice_nos,
@@ -376,7 +380,7 @@ def _end_unopened(
 
 
 def _end_case(draft: Draft, case: Case, cancelled: str, outcome: str, reason: str) -> None:
-    if draft.is_settled(case.invoice_nos):
+    if draft.is_over(case):
         draft.close_case(case.case_id, case.usage_point, "cancelled_paid", cancelled)
     elif cancelled in ("cancelled", "refused"):
         draft.close_case(case.case_id, case.usage_point, cancelled, "by a person")

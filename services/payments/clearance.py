@@ -18,6 +18,7 @@ from services.payments.days import add_minutes
 from services.payments.draft import NOTICES, Draft
 from services.payments.events import ClearanceGranted, ClearanceOpened, ClearanceRefused, FenceSet
 from services.payments.order_state import open_orders
+from services.payments.prepaid_balance import open_fen as open_of
 from services.payments.reactions import ClearanceAsked
 
 
@@ -32,6 +33,7 @@ def on_asked(draft: Draft, asked: ClearanceAsked) -> None:
             invoice_nos=asked.invoice_nos,
             threshold_fen=asked.threshold_fen,
             opened_at=draft.at,
+            kind=asked.kind,
         )
     )
     orders.query_now(draft)
@@ -47,7 +49,7 @@ def on_fence(draft: Draft, fence: FenceSet, offset: int) -> None:
         if clearance.clearance_id == fence.clearance_id and not clearance.valid_until_at
     ]
     for clearance in waiting:
-        open_fen = draft.account.open_fen(clearance.invoice_nos)
+        open_fen = open_of(draft.account, clearance, draft.today_on)
         is_open = open_fen > clearance.threshold_fen
         if is_open and not open_orders(draft.account):
             draft.note(

@@ -13,7 +13,9 @@ payments.results     answers of channels     -> captured as by a callback; order
 payments.transfers   bound money (own)       -> captured; reversals
 billing.events       invoices, corrections, late fees -> receivables, credits
                      statements of feed-in   -> payables
+                     estimates               -> what is available
 customers.agreements opening positions       -> receivables, prepayment
+                     prepaid terms           -> what is available
 control.clearances   "may we?"               -> clearance opened, fence
 calendar             time                    -> accounts overdue
 
@@ -33,6 +35,7 @@ from services.payments import (
     orders,
     page_returns,
     payables,
+    prepaid,
     rebinding,
     receivables,
     refunds,
@@ -59,6 +62,8 @@ from services.payments.payable_events import PayoutRecorded
 from services.payments.policy import DEFAULT_POLICY, Policy
 from services.payments.reactions import (
     AccountOpened,
+    AgreementPublished,
+    ChargeEstimated,
     ClearanceAsked,
     CorrectionIssued,
     FeedInCorrected,
@@ -119,8 +124,8 @@ def decide(view: View, key: str, item: Item, policy: Policy = DEFAULT_POLICY) ->
             captures.on_transfer(draft, item.body)
         case ReversalOrdered():
             captures.on_reversal(draft, item.body)
-        case InvoiceIssued(invoice_no=number, total_fen=amount_fen, due_on=due_on):
-            receivables.on_billed(draft, number, amount_fen, due_on)
+        case InvoiceIssued() | ChargeEstimated() | AgreementPublished():
+            prepaid.on_told(draft, item.body)
         case CorrectionIssued(correction_no=number, difference_fen=amount_fen, due_on=due_on):
             receivables.on_billed(draft, number, amount_fen, due_on)
         case FeedInStated(statement_no=number, amount_fen=amount_fen, due_on=due_on):

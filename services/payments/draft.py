@@ -18,6 +18,7 @@ from services.payments.days import day_of
 from services.payments.events import BalanceChanged, ClearanceWithdrawn
 from services.payments.money_back import MoneyBack
 from services.payments.policy import Policy
+from services.payments.prepaid_balance import available, open_fen, warnings
 from services.payments.seen import Seen, find
 from services.payments.settlement.rows import CAPTURE, REFUND, SettlementRow
 from services.payments.state import Account, Entry, Page, evolve
@@ -131,17 +132,8 @@ class Draft:
         debt, so no later input can come between the money and the withdrawal. The balance follows:
         who reads it first brings the point back, and cannot tell any more that it was crossed.
         """
+        self.withdraw_settled(payment_id)
         account = self.account
-        for clearance in account.clearances:
-            is_settled = account.open_fen(clearance.invoice_nos) <= clearance.threshold_fen
-            if is_settled and self.at <= clearance.valid_until_at:
-                self.note(
-                    ClearanceWithdrawn(
-                        clearance_id=clearance.clearance_id,
-                        account_no=self.key,
-                        payment_id=payment_id,
-                    )
-                )
         self.note(
             BalanceChanged(
                 account_no=self.key,
@@ -154,3 +146,27 @@ class Draft:
                 payable_fen=account.payable_fen,
             )
         )
+        self.tell_available(reason)
+
+    def withdraw_settled(self, payment_id: str) -> None:
+        """Take back the clearances whose debt is settled now and that are still valid."""
+        account = self.account
+        for clearance in account.clearances:
+            is_settled = open_fen(account, clearance, self.today_on) <= clearance.threshold_fen
+            if is_settled and self.at <= clearance.valid_until_at:
+                self.note(
+                    ClearanceWithdrawn(
+                        clearance_id=clearance.clearance_id,
+                        account_no=self.key,
+                        payment_id=payment_id,
+                    )
+                )
+
+    def tell_available(self, reason: str) -> None:
+        """What an account that pays ahead has left now, and whether it is low; else nothing."""
+        told = available(self.account, self.key, reason, self.at, self.today_on)
+        if told is None:
+            return
+        self.note(told)
+        for low in list(warnings(self.account, told, self.today_on)):
+            self.note(low)

@@ -10,6 +10,7 @@ from services.payments.allocation import OpenDebt
 from services.payments.events import BindingPart
 from services.payments.money_back import MoneyBack
 from services.payments.order_state import Order
+from services.payments.prepaid_events import EstimateNoted, PrepaidTerms
 from services.payments.seen import digest_of, find
 
 Fold = Callable[[Any, Any], Any]
@@ -43,6 +44,7 @@ class Clearance:
     invoice_nos: tuple[str, ...]
     threshold_fen: int
     valid_until_at: str = ""
+    kind: str = "arrears"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,21 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepaid:
+    """What is known of an account that pays ahead; empty for any other.
+
+    terms: by their days; estimates: by month, until its invoice; warned: the stages that it was
+    told; money_fen: prepayment less debts when it was last told what is left.
+    """
+
+    version: int = 0
+    terms: tuple[PrepaidTerms, ...] = ()
+    estimates: dict[str, EstimateNoted] = field(default_factory=dict)
+    warned: tuple[str, ...] = ()
+    money_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """The money of one account. While something is prepaid no debt is open.
 
@@ -85,7 +102,7 @@ class Account:
     clearances, refunds, statements, payouts and money that went back (seen.py); awaited: money that
     went back of payments that have not come; payables: what is to be paid for feed-in;
     overpaid_fen: what was paid too much for it, while nothing is to be paid; orders: those that may
-    be paid, and the last that ended.
+    be paid, and the last that ended; prepaid: of who pays ahead.
     """
 
     prepayment_fen: int = 0
@@ -100,6 +117,7 @@ class Account:
     payables: tuple[OpenPayable, ...] = ()
     overpaid_fen: int = 0
     orders: tuple[Order, ...] = ()
+    prepaid: Prepaid = field(default_factory=Prepaid)
 
     @property
     def receivable_fen(self) -> int:

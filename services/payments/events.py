@@ -405,19 +405,22 @@ class BalanceChanged:
 @catalogue.event("payments.clearance_opened")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearanceOpened:
-    """Control asked; the fence is on its way."""
+    """Control asked; the fence is on its way. kind: arrears, or prepaid_balance for what is used
+    beyond the agreed credit."""
 
     clearance_id: str
     account_no: str
     invoice_nos: tuple[str, ...]
     threshold_fen: int
     opened_at: str = ""
+    kind: str = "arrears"
 
 
 @catalogue.event("payments.clearance_granted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearanceGranted:
-    """The debt named in the notice is still open, all notices before the fence being decided."""
+    """The debt named in the notice (or what is used beyond the credit) is still open, all notices
+    before the fence being decided."""
 
     clearance_id: str
     account_no: str

@@ -2,7 +2,7 @@
 
 The effect core asks WeChat Pay and Alipay about orders and tells them to refund. It has few records
 a minute and waits for others most of the time, so it takes a thread of this process, with its own
-group, topics and checkpoints (docs/adr/0021). Either one's end is the end of both.
+group, topics and checkpoints (docs/adr/0020). Either one's end is the end of both.
 """
 
 from __future__ import annotations

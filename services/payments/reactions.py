@@ -18,6 +18,21 @@ class InvoiceIssued:
     account_no: str
     total_fen: int
     due_on: str
+    month: str = ""
+
+
+@catalogue.reads("billing.charge_estimated")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeEstimated:
+    """What a prepaid account used of a month without an invoice; reasons: why that is not known."""
+
+    account_no: str
+    month: str
+    until_on: str
+    amount_fen: int
+    missing_days: int
+    estimated_days: int
+    reasons: tuple[str, ...]
 
 
 @catalogue.reads("billing.correction_issued")
@@ -70,6 +85,34 @@ class LateFeeCharged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedTerms:
+    """The signed agreement of a prepaid account."""
+
+    credit_limit_fen: int
+    warn1_fen: int
+    warn2_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How the account pays, from a day on."""
+
+    valid_from_on: str
+    payment_mode: str
+    prepaid: SignedTerms | None = None
+
+
+@catalogue.reads("customers.agreement_published")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementPublished:
+    """The whole agreement timeline of an account, as far as money is concerned."""
+
+    account_no: str
+    version: int
+    terms: tuple[Terms, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpeningReceivable:
     """A debt that a running utility brings along; its amount is above zero."""
 
@@ -102,9 +145,13 @@ class AccountOpened:
 @catalogue.reads("control.clearance_asked")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearanceAsked:
-    """ "May we cut for these invoices?" Settled means: no more than the threshold is open."""
+    """ "May we cut for these invoices?" Settled means: no more than the threshold is open.
+
+    kind: arrears, or prepaid_balance, which names no invoices.
+    """
 
     clearance_id: str
     account_no: str
     invoice_nos: tuple[str, ...]
     threshold_fen: int
+    kind: str = "arrears"

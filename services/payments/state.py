@@ -7,6 +7,7 @@ A key costs (measured, in a checkpoint and in memory):
 - an account 90 bytes and 0.4 KB, each open debt 90 and 160 bytes more, and each payment, invoice,
   transfer, reversal or clearance of the last 431 days 29 bytes: 28 of them (14 bills, 14 payments)
   are 0.8 KB, and there it stays. Opening ids stay for ever, one for each account;
+- one that pays ahead 0.3 KB more, and 0.2 KB for each month without an invoice;
 - a producer 0.1 KB more for each statement that is not paid yet;
 - and besides, calculated: 29 bytes for each payment of which money went back and for each fact that
   took it, twice for refunds; about 0.1 KB for each capture of the last 92 days that settled a debt,
@@ -60,6 +61,13 @@ from services.payments.payable_events import (
     PayableOpened,
     PayableSettled,
     PayoutRejected,
+)
+from services.payments.prepaid_balance import estimated, noted, told, warned
+from services.payments.prepaid_events import (
+    AvailableChanged,
+    BalanceLow,
+    EstimateNoted,
+    PrepaidNoted,
 )
 from services.payments.refund_events import (
     RefundApproved,
@@ -366,6 +374,7 @@ def _asked(account: Account, event: ClearanceOpened) -> Account:
         clearance_id=event.clearance_id,
         invoice_nos=event.invoice_nos,
         threshold_fen=event.threshold_fen,
+        kind=event.kind,
     )
     live = (
         kept
@@ -460,4 +469,8 @@ _OF_ACCOUNT: dict[type, Fold] = {
     PayableSettled: _paid_out,
     PayoutRejected: _refused_payout,
     **OF_ORDERS,
+    PrepaidNoted: noted,
+    EstimateNoted: estimated,
+    AvailableChanged: told,
+    BalanceLow: warned,
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from simulators.city import prepaid
 from simulators.city.people import DAY_TABLES, FIRST_ON, START_AT, Account, City, Point
 from simulators.city.population import LOSS_PCT
 
@@ -96,6 +97,7 @@ def _agreement(account: Account) -> dict[str, Any]:
         "pf_standard": account.pf_standard,
         "payment_mode": account.payment_mode,
         "feed_in_price_list": account.feed_in_price_list,
+        **(prepaid.TERMS if account.payment_mode == "prepaid_remote" else {}),
     }
 
 

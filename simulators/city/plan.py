@@ -25,6 +25,7 @@ from simulators.city import (
     late_fees,
     lost_callback,
     mass_cut,
+    prepaid,
     settlement,
     superseded,
     surroundings,
@@ -397,7 +398,9 @@ class Plan:
                 *self.memory.of("billing.invoice_issued"),
                 *map(late_fees.as_bill, self.memory.of("billing.late_fee_charged")),
             )
-            if body["invoice_no"] not in self.paid and self._pays_on(body, day)
+            if body["invoice_no"] not in self.paid
+            and body["account_no"] != self.city.cast[prepaid.ROLE]  # paid already
+            and self._pays_on(body, day)
         ]
         for body in sorted(due, key=lambda found: found["invoice_no"]):
             self.paid.add(body["invoice_no"])
@@ -462,5 +465,6 @@ STORIES: tuple[Callable[[Plan, date], None], ...] = (
     suspended.on_day,
     superseded.on_day,
     feed_in.on_day,
+    prepaid.on_day,
 )
 """In the order of a day; a story with a module of its own has a line here."""

@@ -14,6 +14,7 @@ from simulators.city import (
     late_fees,
     lost_callback,
     mass_cut,
+    prepaid,
     relations,
     settlement,
     superseded,
@@ -59,15 +60,6 @@ def late_actual(facts: Facts) -> Expectation:
     return expect(
         "late actual", "corrected, not reissued", found, len(rounds) >= 1 and len(invoices) == 1
     )
-
-
-def not_yet_rated(facts: Facts) -> Expectation:
-    """What is not rated yet is withheld and never billed wrongly."""
-    roles = ("prepaid",)
-    withheld = [bool(facts.of("billing.bill_withheld", role)) for role in roles]
-    billed = [len(facts.of("billing.invoice_issued", role)) for role in roles]
-    found = f"withheld {sum(withheld)} of {len(roles)}, invoices {sum(billed)}"
-    return expect("not yet rated", "withheld, no invoice", found, all(withheld) and not sum(billed))
 
 
 def repeated_payment(facts: Facts) -> Expectation:
@@ -228,6 +220,8 @@ def relay_chain(facts: Facts) -> Expectation:
             body["requested_by"] for body in facts.memory.of("control.case_opened", case_id=case_id)
         }
         served = facts.memory.of("control.notice_served", case_id=case_id)
+        if facts.memory.of("control.case_opened", case_id=case_id, kind="prepaid_balance"):
+            served = facts.of("control.warning_served", prepaid.ROLE)
         granted = facts.memory.of("control.clearance_noted", case_id=case_id, answer="granted")
         judged = facts.memory.of("control.interlocks_judged", case_id=case_id, allowed=True)
         ended = facts.memory.of("ingest.attempt_ended", command_id=attempt["command_id"])
@@ -252,13 +246,7 @@ def invoices(facts: Facts) -> Expectation:
     count = Counter(
         (body["account_no"], body["month"]) for body in facts.memory.of("billing.invoice_issued")
     )
-    unrated = {facts.city.cast["prepaid"]}
-    wanted = [
-        (account.account_no, month)
-        for account in facts.city.accounts
-        if account.account_no not in unrated
-        for month in MONTHS
-    ]
+    wanted = [(account.account_no, month) for account in facts.city.accounts for month in MONTHS]
     missing = [where for where in wanted if count.get(where) != 1]
     found = f"{sum(count.values())} invoices, {len(missing)} missing or doubled"
     if missing:
@@ -278,7 +266,6 @@ CHECKS: tuple[Check, ...] = (
     held_bill,
     late_actual,
     meters.edited_day,
-    not_yet_rated,
     repeated_payment,
     forged_payment,
     altered_payment,
@@ -311,6 +298,7 @@ CHECKS: tuple[Check, ...] = (
     *superseded.CHECKS,
     *wrong_class.CHECKS,
     *surroundings.CHECKS,
+    *prepaid.CHECKS,
 )
 """In the order of the report; a story with a module of its own gives its `CHECKS` here."""
 

@@ -136,6 +136,8 @@ def inputs_of(random: Random, no: str) -> list[Input]:
     sold: dict[str, Any] = {"feed_in_price_list": "sold"} if is_producer else {}
     if random.random() < 0.3:
         sold["low_income"] = True
+    if no == "A2":
+        sold["payment_mode"] = "prepaid_remote"
     rows = rows_of(kind, **sold)
     own = {"price_list": "", "category": "", "voltage_class": "", "metering_side": ""}
     main = own if kind in ("capacity", "measured") else {}

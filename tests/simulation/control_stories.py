@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.simulation import prepaid
+
 
 @dataclass(slots=True)
 class Story:
@@ -112,5 +114,10 @@ STORIES = (
     Story("kept supplied", acts={4: (KEPT,), 6: (NOT_KEPT,)}),
     Story("kept while it is cut", acts={5: (KEPT,), 6: (NOT_KEPT,)}),
     Story("limited", acts={1: (("limit_load", "reviewer", {"reason": "debt", "limit_w": "900"}),)}),
+    Story(
+        prepaid.NAME,
+        skips=("request_disconnect", "reviewer", "unit_head", "serve_notice", "serve_final_notice"),
+        terms={"mode": "prepaid_remote"},
+    ),
     Story("found open", skips=("request_disconnect",), found_at=5),
 )

@@ -40,6 +40,7 @@ from services.control.reactions import (
 )
 from services.control.safety_events import WeatherNoted
 from services.wiring import on_table
+from tests.simulation import prepaid
 from tests.simulation.control_stories import STORIES, Story
 from tests.simulation.told import contact, match_details, opening, published, weather
 from tests.unit.control.relay_law import RelayLaw
@@ -143,8 +144,9 @@ class Town:
         """A person asks; requests are named after what they ask, so that repeats are repeats."""
         details = dict(details)
         unit, person = details.pop("unit", ""), details.pop("person", role)
-        first = action == "request_disconnect"
-        name = details.pop("request_id", f"{action}-{role}-{self.now}")
+        first = action.startswith("request_")
+        stage = details.get("stage", "")
+        name = details.pop("request_id", f"{action}{stage}-{role}-{self.now}")
         request = control.RequestMade(
             request_id="ask" if first else name,
             action=action,
@@ -327,6 +329,8 @@ class Town:
             yield lambda: self.state_weather(alarm, f"A{account}")
         if phase == story.silent_at:
             yield lambda: self.tell(account, contact(account, self.now, reachable=False))
+        if story.name == prepaid.NAME:
+            yield from prepaid.steps(self, account, phase)
         if phase == story.found_at:
             yield lambda: self.find(account)
 

@@ -8,7 +8,6 @@ runtime hold, the books balance and equal the folds, and no transaction counts t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -51,7 +50,7 @@ from services.payments.reactions import (
 )
 from services.payments.transactions import page_of
 from services.wiring import on_table
-from tests.simulation import money_back
+from tests.simulation import money_back, prepaid
 from tests.simulation.channels import Channels, open_order
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
@@ -69,18 +68,11 @@ FOREIGN = {
     "billing.late_fee_charged": LateFeeCharged,
     "customers.account_opened": AccountOpened,
     "control.clearance_asked": ClearanceAsked,
+    **prepaid.FOREIGN,
 }
 outside = Catalogue("outside")
 for _name, _body in FOREIGN.items():
     outside.event(_name)(_body)
-
-
-@outside.event("customers.agreement_published")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementPublished:
-    """Means nothing to payments."""
-
-    account_no: str
 
 
 MONEY = (payments.PaymentCaptured, payments.CreditTaken, payables.PayableSettled)
@@ -134,6 +126,7 @@ class Town:
             *(self.tick,) * 3,
             self.poison,
             self.publish,
+            *(lambda: prepaid.pay_ahead(self, outside, ACCOUNTS),) * 6,
         )
         self.random.choice(acts)()
 
@@ -274,8 +267,7 @@ class Town:
 
     def publish(self) -> None:
         """A type that means nothing to payments."""
-        body = AgreementPublished(account_no=A)
-        self.write(outside, "customers.agreements", A, body)
+        self.write(outside, "billing.events", A, prepaid.UsageNoted(usage_point="P1"))
 
     def ask(self) -> None:
         account_no = self.random.choice(ACCOUNTS)
@@ -285,6 +277,7 @@ class Town:
             account_no=account_no,
             invoice_nos=tuple(f"I{number}-{account_no}" for number in numbers),
             threshold_fen=self.random.choice((0, 0, 500)),
+            kind=self.random.choice(("arrears", "arrears", "prepaid_balance")),
         )
         self.write(outside, "control.clearances", account_no, body)
 
@@ -347,6 +340,7 @@ def test_any_history_keeps_the_laws(seed: int) -> None:
     money_back.bookings_are_what_the_clearing_has(own, [body for _, body in told])
     no_grant_outlives_its_debt(own)
     each_debt_is_told_once(own)
+    prepaid.what_is_left_adds_up(own)
     what_goes_back_is_where_its_payment_is(town)
 
 
@@ -445,6 +439,8 @@ def no_grant_outlives_its_debt(own: list[Any]) -> None:
         if not isinstance(body, payments.ClearanceGranted):
             continue
         question = asked[body.clearance_id]
+        if question.kind != "arrears":
+            continue
         assert body.open_fen > question.threshold_fen
         for number, later in enumerate(own[index + 1 :], index + 1):
             at = getattr(later, "captured_at", getattr(later, "taken_at", ""))

@@ -8,11 +8,14 @@ from services.control.reactions import (
     OpeningHold,
     OpeningReceivable,
     PointTerms,
+    SignedTerms,
     SwitchPoint,
     Terms,
 )
 from services.control.safety import ContactChanged
 from services.control.safety_events import WeatherTold
+
+SIGNED = SignedTerms(agreement_no="Y-1", signed_on="2026-01-01", credit_limit_fen=0)
 
 
 def published(account: str, changes: dict[str, str]) -> AgreementPublished:
@@ -20,9 +23,10 @@ def published(account: str, changes: dict[str, str]) -> AgreementPublished:
     terms = Terms(
         valid_from_on="2025-01-01",
         category="residential",
-        payment_mode="postpaid",
+        payment_mode=changes.get("mode", "postpaid"),
         protected=changes.get("protected", ""),
         moved_out_on="",
+        prepaid=SIGNED if "mode" in changes else None,
     )
     point = PointTerms(
         usage_point=f"P{account}", category="residential", from_on="2025-01-01", to_on=""

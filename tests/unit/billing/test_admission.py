@@ -86,10 +86,14 @@ def test_a_plain_account_is_billed() -> None:
     assert (bill.total_fen, bill.not_yet_rated, bill.warnings) == (5_000, (), ())
 
 
-@pytest.mark.parametrize("mode", ["prepaid_remote", "prepaid_local", "barter"])
-def test_only_postpaid_is_billed(mode: str) -> None:
-    bill = bill_of(terms(payment_mode=mode))
-    assert (bill.withheld, gaps(bill)) == (True, [(mode, "", True)])
+@pytest.mark.parametrize("mode", ["prepaid_remote", "prepaid_local"])
+def test_who_pays_ahead_is_billed_alike(mode: str) -> None:
+    assert bill_of(terms(payment_mode=mode)).lines == bill_of(terms()).lines
+
+
+def test_an_unknown_way_of_paying_is_not_billed() -> None:
+    bill = bill_of(terms(payment_mode="barter"))
+    assert (bill.withheld, gaps(bill)) == (True, [("barter", "", True)])
 
 
 def test_a_relation_that_is_not_known_withholds_the_bill() -> None:

@@ -130,14 +130,14 @@ def test_split_days_are_said() -> None:
 def test_findings_warnings_and_gaps_are_said() -> None:
     taken = point_usage("P2", import_wh=5, import_wh_by_rate={"1": 3, "9": 2})
     rates = {rate: period for rate, period in FOUR_RATES.items() if rate != "3"}
-    agreed = terms(point_terms("P2", rate_periods=rates), payment_mode="prepaid_remote")
+    agreed = terms(point_terms("P2", rate_periods=rates), payment_mode="barter")
     text = explain(rate(usage(taken), book(), agreed))
     assert text[2:4] == ["本期账单暂不出具", "No bill is made of this period yet"]
     assert text[-4:] == [
         "不能出账：P2 rate_without_period: rate 9 has energy and no period [energy_wh=2]",
         "Withheld: P2 rate_without_period: rate 9 has energy and no period [energy_wh=2]",
-        "尚未计价：prepaid_remote（only postpaid accounts are billed）",
-        "Not yet rated: prepaid_remote (only postpaid accounts are billed)",
+        "尚未计价：barter（nobody knows how the account pays）",
+        "Not yet rated: barter (nobody knows how the account pays)",
     ]
     odd = terms(point_terms("P1", category="residential"))
     text = explain(rate(usage(point_usage(export_wh=5)), book(), odd), ["en"])

@@ -110,7 +110,7 @@ def test_estimated_and_exchanged_usage_marks_the_bill() -> None:
     marked = usage(point_usage(quality="estimated", exchanged=True))
     bill = rate(marked, book(), terms())
     assert (bill.estimated, bill.exchanged) == (True, True)
-    withheld = rate(marked, book(), terms(payment_mode="prepaid_local"))
+    withheld = rate(marked, book(), terms(payment_mode="barter"))
     assert (withheld.estimated, withheld.exchanged, withheld.withheld) == (True, True, True)
 
 
@@ -238,8 +238,8 @@ def test_one_withheld_part_withholds_the_bill_and_a_gap_is_listed_once() -> None
     parts = (RatingPart(before, book(), terms()), RatingPart(stranger, book(), terms()))
     bill = rate_parts(parts)
     assert (bill.withheld, [each.rule for each in bill.findings]) == (True, ["usage_missing"])
-    prepaid = terms(payment_mode="prepaid_remote")
-    bill = rate_parts((RatingPart(before, book(), prepaid), RatingPart(after, book(), prepaid)))
+    barter = terms(payment_mode="barter")
+    bill = rate_parts((RatingPart(before, book(), barter), RatingPart(after, book(), barter)))
     assert len(bill.not_yet_rated) == 1
 
 

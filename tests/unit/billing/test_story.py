@@ -212,9 +212,9 @@ def test_what_may_still_change_is_said() -> None:
 
 
 def test_a_withheld_bill_says_why() -> None:
-    agreed = terms(payment_mode="prepaid_local")
+    agreed = terms(payment_mode="barter")
     assert told(book(), usage(), agreed)[1:] == [
-        "Not priced yet: only postpaid accounts are billed."
+        "Not priced yet: nobody knows how the account pays."
     ]
     unknown = terms(point_terms("P2"))
     found = told(book(), usage(point_usage("P2"), point_usage("P3")), unknown)

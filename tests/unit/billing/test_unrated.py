@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from services.billing.agreement import AgreementTerms, PointRelation, PrepaidTerms
 from services.billing.bill import Bill
 from services.billing.rating import rate
@@ -36,17 +34,14 @@ def gaps(bill: Bill) -> list[tuple[str, str, bool]]:
     return [(each.what, each.point, each.withheld) for each in bill.not_yet_rated]
 
 
-@pytest.mark.parametrize(
-    ("agreed", "expected"),
-    [
-        (terms(prepaid=SIGNED), ("prepaid_terms", "", True)),
-        (terms(prepaid=SIGNED, payment_mode="prepaid_remote"), ("prepaid_remote", "", True)),
-    ],
-)
-def test_what_is_given_is_never_passed_over(
-    agreed: AgreementTerms, expected: tuple[str, str, bool]
-) -> None:
-    assert gaps(bill_of(agreed)) == [expected]
+def test_terms_of_a_prepaid_account_are_for_one() -> None:
+    assert gaps(bill_of(terms(prepaid=SIGNED))) == [("prepaid_terms", "", True)]
+    assert gaps(bill_of(terms(prepaid=SIGNED, payment_mode="prepaid_remote"))) == []
+
+
+def test_a_relation_of_other_days_is_no_gap() -> None:
+    gone = PointRelation(point="P1", kind="other", of="", until_on="2020-01-01")
+    assert gaps(bill_of(terms(relations=(gone,)))) == []
 
 
 def test_an_unknown_relation_counts_on_its_days_only() -> None:

@@ -252,12 +252,12 @@ def test_a_change_of_book_and_of_terms_within_a_month_bills_every_day_by_its_own
 # -- not rated, or not right ----------------------------------------------------------------------
 
 
-def test_a_prepaid_account_is_withheld_and_looked_at_when_something_is_new() -> None:
-    prepaid = terms(payment_mode="prepaid_remote")
+def test_a_withheld_account_is_looked_at_when_something_is_new() -> None:
+    barter = terms(payment_mode="barter")
     made = Office()
-    made.feed(published(HOME), agreement(rows=[prepaid]), *month_of_usage("2026-01"))
+    made.feed(published(HOME), agreement(rows=[barter]), *month_of_usage("2026-01"))
     (withheld,) = made.tick("2026-02-02")
-    assert withheld.reasons == ("not_yet_rated prepaid_remote: only postpaid accounts are billed",)
+    assert withheld.reasons == ("not_yet_rated barter: nobody knows how the account pays",)
     assert made.due() == ""
     made.feed(usage("2026-01-09", 20_000, revision=2))
     assert names(made.tick("2026-02-03")) == ["BillWithheld"]

@@ -321,11 +321,11 @@ def test_what_can_be_corrected_does_not_wait_for_what_cannot() -> None:
 
 def test_a_correction_that_is_not_rated_is_withheld() -> None:
     made = three_months()
-    rows = [terms("2025-12-01"), terms("2026-03-01", payment_mode="prepaid_remote")]
+    rows = [terms("2025-12-01"), terms("2026-03-01", payment_mode="barter")]
     made.feed(since_december(point(from_on="2025-12-01"), rows=rows))
     (found,) = made.tick("2026-04-05")
     assert (found.months, found.is_needless) == (("2026-03",), False)
-    assert found.reasons == ("not_yet_rated prepaid_remote: only postpaid accounts are billed",)
+    assert found.reasons == ("not_yet_rated barter: nobody knows how the account pays",)
     assert made.tick("2026-04-06") == []
     made.feed(since_december(version=3))
     assert names(made.tick("2026-04-07")) == ["CorrectionWithheld"]
@@ -389,8 +389,8 @@ def test_usage_of_a_month_that_was_put_away_is_told_and_changes_nothing() -> Non
 
 def test_a_withheld_account_keeps_its_usage() -> None:
     made = Office()
-    prepaid = terms("2025-12-01", payment_mode="prepaid_remote")
-    made.feed(published(HOME), agreement(point(from_on="2025-12-01"), rows=[prepaid]))
+    barter = terms("2025-12-01", payment_mode="barter")
+    made.feed(published(HOME), agreement(point(from_on="2025-12-01"), rows=[barter]))
     for day in days("2025-12-01", "2026-05-01"):
         made.feed(usage(day))
         made.tick(day)

@@ -70,7 +70,8 @@ def explained(arguments: list[str], capsys: Capture, status: int) -> dict[str, A
 
 
 def test_what_the_core_says_is_what_is_printed(capsys: Capture) -> None:
-    for name, status in {"allowed.json": 0, "denied.json": 1, "reconnect.json": 1}.items():
+    statuses = {"allowed.json": 0, "denied.json": 1, "prepaid.json": 1, "reconnect.json": 1}
+    for name, status in statuses.items():
         case = read_case(document(name))
         (said,) = explained([name], capsys, status)["judgements"]
         verdicts = judge(STAGES[case.stage], case.facts, DEFAULT_POLICY)
@@ -119,7 +120,7 @@ def columns(line: str) -> int:
 def test_every_interlock_and_stage_is_called_by_people() -> None:
     assert list(control.STAGE_NAMES) == list(STAGES)
     names = [(each.zh, each.en) for each in control.INTERLOCKS.values()]
-    assert len(set(names)) == len(names) == 32
+    assert len(set(names)) == len(names) == 39
 
 
 def test_nothing_known_denies_everywhere(capsys: Capture) -> None:
@@ -157,7 +158,9 @@ def test_the_schema_is_the_committed_one(capsys: Capture) -> None:
     Draft7Validator.check_schema(case_schema())
 
 
-@pytest.mark.parametrize("name", ["allowed.json", "denied.json", "reconnect.json", "little.json"])
+@pytest.mark.parametrize(
+    "name", [f"{name}.json" for name in ("allowed", "denied", "prepaid", "reconnect", "little")]
+)
 def test_the_examples_are_as_the_schema_says(name: str) -> None:
     assert list(Draft7Validator(case_schema()).iter_errors(document(name))) == []
 

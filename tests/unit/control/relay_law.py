@@ -14,6 +14,7 @@ from typing import Any
 from services.control import correction_events as c
 from services.control import events as e
 from services.control import permit_events as p
+from services.control import prepaid_events as q
 from services.control import safety_events as s
 from services.control.order_events import OrdersNoted
 
@@ -55,6 +56,15 @@ MUST_BE_JUDGED = {
     "not_kept_supplied",
     "clearance_fresh",
     "switching_method_remote",
+}
+OF_DEBTS = {
+    *("debt_still_open", "debt_old_enough", "debt_is_the_noticed_one", "notice_served"),
+    *("notice_period", "notice_in_form", "notice_not_expired", "final_notice"),
+    "final_notice_in_form",
+}
+OF_PREPAID = {
+    *("agreement_signed", "below_credit_limit", "warnings_served", "estimate_fresh"),
+    *("estimate_was_read", "category_known"),
 }
 ENDED = {"refused", "confirmed", "waiting_for_button", "not_confirmed", "crossed"}
 
@@ -122,6 +132,8 @@ class RelayLaw:
         self.open_orders: tuple[str, ...] = ()
         self.safety: dict[tuple[str, str], Any] = {}
         self.disputes: dict[str, s.DisputeNoted] = {}
+        self.left: q.AvailableNoted | None = None
+        self.warned: dict[str, q.WarningServed] = {}
         self.unused: e.CommandIssued | None = None
         self.previous: Any = None
         self.released: list[e.HoldReleased] = []
@@ -152,6 +164,12 @@ class RelayLaw:
                 self.safety["protection", event.kind] = event
             case s.DisputeNoted():
                 self._dispute(event)
+            case q.AvailableNoted():
+                self.left = event
+            case q.WarningDue():
+                self.warned.pop(event.stage, None)
+            case q.WarningServed():
+                self.warned[event.stage] = event
             case e.CaseOpened():
                 assert event.case_id not in self.cases
                 self.cases[event.case_id] = CaseRecord(event)
@@ -350,11 +368,15 @@ class RelayLaw:
         assert not point.kept, "its meter keeps the supply"
         assert command.usage_point == case.opened.usage_point
         assert self.judged is not None
+        assert isinstance(self.previous, e.HoldPlaced), "the case's hold comes with the command"
+        assert {reason for reason, _ in point.holds} == {case.opened.kind}
+        self._people(case, command)
+        if case.opened.kind == "prepaid_balance":
+            self._beyond_credit(case, command, now)
+            self.unused = command
+            return
         assert self.judged.stage == "before_command"
         assert {verdict.name for verdict in command.verdicts} == MUST_BE_JUDGED
-        assert isinstance(self.previous, e.HoldPlaced), "the arrears hold comes with the command"
-        assert {reason for reason, _ in point.holds} == {"arrears"}
-        self._people(case, command)
         category = self._protection(now)
         noted = {noted.usage_point: noted for noted in self.account.points}[command.usage_point]  # type: ignore[union-attr]
         if noted.category == "residential":
@@ -364,6 +386,31 @@ class RelayLaw:
         self._notices(case, command, category, now)
         self._grant(case, command)
         self.unused = command
+
+    def _beyond_credit(self, case: CaseRecord, command: e.CommandIssued, now: datetime) -> None:
+        """Who pays ahead: agreed, warned a day before, beyond the credit by a read estimate."""
+        assert self.judged is not None
+        assert self.judged.stage == "prepaid_before_command"
+        wanted = (MUST_BE_JUDGED - OF_DEBTS) | OF_PREPAID
+        assert {verdict.name for verdict in command.verdicts} == wanted
+        self._protection(now)
+        assert self.account is not None
+        terms = self.account.terms[-1]
+        assert terms.payment_mode == "prepaid_remote"
+        assert terms.prepaid_signed_on
+        assert self.left is not None
+        assert self.left.available_fen < -terms.credit_limit_fen
+        assert self.left.missing_days + self.left.estimated_days < 3
+        estimated = date.fromisoformat(self.left.estimate_until_on)
+        assert timedelta(0) <= shanghai_day(command.issued_at) - estimated <= DAY
+        for stage in ("warn1", "warn2"):
+            assert now - instant(self.warned[stage].served_at) >= DAY
+        assert case.notice is not None
+        window = instant(case.notice.window_from_at), instant(case.notice.window_to_at)
+        assert window[0] <= now < window[1], "outside the window"
+        noted = {noted.usage_point: noted for noted in self.account.points}[command.usage_point]
+        self._surroundings(noted, now)
+        self._grant(case, command)
 
     def _people(self, case: CaseRecord, command: e.CommandIssued) -> None:
         people = [

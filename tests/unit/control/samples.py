@@ -85,6 +85,8 @@ def agreement(**changes: Any) -> AgreementPublished:
         "area": "A1",
         "to_on": "",
         "version": 1,
+        "mode": "postpaid",
+        "prepaid": None,
         "usage_points": (POINT,),
         **changes,
     }
@@ -95,9 +97,10 @@ def agreement(**changes: Any) -> AgreementPublished:
             Terms(
                 valid_from_on="2025-01-01",
                 category=values["category"],
-                payment_mode="postpaid",
+                payment_mode=values["mode"],
                 protected=values["protected"],
                 moved_out_on=values["moved_out_on"],
+                prepaid=values["prepaid"],
             ),
         ),
         points=tuple(
@@ -256,7 +259,7 @@ class Desk:
             "request_id": f"r{self.requests}",
             "person": PEOPLE.get(role, role),
             "unit": "",
-            "case_id": "" if action == "request_disconnect" else case_id,
+            "case_id": "" if action.startswith("request_") else case_id,
             "usage_point": POINT,
             "account_no": ACCOUNT,
         }

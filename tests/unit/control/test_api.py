@@ -245,6 +245,21 @@ ROUTES = {
         },
         {"li", "zhao"},
     ),
+    "/prepaid-cases": (
+        {"account_no": ACCOUNT, "usage_point": "P1", "window_from_at": "2026-03-12T02:00:00Z"},
+        {"wang"},
+    ),
+    "/warnings": (
+        {
+            "account_no": ACCOUNT,
+            "stage": "warn1",
+            "channel": "letter",
+            "recipient": "she",
+            "served_at": "2026-03-02T02:00:00Z",
+            "evidence": "photo 3",
+        },
+        {"chen"},
+    ),
     "/locks": ({"account_no": ACCOUNT, "usage_point": "P1"}, {"wang", "li", "zhao", "chen"}),
     "/locks/release": (
         {"account_no": ACCOUNT, "usage_point": "P1"},

@@ -14,7 +14,7 @@ A new interlock needs nothing here but values of its new fields in `VALUES`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import reduce
+from functools import cache, reduce
 from itertools import product
 from math import prod
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from services.control.facts import Interlock
-from services.control.interlocks import BEFORE_COMMAND
+from services.control.interlocks import STAGES
 from services.control.policy import DEFAULT_POLICY
 from tests.unit.control.test_interlock_reads import VALUES, with_field
 from tests.unit.control.test_interlocks import GOOD
@@ -30,7 +30,7 @@ from tests.unit.control.test_interlocks import GOOD
 Assignment = tuple[tuple[str, int], ...]
 """Fields with the place of their value in `WALKED`; sorted by the field."""
 
-ALSO_RIGHT = {
+ALSO_RIGHT: dict[str, tuple[Any, ...]] = {
     "moved_out_on": ("2026-03-13",),
     "debts": VALUES["debts"][-1:],
     "protections": VALUES["protections"][1:2],
@@ -39,23 +39,44 @@ ALSO_RIGHT = {
 """Besides the first value: a customer who moves out tomorrow, a second debt that nobody named, a
 protection that is over, a copy to an authority that needs none."""
 
-NOT_WALKED = {"reviewer": ("Wang",), "case_meter_no": ("",)}
+RIGHT_IN: dict[str, dict[str, tuple[Any, ...]]] = {
+    "before_command": ALSO_RIGHT,
+    "prepaid_before_command": {
+        **ALSO_RIGHT,
+        "category": ("industrial",),
+        "prepaid": VALUES["prepaid"][5:6],
+    },
+}
+"""A shop that pays ahead needs no other notice; an agreement may be signed today."""
+
+NOT_WALKED: dict[str, tuple[Any, ...]] = {"reviewer": ("Wang",), "case_meter_no": ("",)}
 """Right together with another one that is wrong alone: roles swapped, a case without a meter."""
 
-READ = sorted({name for interlock in BEFORE_COMMAND for name in interlock.reads})
-WALKED: dict[str, tuple[Any, ...]] = {
-    name: tuple(value for value in VALUES[name] if value not in NOT_WALKED.get(name, ()))
-    for name in READ
+NOT_WALKED_IN: dict[str, dict[str, tuple[Any, ...]]] = {
+    "before_command": NOT_WALKED,
+    "prepaid_before_command": {**NOT_WALKED, "invoice_nos": (("INV9",),)},
+}
+"""A clearance of the same debt, which no prepaid case names any more than another one."""
+
+PROFILES = {"before_command": 4 * 10**12, "prepaid_before_command": 3 * 10**11}
+"""What a relay opens on, and how many combinations each has at least."""
+
+WALKED: dict[str, dict[str, tuple[Any, ...]]] = {
+    stage: {
+        name: tuple(value for value in values if value not in left_out.get(name, ()))
+        for name, values in VALUES.items()
+    }
+    for stage, left_out in NOT_WALKED_IN.items()
 }
 
 
-def allowed_by(interlock: Interlock) -> Iterator[Assignment]:
+def allowed_by(interlock: Interlock, stage: str) -> Iterator[Assignment]:
     """The combinations of its own fields that one interlock allows."""
-    names = sorted(interlock.reads)
-    for places in product(*(range(len(WALKED[name])) for name in names)):
+    names, walked = sorted(interlock.reads), WALKED[stage]
+    for places in product(*(range(len(walked[name])) for name in names)):
         facts = GOOD
         for name, place in zip(names, places, strict=True):
-            facts = with_field(facts, name, WALKED[name][place])
+            facts = with_field(facts, name, walked[name][place])
         if interlock.verdict(facts, DEFAULT_POLICY).allows:
             yield tuple(zip(names, places, strict=True))
 
@@ -81,30 +102,37 @@ def allowed_by_all(allowed: Iterable[set[Assignment]]) -> set[Assignment]:
     return reduce(joined, allowed)
 
 
-@pytest.fixture(scope="module")
-def allowed() -> dict[str, set[Assignment]]:
+@cache
+def allowed_in(stage: str) -> dict[str, set[Assignment]]:
     """By interlock: the combinations of its own fields that it allows."""
-    return {each.name: set(allowed_by(each)) for each in BEFORE_COMMAND}
+    return {each.name: set(allowed_by(each, stage)) for each in STAGES[stage]}
 
 
-def right_places(name: str) -> list[int]:
-    return [0, *(WALKED[name].index(value) for value in ALSO_RIGHT.get(name, ()))]
+def read_in(stage: str) -> list[str]:
+    return sorted({name for interlock in STAGES[stage] for name in interlock.reads})
 
 
-def test_only_what_is_right_in_every_field_opens(allowed: dict[str, set[Assignment]]) -> None:
-    assert prod(map(len, WALKED.values())) > 4 * 10**12
-    assert all(len(WALKED[name]) > len(right_places(name)) for name in READ), "nothing wrong in it"
-    corner = {tuple(zip(READ, places, strict=True)) for places in product(*map(right_places, READ))}
-    assert allowed_by_all(allowed.values()) == corner
+def right_places(stage: str, name: str) -> list[int]:
+    return [0, *(WALKED[stage][name].index(value) for value in RIGHT_IN[stage].get(name, ()))]
 
 
-@pytest.mark.parametrize("name", [each.name for each in BEFORE_COMMAND])
-def test_the_walk_sees_an_interlock_that_is_left_out(
-    name: str, allowed: dict[str, set[Assignment]]
-) -> None:
+@pytest.mark.parametrize("stage", PROFILES)
+def test_only_what_is_right_in_every_field_opens(stage: str) -> None:
+    read, walked = read_in(stage), WALKED[stage]
+    right = [right_places(stage, name) for name in read]
+    assert prod(len(walked[name]) for name in read) > PROFILES[stage]
+    assert all(len(walked[name]) > len(places) for name, places in zip(read, right, strict=True))
+    corner = {tuple(zip(read, places, strict=True)) for places in product(*right)}
+    assert allowed_by_all(allowed_in(stage).values()) == corner
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"), [(stage, each.name) for stage in PROFILES for each in STAGES[stage]]
+)
+def test_the_walk_sees_an_interlock_that_is_left_out(stage: str, name: str) -> None:
     """But for `notice_served`: all that it denies `notice_period` denies as well."""
-    whole = allowed_by_all(allowed.values())
-    rest = allowed_by_all(them for other, them in allowed.items() if other != name)
+    whole = allowed_by_all(allowed_in(stage).values())
+    rest = allowed_by_all(them for other, them in allowed_in(stage).items() if other != name)
     left = {field for field, _ in next(iter(rest))}
-    is_seen = left != set(READ) or rest != {part_of(each, left) for each in whole}
+    is_seen = left != set(read_in(stage)) or rest != {part_of(each, left) for each in whole}
     assert is_seen != (name == "notice_served")

@@ -26,12 +26,15 @@ from tests.unit.control.test_interlocks import (
     FORM,
     GOOD,
     GRANT,
+    LEFT,
     NAMED,
     NOW,
     PERMIT,
     PLACE,
     SCHOOL,
     SEEN,
+    SIGNED,
+    WARNED,
 )
 
 INTERLOCKS = sorted(NAMED.values(), key=lambda each: each.name)
@@ -146,6 +149,32 @@ VALUES: dict[str, tuple[Any, ...]] = {
         replace(FORM, evidence=""),
     ),
     "kept": ("", "P1.7", "unknown"),
+    "prepaid": (
+        SIGNED,
+        None,
+        replace(SIGNED, agreement_no=""),
+        replace(SIGNED, signed_on=""),
+        replace(SIGNED, signed_on="2026-03-13"),
+        replace(SIGNED, signed_on="2026-03-12"),
+        replace(SIGNED, credit_limit_fen=1_001),
+    ),
+    "available": (
+        LEFT,
+        None,
+        replace(LEFT, available_fen=-1_000),
+        replace(LEFT, estimate_until_on="2026-03-10"),
+        replace(LEFT, estimate_until_on="2026-03-13"),
+        replace(LEFT, estimate_until_on=""),
+        replace(LEFT, missing_days=2, estimated_days=1),
+    ),
+    "warnings": (
+        WARNED,
+        (),
+        WARNED[:1],
+        (WARNED[0], replace(WARNED[1], served_at="")),
+        (WARNED[0], replace(WARNED[1], served_at="2026-03-11T02:11:00Z")),
+        (WARNED[0], replace(WARNED[1], served_at="?")),
+    ),
 }
 """Values of each field that are right, wrong in every way that is told apart, and unreadable."""
 
@@ -177,6 +206,9 @@ OTHER: dict[str, tuple[Any, ...]] = {
     "unresolved_s": (3600,),
     "clock_s": (0, DAY_S),
     "prepaid_release_fen": (1,),
+    "prepaid_warned_s": (2 * DAY_S,),
+    "prepaid_estimate_days": (0, 2),
+    "prepaid_unread_days": (1, 4),
     "hold_units": ((("arrears", "other"),),),
     "weather_s_most": (3600,),
     "data_days_most": (1, 366),

@@ -70,7 +70,7 @@ def test_what_is_read_of_others_are_fields_they_have() -> None:
         **effect.catalogue.by_name,
     }
     foreign = [kind for kind in make_core().catalogue.by_name.values() if kind.foreign]
-    assert len(foreign) == 19
+    assert len(foreign) == 21
     for kind in foreign:
         owner = owners.get(kind.name)
         if owner is None:
