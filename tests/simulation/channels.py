@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from libs.events.audit import scan
+from libs.events.codec import Codec, envelope_of
 from libs.events.core import Core
 from libs.events.effects import EffectCore, EffectLoop
 from libs.events.loop import Loop
-from libs.events.testing.simlog import SimLog
+from libs.events.testing.simlog import SimLog, SimReader
 from services.payments.effect.decide import Call, Outcome
 from services.payments.notices import NoticeReceived
-from services.payments.order_events import CLOSE, REFUND, ChannelAsked
+from services.payments.order_events import CLOSE, REFUND, ChannelAnswered, ChannelAsked
 from tests.unit.payments_core.asking import opened
 from tests.unit.payments_core.world import A, B, order_of, received
 
@@ -63,9 +65,8 @@ class Channels:
             cause = "channel_declined" if kind == "failed" else ""
             body = self._states(asked, "", 0, kind=kind)
             return Outcome(outcome="answered", cause=cause, received=body)
-        amount_fen = town.amounts[txn]
-        town.told.add(f"wechat:{txn}")
-        return Outcome(outcome="answered", received=self._states(asked, txn, amount_fen))
+        received_of = self._states(asked, txn, town.amounts[txn])
+        return Outcome(outcome="answered", received=received_of)
 
     def _about_refund(self, asked: ChannelAsked) -> Outcome:
         number = asked.refund_no
@@ -84,6 +85,23 @@ class Channels:
         name = f"q/{asked.command_id}"
         body = received(txn, fen, asked.out_trade_no, evidence_id=name, **more)
         return replace(body, source="query")
+
+
+def told_by_channels(town: Town) -> set[str]:
+    """The payments that answers told of; one that a crash lost before it was written told nobody.
+
+    Asked again, these channels may say something else.
+    """
+    reader, codec, told = SimReader(town.sim.broker), Codec(town.effect.catalogue), set[str]()
+    for partition in range(town.sim.partitions):
+        for record in scan(reader, "payments.results", partition):
+            envelope = envelope_of(record.headers)
+            body = codec.decode(envelope.type, record.value) if envelope.cause else None
+            if isinstance(body, ChannelAnswered) and body.received and not body.refund_no:
+                notice = body.received.notice
+                if notice is not None and notice.channel_txn_id:
+                    told.add(f"{notice.channel}:{notice.channel_txn_id}")
+    return told
 
 
 def open_order(town: Town, accounts: tuple[str, ...]) -> None:

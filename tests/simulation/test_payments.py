@@ -51,7 +51,7 @@ from services.payments.reactions import (
 from services.payments.transactions import page_of
 from services.wiring import on_table
 from tests.simulation import money_back, prepaid
-from tests.simulation.channels import Channels, open_order
+from tests.simulation.channels import Channels, open_order, told_by_channels
 from tests.unit.payments_core.world import A, B, C, order_of, received
 
 SEEDS = 200
@@ -427,7 +427,8 @@ def what_is_fed_in_counts_once(own: list[Any]) -> None:
 
 
 def no_transaction_counts_twice(town: Town, own: list[Any]) -> None:
-    told = {name: AMOUNTS[name.removeprefix("wechat:")] for name in town.told}
+    told_by_all = town.told | told_by_channels(town)
+    told = {name: AMOUNTS[name.removeprefix("wechat:")] for name in told_by_all}
     money_back.no_more_goes_back_than_came(told, own)
     money_back.nothing_stays_on_its_way(own)
 
