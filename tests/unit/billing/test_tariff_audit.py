@@ -292,10 +292,10 @@ def test_the_book_must_have_the_lists_of_the_other_points_too() -> None:
 
 
 def test_a_bill_that_cannot_be_rated_otherwise_says_why() -> None:
-    part = hotel_part(payment_mode="prepaid_local")
+    part = hotel_part(payment_mode="barter")
     bill = rate_parts([hotel_part()])
     found = month_at_stake([part], bill, "two_part_from_315/HOTEL", DEFAULT_AUDIT, BOOKS)
-    assert found == AtStake("2026-01", 0, "prepaid_local: only postpaid accounts are billed")
+    assert found == AtStake("2026-01", 0, "barter: nobody knows how the account pays")
 
 
 def test_from_two_parts_to_one_the_basic_charge_goes() -> None:

@@ -80,7 +80,7 @@ def test_only_the_parts_of_the_book_are_priced_otherwise() -> None:
 
 def test_bills_are_counted_by_class_of_use() -> None:
     found = Comparison()
-    withheld = rate_parts([part(payment_mode="prepaid_local")])
+    withheld = rate_parts([part(payment_mode="barter")])
     unknown = rate_parts([part(basic_charge="capacity")])
     found.take("home", bill_of(10_000), bill_of(9_000))
     found.take("home", bill_of(10_000), bill_of(10_000))

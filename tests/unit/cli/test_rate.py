@@ -146,13 +146,14 @@ def test_a_withheld_bill_is_said_and_fails(files: Files) -> None:
 
 
 def test_what_is_not_rated_yet_is_said(files: Files) -> None:
-    agreed = contract(payment_mode="prepaid_local")
+    signed = {"agreement_no": "1", "signed_on": "2026-01-01", "credit_limit_yuan": "5"}
+    agreed = contract(prepaid=signed)
     arguments = ["--book", files.write("book.yaml", book())]
     arguments += ["--contract", files.write("c.json", agreed)]
     arguments += ["--usage", files.write("u.json", usage(import_kwh=1))]
     status, printed = files.run("rate", *arguments)
     assert status == 1
-    assert "not yet rated: prepaid_local" in printed
+    assert "not yet rated: prepaid_terms" in printed
 
 
 def test_the_book_is_found_by_its_lists_its_id_or_its_region(files: Files) -> None:

@@ -113,7 +113,8 @@ def test_what_was_put_right_is_no_finding_any_more(files: Files) -> None:
 
 def test_a_withheld_bill_has_no_amount_to_compare_with(files: Files) -> None:
     """The class would be rated, as it stands it is not: the list has no price in its calendar."""
-    agreed_on = contract(payment_mode="prepaid_local")
+    signed = {"agreement_no": "1", "signed_on": "2026-01-01", "credit_limit_yuan": "5"}
+    agreed_on = contract(prepaid=signed)
     agreed_on["points"][0] |= {"voltage_class": "1_10kv", "metering_side": "high"}
     two = book(version=1)
     two["price_lists"]["high"] = price_list(voltage_class="1_10kv")
@@ -121,7 +122,7 @@ def test_a_withheld_bill_has_no_amount_to_compare_with(files: Files) -> None:
     arguments += ["--usage", files.write("u", usage_entry(import_kwh=100)), "--json"]
     _, printed = files.run("tariff", "audit", *arguments)
     (found,) = json.loads(printed)["findings"]
-    assert found["problem"] == "prepaid_local: only postpaid accounts are billed"
+    assert found["problem"] == "prepaid_terms: a postpaid account has terms of a prepaid one"
 
 
 def test_other_rules_come_from_a_policy_file(files: Files) -> None:

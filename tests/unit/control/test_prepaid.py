@@ -35,11 +35,13 @@ from tests.unit.control.samples import (
     agreement,
     balance,
     captured,
+    contact,
     granted,
     names,
     overdue,
     refused,
     service,
+    weather,
     withdrawn,
 )
 
@@ -317,3 +319,22 @@ def test_terms_of_another_day_are_not_in_force() -> None:
     late = replace(SIGNED, signed_on="2026-04-01")
     desk.warn(prepaid=late)
     assert "signed in the future" in problem(desk.open_prepaid())
+
+
+def test_what_stops_any_cut_stops_this_one(desk: PrepaidDesk) -> None:
+    desk.warn()
+    desk.open_prepaid()
+    desk.approve()
+    desk.give(weather("storm"))
+    desk.give(contact(reachable=False, told_at=BEFORE))
+    desk.tick(IN_WINDOW)
+    judged = desk.noted(InterlocksJudged)[-1]
+    denied = {verdict.name for verdict in judged.verdicts if not verdict.allows}
+    assert judged.stage == "prepaid_before_clearance"
+    assert denied == {"no_weather_alarm", "meter_reachable"}
+
+
+def test_a_storm_while_the_command_is_under_way_stops_it(desk: PrepaidDesk) -> None:
+    desk.to_command()
+    desk.give(weather("storm"))
+    assert [each.reason for each in desk.noted(CommandCancelled)] == ["no_weather_alarm"]
