@@ -32,7 +32,7 @@ class ChargeEstimated:
     amount_fen: int
     missing_days: int
     estimated_days: int
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
 
 
 @catalogue.reads("billing.correction_issued")

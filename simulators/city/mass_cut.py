@@ -1,8 +1,9 @@
-"""A mass cut-off that the cap stops: six homes of one transformer area, all ready at 10:00.
+"""A mass cut-off that the cap stops: six homes of one transformer area, all in one hour.
 
-Each case is right in itself. Three relays open; the limit stage refuses the other three, whose
-window is over before the next hour begins. At 10:20 the head of another unit approves one of them
-above the cap, and it is opened, too. All six pay on 25 February, and those who were cut come back.
+Each case is right in itself. Three are ready at 10:00, and their relays open; three at 10:02: the
+limit stage refuses them, and their window is over before the next hour begins. At 10:20 the head of
+another unit approves one of them above the cap, and it is opened, too. All six pay on 25 February,
+and those who were cut come back.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ ASKED_ON, APPROVED_ON = date(2026, 2, 11), date(2026, 2, 12)
 CUT_ON, PAID_ON = date(2026, 2, 20), date(2026, 2, 25)
 NOTICED_AT = "2026-02-10T16:30:00Z"
 FINAL_AT = "2026-02-20T01:00:00Z"
-WINDOW_FROM_AT, WINDOW_TO_AT = "2026-02-20T02:00:00Z", "2026-02-20T03:00:00Z"
-OPENED_AT, ABOVE_AT = "2026-02-20T02:01:00Z", "2026-02-20T02:20:00Z"
+WINDOWS_FROM_AT = ("2026-02-20T02:00:00Z",) * CAP + ("2026-02-20T02:02:00Z",) * CAP
+"""Not all at the same minute: which of six would come first is nobody's choice."""
+WINDOW_TO_AT = "2026-02-20T03:00:00Z"
+OPENED_AT, REFUSED_AT = "2026-02-20T02:01:00Z", "2026-02-20T02:03:00Z"
+ABOVE_AT = "2026-02-20T02:20:00Z"
 ABOVE_UNTIL_AT, OVER_AT = "2026-02-20T02:21:00Z", "2026-02-20T03:01:00Z"
 PAID_AT = "2026-02-25T09:30:00+08:00"
 
@@ -72,12 +76,12 @@ def on_day(plan: Plan, day: date) -> None:
 
 
 def _ask(plan: Plan) -> None:
-    for role in ROLES:
+    for role, from_at in zip(ROLES, WINDOWS_FROM_AT, strict=True):
         point = plan.point(role)
         wanted = {
             "account_no": point.account_no,
             "usage_point": point.usage_point,
-            "window_from_at": WINDOW_FROM_AT,
+            "window_from_at": from_at,
             "window_to_at": WINDOW_TO_AT,
         }
         plan.cases[role] = plan.acts.ask_control("requester", "/cases", wanted)["case_id"]
@@ -100,11 +104,12 @@ def _serve(plan: Plan, served_at: str, path: str) -> None:
 
 
 def _cut(plan: Plan) -> None:
-    """All are ready at once; then one approval above the cap; then the window is over."""
+    """Three are cut, three refused; then one approval above the cap; then the window is over."""
     surroundings.state_weather(plan, CUT_ON)
     plan.tick(FINAL_AT)
     _serve(plan, FINAL_AT, "final-notice-served")
     plan.tick(OPENED_AT)
+    plan.tick(REFUSED_AT)
     plan.memory.follow()
     refused = sorted(body["case_id"] for body in plan.memory.of("control.permit_refused"))
     plan.tick(ABOVE_AT)
@@ -126,7 +131,7 @@ def _pay(plan: Plan) -> None:
 
 
 def mass_cut_off(facts: Facts) -> Expectation:
-    """Six ready at once: the cap's three at once, one by a separate approval, two never."""
+    """Six in one hour: the three of the cap, one by a separate approval, two never."""
     memory = facts.memory
     commands = [
         body for role in ROLES for body in facts.of("control.command_issued", role, action="open")

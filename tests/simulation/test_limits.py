@@ -20,7 +20,7 @@ import pytest
 from libs.events.audit import scan
 from libs.events.codec import Codec, envelope_of
 from libs.events.testing.laws import check
-from services.control import interlocks, permit_requests, switching
+from services.control import interlocks, permit_requests
 from services.control import permit_events as permits
 from services.control.events import CommandIssued
 from services.control.limits import state as limit_state
@@ -174,7 +174,6 @@ def hours_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
     """A permit of any hour counts, at the interlock and before it."""
     rest = tuple(each for each in interlocks.BEFORE_COMMAND if each.name != "permit_reserved")
     patch.setitem(interlocks.STAGES, "before_command", rest)
-    patch.setattr(switching, "BEFORE_COMMAND", rest)
 
 
 def nothing_is_returned(patch: pytest.MonkeyPatch) -> None:
