@@ -19,7 +19,7 @@ demo:  ## three billing months of a small utility on a real Kafka, with planted 
 
 test: $(if $(ARGS),,coverage)  ## every test; fails when none ran on a real Kafka or on PostgreSQL
 	@$(SETUP) dev kafka postgres
-	@GRIDLEDGER_REQUIRE_REAL=1 $(BIN)/python -m pytest $(WORKERS) $(ARGS)
+	@GRIDLEDGER_REQUIRE_REAL=1 $(BIN)/python -m pytest $(WORKERS) $(or $(ARGS),$(addprefix --but-examples-of=,$(DECIDING)))
 
 check:  ## formatting, lint, types, import contracts, style, locks
 	@$(SETUP) dev check-locks
