@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from bench.figures import Figure
 from services.billing.agreement import AgreementTerms, PointTerms, Transformer
@@ -97,11 +98,11 @@ def two_part_jobs(count: int) -> list[Job]:
 
 def _usage(terms: AgreementTerms, **used: object) -> AccountUsage:
     name = terms.points[0].point
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "reading_ids": (f"{name}@{MONTH[0]}", f"{name}@{MONTH[1]}"),
         **used,
     }
-    point = PointUsage(point=name, from_on=MONTH[0], until_on=MONTH[1], **fields)  # type: ignore[arg-type]
+    point = PointUsage(point=name, from_on=MONTH[0], until_on=MONTH[1], **fields)
     return AccountUsage(
         account=terms.account,
         period=MONTH[0][:7],

@@ -73,12 +73,16 @@ class Draft:
         at: str = "",
         source: str = "",
         is_taken_back: bool = False,
-        **known: str,
+        order_no: str = "",
+        refund_no: str = "",
+        refund_id: str = "",
+        rrn: str = "",
+        account_no: str = "",
     ) -> None:
         """A booking on a clearing account, told to the settlement stage; without one, nothing.
 
-        payment_id: `channel:transaction`; at: the channel's time; known: what else the row has
-        (order_no, refund_no, refund_id, rrn, account_no).
+        payment_id: `channel:transaction`; at: the channel's time; the rest is what else the row
+        has, "" for what it has not.
         """
         if not clearing:
             return
@@ -92,7 +96,11 @@ class Draft:
             amount_fen=amount_fen,
             settled_fen=amount_fen,
             at=at,
-            **known,  # type: ignore[arg-type]
+            order_no=order_no,
+            refund_no=refund_no,
+            refund_id=refund_id,
+            rrn=rrn,
+            account_no=account_no,
         )
         booking = BookingNoted(
             booking_id=booking_id, row=row, source=source, is_taken_back=is_taken_back

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from libs.events.registry import Catalogue
@@ -61,12 +62,12 @@ def steps(town: Any, account: str, phase: int) -> Iterator[Callable[[], None]]:
         for stage in ("warn1", "warn2"):
             served = {"stage": stage, "channel": "letter", "recipient": "she", "evidence": "slip"}
             served["served_at"] = town.now
-            yield lambda s=served: town.ask(account, "serve_warning", "server", s)  # type: ignore[misc]
+            yield partial(town.ask, account, "serve_warning", "server", served)
     elif phase == 4:
         yield lambda: _beyond(town, account)
     elif phase == 5:
         for role in ("reviewer", "unit_head"):
-            yield lambda r=role: town.ask(account, "approve", r, {})  # type: ignore[misc]
+            yield partial(town.ask, account, "approve", role, {})
     elif phase == 7:
         yield lambda: _tell(
             town,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from services.control.decide import decide
 from services.control.events import CommandIssued, InterlocksJudged
 from services.control.interlocks import BEFORE_COMMAND
 from services.control.safety_facts import Dispute
-from services.control.state import Account, Case, Command, Hold, Point, Shared
+from services.control.state import Account, Case, Command, Hold, Shared
 from tests.unit.control.samples import ACCOUNT, IN_WINDOW, POINT, Desk, granted
 from tests.unit.control.test_interlocks import ANSWERS, FINE, FORM, GRANT, SCHOOL
 
@@ -41,8 +42,10 @@ def case_of(account: Account) -> Case:
     return next(iter(account.cases.values()))
 
 
-def point_of(account: Account) -> Point:
-    return account.points[POINT]
+def noted_with(account: Account, **changes: Any) -> Account:
+    noted = account.points[POINT].noted
+    assert noted is not None
+    return with_point(account, noted=replace(noted, **changes))
 
 
 WRONG: dict[str, Change] = {
@@ -64,10 +67,7 @@ WRONG: dict[str, Change] = {
     "approvals_by_three_different_people": lambda a: with_case(a, unit_head="wang"),
     "point_matches": lambda a: with_case(a, meter_no="M0"),
     "not_cut_already": lambda a: with_point(a, holds=(Hold(reason="works", owner="works"),)),
-    "switching_method_remote": lambda a: with_point(
-        a,
-        noted=replace(point_of(a).noted, switching_method="field_ticket"),  # type: ignore[type-var]
-    ),
+    "switching_method_remote": lambda a: noted_with(a, switching_method="field_ticket"),
     "clearance_fresh": lambda a: with_case(
         a,
         clearance=replace(case_of(a).clearance, invoice_nos=("INV0",)),  # type: ignore[type-var]
@@ -84,10 +84,7 @@ WRONG_TOO: dict[str, Change] = {
     ),
     "notice_in_form": lambda a: with_case(a, notice_form=replace(FORM, channel="hearsay")),
     "final_notice_in_form": lambda a: with_case(a, final_form=replace(FORM, evidence="none")),
-    "no_weather_alarm": lambda a: with_point(
-        a,
-        noted=replace(point_of(a).noted, area="A2"),  # type: ignore[type-var]
-    ),
+    "no_weather_alarm": lambda a: noted_with(a, area="A2"),
     "data_fresh": lambda a: with_point(a, contact=replace(ANSWERS, data_to_on="2026-02-01")),
     "meter_reachable": lambda a: with_point(a, contact=replace(ANSWERS, is_reachable=False)),
     "match_verified": lambda a: with_point(a, matched=None),

@@ -68,7 +68,7 @@ class Desk:
 
     def take(self, body: Any, key: str = KEY) -> list[Any]:
         """Decide one input; the own events that follow."""
-        emits = decisions.decide(self, key, Item("in", 0, key, "", body, ""), self.policy)  # type: ignore[arg-type]
+        emits = decisions.decide(self, key, Item("in", 0, key, "", body, ""), self.policy)
         for emit in emits:
             if emit.topic:
                 self.sent.append(emit)
